@@ -1,0 +1,18 @@
+"""Names for runs and points that sort by time and never collide."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+"""Crockford's base 32, lower case: no i, l, o, u, so that it can be read out over a telephone."""
+
+
+def new_id(at: datetime) -> str:
+    """Return an id for something that began `at` (aware UTC): `20261121-191500-4k7q2z`."""
+    tail = "".join(secrets.choice(_ALPHABET) for _ in range(6))
+    return f"{at:%Y%m%d-%H%M%S}-{tail}"

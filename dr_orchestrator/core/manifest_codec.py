@@ -1,0 +1,80 @@
+"""A manifest as bytes, and back. The format is described in docs/reference/manifest.md.
+
+What comes out of a repository is data that somebody else may have written: it is checked in full
+before any of it is believed, and nothing in it is ever run.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from dr_orchestrator.core.point import MANIFEST_SCHEMA, Manifest
+from dr_orchestrator.errors import ManifestInvalid
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_FULL_ID = re.compile(r"[0-9a-f]{64}")
+
+
+@cache
+def _adapter() -> TypeAdapter[Manifest]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Manifest)
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """Return the manifest as JSON: UTF-8, keys sorted, so that equal manifests are equal bytes."""
+    return encode_json(_adapter().dump_python(manifest, mode="json"))
+
+
+def encode_json(content: Any) -> bytes:
+    """Return JSON for people to read and programs to hash: sorted keys, indented, newline."""
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+
+
+def decode_manifest(content: bytes) -> Manifest:
+    """Read a manifest of this or any older schema.
+
+    Raises:
+        ManifestInvalid: not a manifest, damaged, or written by a newer version of this program.
+    """
+    try:
+        raw = json.loads(content)
+        schema = raw["schema"]
+    except (ValueError, KeyError, TypeError):
+        raise ManifestInvalid("the manifest is damaged: this program wrote no such thing") from None
+    if not isinstance(schema, int) or schema > MANIFEST_SCHEMA:
+        raise ManifestInvalid(
+            f"the manifest has schema {schema!r}, this version reads up to {MANIFEST_SCHEMA}",
+            hint="update dr-orchestrator on this machine",
+        )
+    from pydantic import ValidationError
+
+    try:
+        manifest = _adapter().validate_json(content)
+    except ValidationError as error:
+        fields = ", ".join(".".join(map(str, each["loc"])) for each in error.errors()[:3])
+        raise ManifestInvalid(f"the manifest is damaged at: {fields}") from None
+    _require_sound(manifest)
+    return manifest
+
+
+def _require_sound(manifest: Manifest) -> None:
+    """Refuse what parses but cannot be: names that lead somewhere else, times without zone."""
+    instants = [manifest.as_of, manifest.finished, manifest.recoverable.start]
+    instants += [state.captured_at for state in manifest.assets.values()]
+    if any(instant.utcoffset() is None for instant in instants):
+        raise ManifestInvalid("the manifest is damaged: a time in it has no zone")
+    for asset, state in manifest.assets.items():
+        if not _FULL_ID.fullmatch(state.snapshot):
+            raise ManifestInvalid(f"the manifest names no full snapshot id for {asset}")
+        names = (asset, *state.sidecars)
+        if any("/" in name or name in {"", ".", ".."} for name in names):
+            raise ManifestInvalid("the manifest holds a name that is a path")
+        if not state.path.startswith("/") or ".." in state.path.split("/"):
+            raise ManifestInvalid(f"the manifest's path of {asset} is not absolute")

@@ -1,0 +1,149 @@
+"""A recovery point, and the manifest that makes it one.
+
+The manifest is the longest-lived format of this project: `docs/reference/manifest.md` describes it
+with an example of each version, and readers accept all older versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from dr_orchestrator.core.baseline import DatabaseBaseline, FilesBaseline
+
+MANIFEST_SCHEMA = 1
+
+
+class AssetKind(StrEnum):
+    """What can be protected."""
+
+    POSTGRES = "postgres"
+    SQLITE = "sqlite"
+    FILES = "files"
+
+    @property
+    def is_database(self) -> bool:
+        """Whether it is captured before the files that its rows refer to."""
+        return self is not AssetKind.FILES
+
+
+class Method(StrEnum):
+    """How an asset is captured."""
+
+    LOGICAL = "logical"
+    PHYSICAL = "physical"
+    COPY = "copy"
+    """SQLite's online backup."""
+    TREE = "tree"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetState:
+    """One asset as a recovery point holds it, in one repository."""
+
+    kind: AssetKind
+    method: Method
+    scope: str
+    """What of the server it holds: `database`, `cluster`, `tree` or `file`."""
+    snapshot: str
+    """restic's full id, 64 hex digits, in the manifest's own repository."""
+    path: str
+    """Where it lies inside the snapshot, absolute."""
+    bytes: int
+    """Of the data itself, before restic's compression and deduplication."""
+    captured_at: datetime
+    """The instant its content is of."""
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """Program -> version, of what captured it."""
+    server: Mapping[str, str] = field(default_factory=dict)
+    """What a server must offer to take it back: version, encoding, locale, extensions …"""
+    baseline: DatabaseBaseline | FilesBaseline | None = None
+    conditions: tuple[str, ...] = ()
+    """What is not as one would expect, each a sentence: unlogged tables, tables without key …"""
+    sidecars: tuple[str, ...] = ()
+    """Names of small files of this asset that lie beside the manifest: `globals.sql`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recoverable:
+    """The stretch of time to which a point can bring its system back."""
+
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a recovery point consists of in one repository. Saved last; without it there is none."""
+
+    schema: int = MANIFEST_SCHEMA
+    point: str
+    practice: str
+    practice_name: str
+    system: str
+    run: str
+    label: str | None = None
+    as_of: datetime
+    """When capture began: no asset is older."""
+    finished: datetime
+    data_as_of: datetime | None = None
+    """How old the data was at `as_of`, where another tool made it."""
+    skew_seconds: float
+    """Between the instants of the first and of the last asset."""
+    repository: str
+    """restic's own id of the repository this manifest was written for."""
+    assets: Mapping[str, AssetState]
+    recoverable: Recoverable
+    plan_sha256: str
+    runbooks: Mapping[str, str] = field(default_factory=dict)
+    """File name -> sha256 of the runbooks saved beside this manifest."""
+    made_by: str
+    """`dr-orchestrator 0.1.0`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointCopy:
+    """A recovery point as one repository holds it."""
+
+    repository: str
+    """The plan's name of the repository."""
+    manifest_snapshot: str
+    """restic's full id of the snapshot that holds the manifest."""
+    manifest_sha256: str
+    snapshots: Mapping[str, str]
+    """Asset -> restic's full snapshot id."""
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetSummary:
+    """What the record keeps of one asset of a point: enough to judge and to list."""
+
+    kind: AssetKind
+    method: Method
+    bytes: int
+    level: str
+    """Baseline level, `none` without one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecoveryPoint:
+    """One state of one system that can be restored, wherever it is kept."""
+
+    id: str
+    practice: str
+    system: str
+    run: str
+    label: str | None
+    as_of: datetime
+    finished: datetime
+    data_as_of: datetime | None
+    skew_seconds: float
+    assets: Mapping[str, AssetSummary]
+    copies: tuple[PointCopy, ...]
+
+    def copy_in(self, repository: str) -> PointCopy | None:
+        """Return this point's copy in `repository`, or `None`."""
+        return next((copy for copy in self.copies if copy.repository == repository), None)

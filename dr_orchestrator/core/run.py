@@ -1,0 +1,53 @@
+"""One attempt at one operation, opened and closed in the store whatever happens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Operation(StrEnum):
+    """What a run attempts."""
+
+    BACKUP = "backup"
+    RESTORE_TEST = "restore test"
+    RESTORE = "restore"
+    REBUILD = "rebuild"
+
+
+class Outcome(StrEnum):
+    """How a run ended."""
+
+    DONE = "done"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    UNPROVEN = "unproven"
+    INTERRUPTED = "interrupted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One line of the run ledger."""
+
+    id: str
+    operation: Operation
+    practice: str
+    system: str
+    repository: str | None
+    started_at: datetime
+    host: str
+    pid: int
+    pid_started: str
+    """The kernel's start time of `pid`, so that a reused number is not taken for our process."""
+    finished_at: datetime | None = None
+    """None while it runs."""
+    outcome: Outcome | None = None
+    reason: str = ""
+    """One sentence for a person, where the outcome is not `done`."""
+    schedule_id: str | None = None
+    due_at: datetime | None = None
+    """The occurrence this run serves; one run a (schedule_id, due_at)."""
+    attempt: int = 1
+    heartbeat_at: datetime | None = None
+    cancel_requested: bool = False

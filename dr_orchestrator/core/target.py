@@ -1,0 +1,65 @@
+"""Where a restore may land. The types keep a restore test away from anything live.
+
+`SandboxTarget` is what a restore test accepts; `NewDirectoryTarget` is what `dro restore` makes.
+Neither can be built from a plain path by accident: a sandbox driver makes the one, and
+`claim_new_directory` makes the other by creating the directory itself.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dr_orchestrator.errors import TargetRefused
+
+_SEAL = object()
+
+
+class SandboxTarget:
+    """A throw-away place that cannot reach production. Made only by a sandbox driver."""
+
+    __slots__ = ("level", "path")
+
+    def __init__(self, path: Path, level: str, *, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only a sandbox makes a SandboxTarget")
+        self.path = path
+        self.level = level
+
+
+class NewDirectoryTarget:
+    """A directory that did not exist before this restore created it."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: Path, *, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only claim_new_directory makes a NewDirectoryTarget")
+        self.path = path
+
+
+def sandbox_target(path: Path, level: str) -> SandboxTarget:
+    """Vouch that `path` lies in a sandbox. Called by sandbox drivers only (a linter rule)."""
+    return SandboxTarget(path, level, seal=_SEAL)
+
+
+def claim_new_directory(path: Path) -> NewDirectoryTarget:
+    """Create `path`, readable by this user only, and return it as a target.
+
+    Raises:
+        TargetRefused: it exists already (even empty), or its parent does not.
+    """
+    try:
+        os.mkdir(path, mode=0o700)  # noqa: PTH102 - mkdir's EEXIST is the very check
+    except FileExistsError:
+        raise TargetRefused(
+            f"{path} exists already: a restore never goes over anything that is there",
+            hint="name a directory that does not exist yet",
+        ) from None
+    except FileNotFoundError:
+        raise TargetRefused(
+            f"the folder above {path} does not exist", hint=f"mkdir -p {path.parent}"
+        ) from None
+    except OSError as error:
+        raise TargetRefused(f"{path} cannot be created: {error.strerror}") from None
+    return NewDirectoryTarget(path, seal=_SEAL)
