@@ -1,0 +1,172 @@
+"""What a plan says in one place and contradicts in another.
+
+Works on the nodes, not on the validated plan, so that these mistakes are reported together with
+those of single values. What has a mistake of its own already is passed over in silence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+
+from dr_orchestrator.plan.document import (
+    Document,
+    Node,
+    child,
+    children,
+    elements,
+    text_of,
+    writable_by_others,
+)
+from dr_orchestrator.plan.notes import Notes
+from dr_orchestrator.plan.problem import Problem
+from dr_orchestrator.plan.system_consistency import check_system, local_folder
+
+_SECRET_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]*@")
+
+
+def consistency_problems(
+    document: Document, *, place: Path | None
+) -> tuple[list[Problem], list[Problem]]:
+    """Return the mistakes and the warnings of a plan as a whole.
+
+    `place` is the plan's own file where it is one of this machine; what depends on the machine
+    (who may write to it, work trees of git) is looked at only then.
+    """
+    notes = Notes(document, place)
+    _repositories(notes)
+    for _, system in notes.systems():
+        check_system(notes, system)
+    _dependencies(notes)
+    _custody(notes)
+    _secrets(notes)
+    _whole(notes)
+    return notes.mistakes, notes.warnings
+
+
+def _repositories(notes: Notes) -> None:
+    seen: dict[str, str] = {}
+    for name, entry in children(child(notes.root, "repositories")):
+        node = child(entry.node, "location")
+        location = text_of(node)
+        if node is None or not location:
+            continue
+        if _SECRET_IN_URL.search(location):
+            notes.mistake(
+                node,
+                "has a password in it",
+                "take it out: a plan is kept in git, and goes into every repository",
+            )
+            continue
+        folder = local_folder(location)
+        if folder is not None and not folder.is_absolute():
+            notes.mistake(node, "must be an absolute path", "begin it with /")
+        same = str(folder) if folder is not None else location.rstrip("/")
+        if same in seen:
+            notes.mistake(
+                node,
+                f"is where `{seen[same]}` is too",
+                "a second copy in the same place is none",
+            )
+        seen.setdefault(same, name)
+
+
+def _dependencies(notes: Notes) -> None:
+    edges: dict[str, list[tuple[str, Node]]] = {}
+    names = [name for name, _ in notes.systems()]
+    for name, system in notes.systems():
+        edges[name] = []
+        for node in elements(child(system, "depends_on")):
+            other = notes.reference(node, names, "system")
+            if other is not None:
+                edges[name].append((other, node))
+    _cycles(notes, edges)
+
+
+def _cycles(notes: Notes, edges: dict[str, list[tuple[str, Node]]]) -> None:
+    """Report each circle once, at the step that closes it when read from the file's top."""
+    done: set[str] = set()
+    for start in edges:
+        trail: list[str] = []
+        stack: list[tuple[str, int]] = [(start, 0)]
+        while stack:
+            name, following = stack.pop()
+            if following == 0:
+                if name in done:
+                    continue
+                trail.append(name)
+            if following < len(edges[name]):
+                stack.append((name, following + 1))
+                other, node = edges[name][following]
+                if other in trail:
+                    circle = [*trail[trail.index(other) :], other]
+                    notes.mistake(node, "depends on itself in the end", f"{' -> '.join(circle)}")
+                else:
+                    stack.append((other, 0))
+            else:
+                trail.pop()
+                done.add(name)
+
+
+def _custody(notes: Notes) -> None:
+    holders = [child(each, "holder") for each in elements(child(notes.root, "custody"))]
+    for holder in holders:
+        notes.nearly_a_contact(holder)
+    if len({text_of(holder) for holder in holders}) <= 1:
+        node = child(notes.root, "custody") or notes.root
+        notes.warn(node, "no second holder of a key", "list in `custody` who can open the backups")
+
+
+def _secrets(notes: Notes) -> None:
+    """Report keys in a work tree, since they get committed, and commands others can write."""
+    if notes.place is None:
+        return
+    for reference in _references_to_secrets(notes):
+        file = child(reference, "file")
+        path = text_of(file)
+        if file is not None and path and PurePosixPath(path).is_absolute():
+            tree = _work_tree(Path(path))
+            if tree is not None:
+                notes.mistake(
+                    file, f"lies in the git work tree {tree}", "keep keys where git cannot go"
+                )
+        command = child(reference, "command")
+        if command is not None and (why := writable_by_others(notes.place)):
+            notes.mistake(
+                command,
+                f"commands run only from a file that others cannot write: {why}",
+                f"chmod go-w {notes.place} and its folder",
+            )
+
+
+def _references_to_secrets(notes: Notes) -> Iterator[Node]:
+    for _, entry in children(child(notes.root, "repositories")):
+        if node := child(entry.node, "password"):
+            yield node
+    for _, system in notes.systems():
+        for _, entry in children(child(system, "assets")):
+            if node := child(entry.node, "password"):
+                yield node
+
+
+def _whole(notes: Notes) -> None:
+    practice = child(notes.root, "practice")
+    if practice is not None and child(practice, "timezone") is None:
+        notes.warn(
+            practice, "no `timezone`: schedules are read in UTC", "add one as America/Chicago"
+        )
+    repositories = child(notes.root, "repositories")
+    if repositories is not None and len(notes.repositories) == 1:
+        notes.warn(
+            repositories, "one repository only", "what destroys it leaves nothing to restore"
+        )
+
+
+def _work_tree(path: Path) -> Path | None:
+    for folder in path.parents:
+        with suppress(OSError):
+            if (folder / ".git").exists():
+                return folder
+    return None

@@ -1,0 +1,393 @@
+"""The plan as the rest of the program reads it: validated, complete, frozen.
+
+Every field that was left out has its default here already, so no reader ever meets a `None` that
+means "work it out yourself". The descriptions become the plan reference and the JSON Schema.
+What a plan may not say yet (copies, retention, notifications, runbooks) comes with its own change,
+under the names the design gives them.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema
+
+from dr_orchestrator.core.baseline import Level
+from dr_orchestrator.core.point import AssetKind, Method
+from dr_orchestrator.plan.expectation import Expectation
+from dr_orchestrator.plan.opening import OpeningHours
+from dr_orchestrator.plan.quantity import Duration, PositiveDuration
+from dr_orchestrator.plan.schedule import Schedule
+from dr_orchestrator.plan.secret_reference import SecretReference
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+"""What ids are made of: they become tags, file names and command-line words."""
+Timezone = Annotated[ZoneInfo, Field(description="IANA time zone, as `America/Chicago`")]
+
+
+class Section(BaseModel):
+    """A part of a plan. Unknown keys are errors; nothing can be changed after loading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
+    )
+
+
+class Practice(Section):
+    """The organisation that is protected."""
+
+    id: Identifier = Field(description="short name, used in commands, tags and file names")
+    name: str = Field(min_length=1, description="as it stands on the report")
+    timezone: Timezone = Field(
+        default=ZoneInfo("UTC"), description="in which schedules and opening hours are read"
+    )
+    open: OpeningHours = Field(
+        default_factory=OpeningHours.always,
+        description="opening hours by weekday; `max_data_age` counts these only",
+    )
+    closed: tuple[date, ...] = Field(default=(), description="days the practice is closed")
+
+
+class Contact(Section):
+    """Somebody a reader of the report or a responder may need."""
+
+    role: str = Field(min_length=1)
+    email: str | None = None
+    phone: str | None = None
+    verified: date | None = Field(default=None, description="when this was last tried")
+
+
+class Custody(Section):
+    """Who holds a key that opens the backups."""
+
+    holder: Identifier = Field(description="a contact, or a word such as `msp`")
+    form: str = Field(min_length=1, description="`sealed sheet`, `vault` …")
+    prove_every: PositiveDuration | None = Field(
+        default=None, description="how often the holder is to show that the key opens the backups"
+    )
+
+
+class Credentials(Section):
+    """How restic gets at a remote location, beside the repository's own password."""
+
+    aws_profile: str | None = Field(default=None, description="profile in ~/.aws/credentials")
+
+
+class RepositorySpec(Section):
+    """A place where recovery points are kept."""
+
+    location: str = Field(
+        min_length=1, description="restic location: /path, rest:…, sftp:…, s3:…; no password in it"
+    )
+    password: SecretReference = Field(description="reference to the password that encrypts it")
+    credentials: Credentials = Field(default=Credentials.model_construct())
+
+
+class BaselineSpec(Section):
+    """How closely the data is looked at when it is captured."""
+
+    level: Literal[Level.FULL, Level.SAMPLED, Level.COUNTS] = Field(
+        description="full, sampled or counts"
+    )
+    budget: PositiveDuration = Field(
+        description="time after which the rest is looked at less closely, and that is said"
+    )
+
+
+# constructed, not validated: a validator of their own would have to be built at every start
+_DATABASE_BASELINE = BaselineSpec.model_construct(level=Level.FULL, budget=timedelta(minutes=10))
+_FILES_BASELINE = BaselineSpec.model_construct(level=Level.SAMPLED, budget=timedelta(minutes=2))
+
+
+class PostgresAsset(Section):
+    """A PostgreSQL database, or with `method: physical` its whole cluster."""
+
+    kind: Literal[AssetKind.POSTGRES]
+    host: str = Field(min_length=1, description="host name, address, or folder of a unix socket")
+    port: int = Field(default=5432, ge=1, le=65535)
+    database: str = Field(min_length=1)
+    user: str = Field(min_length=1)
+    password: SecretReference | None = Field(
+        default=None, description="left out where the server trusts the connection"
+    )
+    sslmode: Literal["disable", "prefer", "require", "verify-ca", "verify-full"] = "prefer"
+    method: Literal[Method.LOGICAL, Method.PHYSICAL] = Method.LOGICAL
+    scope: Literal["database", "cluster"] = Field(
+        default="database", description="`physical` takes the whole cluster, and must say so"
+    )
+    baseline: BaselineSpec = _DATABASE_BASELINE
+    timeout: PositiveDuration = Field(
+        default=timedelta(hours=6), description="after which a capture is given up"
+    )
+
+
+class SqliteAsset(Section):
+    """A SQLite database file, captured by its online backup while it is in use."""
+
+    kind: Literal[AssetKind.SQLITE]
+    path: Path = Field(description="absolute path of the database file")
+    baseline: BaselineSpec = _DATABASE_BASELINE
+    timeout: PositiveDuration = timedelta(hours=1)
+
+    @property
+    def method(self) -> Method:
+        """How it is captured: there is one way."""
+        return Method.COPY
+
+
+class FilesAsset(Section):
+    """A folder and everything under it."""
+
+    kind: Literal[AssetKind.FILES]
+    path: Path = Field(description="absolute path of the folder")
+    exclude: tuple[str, ...] = Field(default=(), description="restic patterns of what to leave out")
+    marker: str | None = Field(
+        default=None,
+        description="file that lies in the folder only when the share is mounted",
+    )
+    require_files: int = Field(
+        default=1, ge=0, description="fewer files than this are a failure, not an empty success"
+    )
+    baseline: BaselineSpec = _FILES_BASELINE
+    timeout: PositiveDuration = timedelta(hours=12)
+
+    @property
+    def method(self) -> Method:
+        """How it is captured: there is one way."""
+        return Method.TREE
+
+
+Asset = Annotated[PostgresAsset | SqliteAsset | FilesAsset, Field(discriminator="kind")]
+
+
+class RecoveryStep(Section):
+    """A step of recovery outside our reach, with the time it is allowed."""
+
+    step: str = Field(min_length=1)
+    by: Identifier = Field(description="a contact, or a word such as `msp`")
+    allow: PositiveDuration
+    rehearsed: date | None = Field(default=None, description="when it was last really done")
+
+
+class NewestRow(Section):
+    """The query that tells how fresh the restored data is."""
+
+    asset: Identifier
+    sql: str = Field(min_length=1, description="one row, one column: a time")
+    timezone: Timezone | None = Field(
+        default=None, description="of times that carry none; the practice's unless stated"
+    )
+
+
+class BackupSpec(Section):
+    """When a system is backed up, and where to."""
+
+    schedule: Schedule
+    to: tuple[Identifier, ...] = Field(
+        default=(), description="repositories; the first of the plan unless stated"
+    )
+
+
+class ListedBy(Section):
+    """The rows that say which files there must be."""
+
+    asset: Identifier = Field(description="the database that is asked")
+    sql: str = Field(
+        min_length=1,
+        description="one row a file: its path, and if there is a second column its SHA-256",
+    )
+    prefix: dict[str, str] = Field(
+        default={}, description="start of a path in the row -> where that is in the asset"
+    )
+
+
+class FilesCheckBody(Section):
+    """What is asked of a restored tree."""
+
+    asset: Identifier
+    listed_by: ListedBy | None = None
+    at_least: int | None = Field(default=None, ge=0, description="number of files there must be")
+
+
+class BaselineCheck(Section):
+    """Compare every asset with what it was at capture."""
+
+    title: str = Field(default="the data is what it was at capture", min_length=1)
+    baseline: Literal[True] = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_a_word(cls, value: Any) -> Any:
+        return {} if value == "baseline" else value
+
+    @model_serializer(mode="plain", when_used="json")
+    def _written(self) -> str | dict[str, str | bool]:
+        if self.title == BaselineCheck.model_fields["title"].default:
+            return "baseline"
+        return {"title": self.title, "baseline": True}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """Return the schema of the word and of the long form."""
+        return {"anyOf": [{"const": "baseline"}, handler(schema)]}
+
+
+class SqlCheck(Section):
+    """One value out of a restored database, and what it must be."""
+
+    title: str = Field(min_length=1)
+    asset: Identifier
+    sql: str = Field(min_length=1, description="one row, one column: a number, boolean or time")
+    expect: Expectation
+    timezone: Timezone | None = Field(
+        default=None, description="of times that carry none; the practice's unless stated"
+    )
+
+
+class FilesCheck(Section):
+    """Restored files against their number, or against the rows that name them."""
+
+    title: str = Field(min_length=1)
+    files: FilesCheckBody
+
+
+def _check_kind(value: Any) -> str:
+    if value == "baseline" or isinstance(value, BaselineCheck):
+        return "baseline"
+    if isinstance(value, dict) and "baseline" in value:
+        return "baseline"
+    if isinstance(value, FilesCheck) or (isinstance(value, dict) and "files" in value):
+        return "files"
+    return "sql"
+
+
+Check = Annotated[
+    Annotated[BaselineCheck, Tag("baseline")]
+    | Annotated[SqlCheck, Tag("sql")]
+    | Annotated[FilesCheck, Tag("files")],
+    Discriminator(_check_kind),
+]
+
+
+class RestoreTestSpec(Section):
+    """When a system is restored to a sandbox and proven, and from where."""
+
+    schedule: Schedule
+    from_: Identifier = Field(
+        default="",
+        alias="from",
+        description="repository; the first the system is backed up to unless stated",
+    )
+    point: Literal["latest", "random"] = "latest"
+    prove_every: PositiveDuration = Field(
+        default_factory=lambda data: 2 * data["schedule"].period,
+        description="after this long without a passed test, recovery counts as not proven; "
+        "twice the test's own interval unless stated",
+    )
+
+
+class ProtectedSystem(Section):
+    """Something the practice works with, that this plan protects."""
+
+    title: str = Field(default="", description="as it stands on the report; the id unless stated")
+    importance: Literal["critical", "important", "routine"] = "important"
+    depends_on: tuple[Identifier, ...] = ()
+    rto: PositiveDuration = Field(description="promised time until people can work again")
+    rpo: PositiveDuration = Field(description="promised longest stretch of work that may be lost")
+    max_data_age: Duration | None = Field(
+        default=None, description="how old the newest row may be, counted in opening hours"
+    )
+    recovery: tuple[RecoveryStep, ...] = ()
+    assets: dict[Identifier, Asset] = Field(min_length=1)
+    newest: NewestRow | None = None
+    backup: BackupSpec = Field(
+        default_factory=lambda data: BackupSpec(schedule=Schedule.half_of(data["rpo"])),
+        description="every half RPO to the first repository unless stated",
+    )
+    restore_tests: tuple[RestoreTestSpec, ...] = Field(
+        default_factory=lambda: (RestoreTestSpec(schedule=Schedule.parse("03:30")),),
+        description="nightly from the first repository it is backed up to and weekly from each "
+        "further one unless stated",
+    )
+    verify: tuple[Check, ...] = Field(
+        default=(BaselineCheck.model_construct(),),
+        min_length=1,
+        description="`[baseline]` unless stated",
+    )
+
+
+class Attestation(Section):
+    """How often somebody else's protection is to be confirmed."""
+
+    every: PositiveDuration
+
+
+class ProtectedElsewhere(Section):
+    """Something that somebody else protects."""
+
+    title: str = Field(default="", description="as it stands on the report; the id unless stated")
+    protected_by: str = Field(min_length=1, description="who, in words")
+    attest: Attestation | None = None
+
+
+class NotProtected(Section):
+    """Something that nobody protects, and who accepted that."""
+
+    title: str = Field(default="", description="as it stands on the report; the id unless stated")
+    not_protected: str = Field(min_length=1, description="why not, in words")
+    accepted_by: Identifier
+
+
+def _system_kind(value: Any) -> str:
+    keys = value if isinstance(value, dict) else getattr(value, "model_fields_set", ())
+    if "protected_by" in keys:
+        return "elsewhere"
+    return "not_protected" if "not_protected" in keys else "protected"
+
+
+System = Annotated[
+    Annotated[ProtectedSystem, Tag("protected")]
+    | Annotated[ProtectedElsewhere, Tag("elsewhere")]
+    | Annotated[NotProtected, Tag("not_protected")],
+    Discriminator(_system_kind),
+]
+
+
+class Plan(Section):
+    """The whole promise to one practice."""
+
+    version: Literal[1] = Field(description="of the plan format")
+    practice: Practice
+    contacts: dict[Identifier, Contact] = {}
+    custody: tuple[Custody, ...] = ()
+    repositories: dict[Identifier, RepositorySpec] = Field(min_length=1)
+    systems: dict[Identifier, System] = Field(min_length=1)
+
+    @property
+    def protected(self) -> dict[str, ProtectedSystem]:
+        """The systems this plan protects, by id, in file order."""
+        return {
+            name: system
+            for name, system in self.systems.items()
+            if isinstance(system, ProtectedSystem)
+        }
+
+    @property
+    def first_repository(self) -> str:
+        """The repository that everything goes to unless stated."""
+        return next(iter(self.repositories))

@@ -1,0 +1,57 @@
+"""What is noted while a plan is looked at as a whole: mistakes, warnings, and known names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dr_orchestrator.plan.document import Document, Node, child, children, text_of
+from dr_orchestrator.plan.problem import Problem, did_you_mean
+
+
+class Notes:
+    """The plan that is looked at, and what was found."""
+
+    def __init__(self, document: Document, place: Path | None) -> None:
+        self._document = document
+        self.root = document.root
+        self.place = place
+        """The plan's own file where it is one of this machine."""
+        self.repositories = [name for name, _ in children(child(self.root, "repositories"))]
+        self.contacts = [name for name, _ in children(child(self.root, "contacts"))]
+        self.mistakes: list[Problem] = []
+        self.warnings: list[Problem] = []
+
+    def systems(self) -> Iterator[tuple[str, Node]]:
+        """Yield each system with its id."""
+        for name, entry in children(child(self.root, "systems")):
+            yield name, entry.node
+
+    def mistake(self, node: Node, message: str, hint: str = "") -> None:
+        """Note what makes the plan invalid."""
+        self.mistakes.append(self._document.problem(node.position, node.path, message, hint))
+
+    def warn(self, node: Node, message: str, hint: str = "") -> None:
+        """Note what is allowed and likely not meant."""
+        self.warnings.append(self._document.problem(node.position, node.path, message, hint))
+
+    def reference(self, node: Node | None, known: Sequence[str], what: str) -> str | None:
+        """Return the name a node holds if it is known, else note it and return `None`."""
+        name = text_of(node)
+        if node is None or not name:
+            return None
+        if name in known:
+            return name
+        hint = did_you_mean(name, known) or (
+            f"there are {', '.join(known)}" if known else f"this plan has no {what}"
+        )
+        self.mistake(node, f"there is no such {what}", hint)
+        return None
+
+    def nearly_a_contact(self, node: Node | None) -> None:
+        """Warn of a word that is one letter off a contact: any word is allowed, a slip likelier."""
+        name = text_of(node)
+        if node is None or not name or name in self.contacts:
+            return
+        if hint := did_you_mean(name, self.contacts):
+            self.warn(node, "is no contact of this plan", hint)

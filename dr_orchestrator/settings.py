@@ -1,0 +1,216 @@
+"""What belongs to this machine, not to a practice; and the only reader of the environment.
+
+The settings file is `$DRO_SETTINGS`, else `/etc/dro/dro.yaml` where that exists. Everything has a
+default, so a machine without the file works. Read as strictly as a plan. Since the file says which
+programs run, often as root, one that others can write is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dr_orchestrator.errors import SettingsInvalid
+from dr_orchestrator.plan.document import (
+    Document,
+    Unusable,
+    child,
+    elements,
+    plain_data,
+    read_document,
+    read_file,
+    text_of,
+    writable_by_others,
+)
+from dr_orchestrator.plan.problem import Problem, report
+from dr_orchestrator.plan.quantity import PositiveDuration
+
+SYSTEM_FILE = Path("/etc/dro/dro.yaml")
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_FOR_STORAGE = (
+    *("HOME", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "RCLONE_CONFIG"),
+    *("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_DEFAULT_REGION", "AWS_REGION"),
+    *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),
+)
+_MOST_JOBS = 4
+"""More side by side only helps where the disk is idle, and a practice works on this machine."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of this machine, complete."""
+
+    plans: Path
+    state: Path
+    cache: Path
+    sandbox_directory: Path
+    sandbox_uid: int
+    postgres_programs: tuple[str, ...]
+    """Patterns of folders, as `glob` takes them."""
+    path: str
+    """Folders, as PATH has them."""
+    work_jobs: int
+    lock_wait: timedelta
+    no_color: bool = False
+    """Whether the person asked for no colour (`NO_COLOR`)."""
+    source: Path | None = None
+    """The file these came from, `None` where there is none."""
+
+    @staticmethod
+    def environment_value(name: str) -> str | None:
+        """Return a variable of the environment, `None` where it is not set."""
+        return environment_value(name)
+
+    @staticmethod
+    def storage_environment(aws_profile: str | None) -> dict[str, str]:
+        """Return the variables by which restic, ssh and rclone find this user's configuration.
+
+        They name files and services, and hold no secret. `aws_profile` is the plan's.
+        """
+        found = {name: environment_value(name) for name in _FOR_STORAGE}
+        variables = {name: value for name, value in found.items() if value}
+        return variables | ({"AWS_PROFILE": aws_profile} if aws_profile else {})
+
+
+class SettingsFile(BaseModel):
+    """The machine settings: the folders, programs and limits of one machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    plans: Path = Field(default=Path("/etc/dro/plans"), description="folder of the plan files")
+    state: Path | None = Field(
+        default=None,
+        description="folder of the record: /var/lib/dro for root, else ~/.local/state/dro",
+    )
+    cache: Path | None = Field(
+        default=None,
+        description="folder of what can be made again: /var/cache/dro for root, else ~/.cache/dro",
+    )
+    sandbox_directory: Path | None = Field(
+        default=None,
+        description="folder in which restored data lies while it is proven, and which needs the "
+        "space for it; beside the state folder, which nobody else can pass: `/var/lib/dro-sandbox`",
+    )
+    sandbox_uid: int = Field(
+        default=47115,
+        ge=1,
+        le=4_294_967_293,
+        description="user and group number of programs in a sandbox, and of nobody else",
+    )
+    postgres_programs: tuple[str, ...] = Field(
+        default=("/usr/lib/postgresql/*/bin",),
+        min_length=1,
+        description="patterns of the folders that PostgreSQL's server programs are in",
+    )
+    path: str | None = Field(
+        default=None, min_length=1, description="folders all other programs are looked for in: PATH"
+    )
+    work_jobs: int | None = Field(
+        default=None,
+        ge=1,
+        le=64,
+        description="programs that may load side by side: one a processor, at most 4",
+    )
+    lock_wait: PositiveDuration = Field(
+        default=timedelta(minutes=2), description="how long to wait for somebody else's lock"
+    )
+
+
+def environment_value(name: str) -> str | None:
+    """Return a variable of the environment, `None` where it is not set."""
+    return os.environ.get(name)
+
+
+def load_settings() -> Settings:
+    """Return the settings of this machine.
+
+    Raises:
+        SettingsInvalid: the file named by `$DRO_SETTINGS` does not exist, or the settings file
+            must not be used; the message has every mistake with its line and column.
+    """
+    named = os.environ.get("DRO_SETTINGS")
+    if named:
+        return _from_file(Path(named))
+    return _from_file(SYSTEM_FILE) if SYSTEM_FILE.exists() else _complete(SettingsFile(), None)
+
+
+def _from_file(path: Path) -> Settings:
+    content, trouble = read_file(path)
+    if not trouble and (why := writable_by_others(path)):
+        trouble = f"is not safe to use: {why}"
+    if trouble:
+        raise SettingsInvalid(
+            f"the settings file {path} {trouble}",
+            hint="it says which programs run: it belongs to root or you, chmod go-w",
+        )
+    document = read_document(content, str(path))
+    if isinstance(document.root, Unusable):
+        _refuse(document.problems)
+    problems = [*document.problems, *_relative_paths(document)]
+    stated = SettingsFile()
+    try:
+        stated = SettingsFile.model_validate_json(
+            json.dumps(plain_data(document.root)), strict=True
+        )
+    except ValidationError as error:
+        from dr_orchestrator.plan.explain import explain
+
+        problems += explain(error, document, SettingsFile)
+    if problems:
+        _refuse(problems)
+    return _complete(stated, path)
+
+
+def _complete(stated: SettingsFile, source: Path | None) -> Settings:
+    """Return settings out of what a file states and this machine's defaults."""
+    state = stated.state or _own_folder("/var/lib/dro", "XDG_STATE_HOME", ".local/state")
+    processors = len(os.sched_getaffinity(0))
+    return Settings(
+        plans=stated.plans,
+        state=state,
+        cache=stated.cache or _own_folder("/var/cache/dro", "XDG_CACHE_HOME", ".cache"),
+        sandbox_directory=stated.sandbox_directory or state.with_name(f"{state.name}-sandbox"),
+        sandbox_uid=stated.sandbox_uid,
+        postgres_programs=stated.postgres_programs,
+        path=stated.path or os.environ.get("PATH") or _PATH,
+        work_jobs=stated.work_jobs or min(processors, _MOST_JOBS),
+        lock_wait=stated.lock_wait,
+        no_color=bool(os.environ.get("NO_COLOR")),
+        source=source,
+    )
+
+
+def _own_folder(for_root: str, variable: str, below_home: str) -> Path:
+    """Return where data of this program lies; XDG base directories for other users than root."""
+    if os.geteuid() == 0:
+        return Path(for_root)
+    stated = os.environ.get(variable, "")
+    base = Path(stated) if stated.startswith("/") else Path.home() / below_home
+    return base / "dro"
+
+
+def _relative_paths(document: Document) -> list[Problem]:
+    """Report paths that would mean another place for each folder the program is started in."""
+    problems = []
+    root = document.root
+    paths = [child(root, key) for key in ("plans", "state", "cache", "sandbox_directory")]
+    for node in (*paths, *elements(child(root, "postgres_programs"))):
+        text = text_of(node)
+        if node is not None and text is not None and not text.startswith("/"):
+            problems.append(
+                document.problem(
+                    node.position, node.path, "must be an absolute path", "begin it with /"
+                )
+            )
+    return problems
+
+
+def _refuse(problems: list[Problem]) -> NoReturn:
+    raise SettingsInvalid(report(sorted(set(problems))))

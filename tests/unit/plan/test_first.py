@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dr_orchestrator.errors import UsageMistake
+from dr_orchestrator.plan.first import write_first_plan
+from dr_orchestrator.plan.load import load_plan
+
+
+def test_first_plan_is_valid_and_says_what_a_person_must_decide(tmp_path: Path) -> None:
+    first = write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
+
+    loaded = load_plan(first.plan)
+    assert loaded.plan.practice.id == "riverside"
+    assert loaded.plan.repositories["onsite"].password.file == str(first.key)
+    assert loaded.text.count("# DECIDE") == 8
+
+
+def test_key_is_random_private_and_outside_of_the_plans_folder(tmp_path: Path) -> None:
+    first = write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
+    second = write_first_plan("lakeside", tmp_path / "plans" / "lakeside.yaml")
+
+    assert first.key == tmp_path / "keys" / "riverside"
+    assert first.key.stat().st_mode & 0o777 == 0o600
+    assert first.key.parent.stat().st_mode & 0o777 == 0o700
+    assert len(first.key.read_text().strip()) >= 43
+    assert first.key.read_text() != second.key.read_text()
+
+
+def test_key_is_never_inside_a_git_work_tree(tmp_path: Path) -> None:
+    tree = tmp_path / "practices"
+    (tree / ".git").mkdir(parents=True)
+
+    first = write_first_plan("riverside", tree / "plans" / "riverside.yaml")
+
+    assert first.key == tmp_path / "practices-keys" / "riverside"
+    load_plan(first.plan)
+
+
+@pytest.mark.parametrize("in_the_way", ["plans/riverside.yaml", "keys/riverside"])
+def test_nothing_is_written_over(tmp_path: Path, in_the_way: str) -> None:
+    existing = tmp_path / in_the_way
+    existing.parent.mkdir()
+    existing.symlink_to(tmp_path / "dangling")
+
+    with pytest.raises(UsageMistake, match="exists already: nothing is written over"):
+        write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
+
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == [existing]
+
+
+def test_no_key_is_left_where_the_plan_cannot_be_written(tmp_path: Path) -> None:
+    too_long = f"{'x' * 252}.yaml"
+
+    with pytest.raises(UsageMistake, match="cannot be written"):
+        write_first_plan("riverside", tmp_path / "plans" / too_long)
+
+    assert list((tmp_path / "keys").iterdir()) == []
+
+
+def test_folder_that_is_a_file_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "plans").write_text("a file where a folder should be")
+
+    with pytest.raises(UsageMistake, match="plans exists already"):
+        write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
+
+    assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.parametrize("practice", ["", "River", "../x", "a b", "1st"])
+def test_id_that_cannot_be_one_is_refused(tmp_path: Path, practice: str) -> None:
+    with pytest.raises(UsageMistake, match="is not an id"):
+        write_first_plan(practice, tmp_path / "x.yaml")
+
+    assert list(tmp_path.iterdir()) == []

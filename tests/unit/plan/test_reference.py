@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from dr_orchestrator.plan.reference import plan_reference, plan_schema, settings_reference
+from dr_orchestrator.settings import SettingsFile
+
+_REFERENCE = Path(__file__).parents[3] / "docs" / "reference"
+
+
+def test_reference_pages_are_in_step_with_their_models() -> None:
+    # scripts/reference writes them
+    assert (_REFERENCE / "plan.md").read_text() == plan_reference()
+    assert (_REFERENCE / "settings.md").read_text() == settings_reference(SettingsFile)
+
+
+def test_schema_describes_what_a_plan_may_say() -> None:
+    schema = plan_schema()
+
+    assert schema["required"] == ["version", "practice", "repositories", "systems"]
+    assert schema["additionalProperties"] is False
+    definitions = schema["$defs"]
+    assert {"rto", "rpo", "assets"} == set(definitions["ProtectedSystem"]["required"])
+    assert "from" in definitions["RestoreTestSpec"]["properties"]
+    assert {"const": "baseline"} in definitions["BaselineCheck"]["anyOf"]
+    assert definitions["SqlCheck"]["properties"]["expect"]["anyOf"][0] == {
+        "type": ["number", "boolean"]
+    }
+
+
+def test_schema_shows_defaults_as_a_plan_writes_them() -> None:
+    timeout = plan_schema()["$defs"]["SqliteAsset"]["properties"]["timeout"]
+
+    assert timeout["default"] == "1h"
