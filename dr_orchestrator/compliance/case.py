@@ -1,0 +1,201 @@
+"""What is known of one system, sifted: what the rules may believe, in the order they need it.
+
+Left out is what says it comes from the future: a clock was wrong then, or is wrong now, and a point
+or a passed test of next year would hide everything that happens until then. Left out is what may be
+restorable but is known not to be: a copy whose last conclusive restore test failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from dr_orchestrator.core.finding import Finding, Objective, Verdict
+from dr_orchestrator.core.point import RecoveryPoint
+from dr_orchestrator.core.record import PracticeRecord
+from dr_orchestrator.core.restore_test import RestoreTest
+from dr_orchestrator.core.verification import Result
+from dr_orchestrator.core.wording import count_words, instant_words
+from dr_orchestrator.plan.model import Plan, ProtectedSystem
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far the clocks of two machines may lie apart before a time is taken to be wrong."""
+_SHORTEST_WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One system, its promise, and what may be believed of its record at one instant."""
+
+    plan: Plan
+    name: str
+    system: ProtectedSystem
+    now: datetime
+    started: datetime | None
+    """First run here, or the oldest point if that is older; `None`: never acted on."""
+    repositories_seen: Mapping[str, datetime]
+    points: tuple[RecoveryPoint, ...]
+    """By the age of their data, oldest first."""
+    tests: tuple[RestoreTest, ...]
+    """Without follow-ups, by `started_at`, oldest first."""
+    damaged: frozenset[tuple[str, str]]
+    """(point, repository) whose last conclusive restore test failed."""
+    left_out: str
+    """What was not believed, as the end of a sentence; empty where everything was."""
+
+    @property
+    def repositories(self) -> tuple[str, ...]:
+        """The repositories that the system is backed up to."""
+        return tuple(dict.fromkeys(self.system.backup.to)) or (self.plan.first_repository,)
+
+    @property
+    def window(self) -> timedelta:
+        """How far back the RPO looks: a day, or twice the RPO where that is longer."""
+        return max(_SHORTEST_WINDOW, 2 * self.system.rpo)
+
+    @property
+    def prove_every(self) -> dict[str, timedelta]:
+        """Repository -> how often restoring from it is to be proven, the strictest of its tests."""
+        result: dict[str, timedelta] = {}
+        for test in self.system.restore_tests:
+            repository = test.from_ or self.repositories[0]
+            result[repository] = min(result.get(repository, test.prove_every), test.prove_every)
+        return result
+
+    def data_time(self, point: RecoveryPoint) -> datetime:
+        """Return how old the data of a point is: `data_as_of` where known, never after now."""
+        return _data_time(point, self.now)
+
+    @cached_property
+    def restorable(self) -> tuple[RecoveryPoint, ...]:
+        """The points that bring back at least one asset of the plan, oldest data first."""
+        return tuple(
+            point
+            for point in self.points
+            if any(self.holds(point, asset) for asset in self.system.assets)
+        )
+
+    def holds(self, point: RecoveryPoint, asset: str) -> bool:
+        """Return whether `asset`, as the plan has it now, can come back from this point."""
+        return bool(self._holders(point, asset))
+
+    def instants(self, asset: str, repository: str | None = None) -> tuple[datetime, ...]:
+        """Return the ages of the data to which `asset` can be brought back, oldest first.
+
+        Out of one repository, or out of any.
+        """
+        return self._instants.get((asset, repository), ())
+
+    @cached_property
+    def _instants(self) -> dict[tuple[str, str | None], tuple[datetime, ...]]:
+        found: dict[tuple[str, str | None], list[datetime]] = {}
+        for point in self.points:
+            for asset in self.system.assets:
+                holders = self._holders(point, asset)
+                for repository in (*holders, *((None,) if holders else ())):
+                    found.setdefault((asset, repository), []).append(self.data_time(point))
+        return {key: tuple(instants) for key, instants in found.items()}
+
+    def _holders(self, point: RecoveryPoint, asset: str) -> frozenset[str]:
+        """Return the repositories that bring `asset` back from this point.
+
+        Not those whose copy failed its restore test, nor where the asset was something else then.
+        """
+        summary = point.assets.get(asset)
+        if summary is None or summary.kind is not self.system.assets[asset].kind:
+            return frozenset()
+        return frozenset(
+            copy.repository
+            for copy in point.copies
+            if asset in copy.snapshots and (point.id, copy.repository) not in self.damaged
+        )
+
+    def due(self, allowed: timedelta, repository: str | None = None) -> datetime | None:
+        """Return when something that was never there is due: after `allowed` from the start.
+
+        What is promised of a repository starts when it first answered. `None`: no start is known.
+        """
+        if self.started is None:
+            return None
+        seen = self.repositories_seen.get(repository or "", self.started)
+        if seen > self.now + CLOCK_TOLERANCE:
+            seen = self.started
+        return max(self.started, seen) + allowed
+
+    def at(self, instant: datetime) -> str:
+        """Return an instant as this practice's wall clock shows it."""
+        return instant_words(instant, self.plan.practice.timezone)
+
+    def finding(
+        self,
+        objective: Objective,
+        verdict: Verdict,
+        *,
+        promised: str,
+        reason: str,
+        achieved: str = "",
+        repository: str | None = None,
+        since: datetime | None = None,
+        due: datetime | None = None,
+    ) -> Finding:
+        """Return a finding on this system. What was not believed is said in its reason."""
+        return Finding(
+            practice=self.plan.practice.id,
+            system=self.name,
+            objective=objective,
+            repository=repository,
+            verdict=verdict,
+            promised=promised,
+            achieved=achieved,
+            reason=reason + self.left_out,
+            since=since,
+            due=due,
+        )
+
+
+def open_case(plan: Plan, name: str, record: PracticeRecord, now: datetime) -> Case:
+    """Return what the rules may believe of system `name` at `now`."""
+    latest = now + CLOCK_TOLERANCE
+    points = [point for point in record.points if point.system == name]
+    tests = [test for test in record.tests if test.system == name]
+    believed = [point for point in points if point.as_of <= latest]
+    done = sorted(
+        (test for test in tests if test.started_at <= latest),
+        key=lambda test: (test.started_at, test.id),
+    )
+    first_run = record.first_seen.get(name, latest)
+    starts = [_data_time(point, now) for point in believed]
+    starts += [first_run] if name in record.first_seen and first_run <= latest else []
+    return Case(
+        plan=plan,
+        name=name,
+        system=plan.protected[name],
+        now=now,
+        started=min(starts, default=None),
+        repositories_seen=record.repositories_seen,
+        points=tuple(sorted(believed, key=lambda point: (_data_time(point, now), point.id))),
+        tests=tuple(test for test in done if test.follow_up_of is None),
+        damaged=_damaged(done),
+        left_out=_left_out(len(points) - len(believed), len(tests) - len(done)),
+    )
+
+
+def _data_time(point: RecoveryPoint, now: datetime) -> datetime:
+    return min(point.as_of, point.data_as_of or point.as_of, now)
+
+
+def _damaged(tests: Iterable[RestoreTest]) -> frozenset[tuple[str, str]]:
+    conclusive = (test for test in tests if test.result is not Result.UNPROVEN)
+    last = {(test.point, test.repository): test.result for test in conclusive}
+    return frozenset(key for key, result in last.items() if result is Result.FAILED)
+
+
+def _left_out(points: int, tests: int) -> str:
+    counted = [count_words(points, "recovery point")] if points else []
+    counted += [count_words(tests, "restore test")] if tests else []
+    if not counted:
+        return ""
+    verb = "is" if points + tests == 1 else "are"
+    return f"; {' and '.join(counted)} dated in the future {verb} left out: check the clock"

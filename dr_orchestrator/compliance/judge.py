@@ -1,0 +1,47 @@
+"""The judge: every objective of every system this plan protects, in the order of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from dr_orchestrator.compliance.case import Case, open_case
+from dr_orchestrator.compliance.copies import judge_copies
+from dr_orchestrator.compliance.coverage import judge_coverage
+from dr_orchestrator.compliance.data_age import judge_data_age
+from dr_orchestrator.compliance.recovery_time import judge_rto
+from dr_orchestrator.compliance.restore_proven import judge_restore_tests
+from dr_orchestrator.compliance.rpo import judge_rpo
+from dr_orchestrator.core.finding import Finding
+from dr_orchestrator.core.record import PracticeRecord
+from dr_orchestrator.plan.model import Plan
+
+
+def judge(plan: Plan, record: PracticeRecord, now: datetime) -> tuple[Finding, ...]:
+    """Return what became of each promise of `plan`, by what is on record, at `now` (aware UTC).
+
+    Pure: the same input gives the same findings, in whatever order the record lists its points and
+    tests. A system that somebody else protects, or that nobody does and somebody accepted, gets no
+    finding: there is nothing of ours to prove; the report lists it with that word.
+
+    Raises:
+        ValueError: the record is another practice's.
+    """
+    if record.practice != plan.practice.id:
+        raise ValueError(f"the record of {record.practice} is no evidence of {plan.practice.id}")
+    return tuple(
+        finding
+        for name in plan.protected
+        for finding in _findings(open_case(plan, name, record, now))
+    )
+
+
+def _findings(case: Case) -> Iterator[Finding]:
+    yield judge_coverage(case)
+    yield judge_rpo(case)
+    yield from judge_rto(case)
+    yield from judge_restore_tests(case)
+    data_age = judge_data_age(case)
+    if data_age is not None:
+        yield data_age
+    yield from judge_copies(case)

@@ -1,0 +1,93 @@
+"""What the restore tests from one repository prove, read once for the objectives that rest on it.
+
+The last conclusive test decides: one that failed is not outweighed by an older one that passed; one
+that could not verify says nothing, so it takes nothing away. Follow-ups look for the extent of
+damage and are not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from dr_orchestrator.compliance.case import Case
+from dr_orchestrator.core.restore_test import RestoreTest
+from dr_orchestrator.core.verification import Result
+from dr_orchestrator.core.wording import duration_words
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """What is proven of restoring one system from one repository."""
+
+    repository: str
+    prove_every: timedelta
+    conclusive: tuple[RestoreTest, ...]
+    """Passed or failed, oldest first."""
+    passed: RestoreTest | None
+    """The newest test, where it passed recently enough: what may be called proven."""
+    failed: RestoreTest | None
+    """The newest test, where it failed, however long ago."""
+    due: datetime | None
+    """By when a test has to pass, or had to."""
+    why_not: str
+    """Where nothing is proven and nothing failed: why, as a sentence."""
+
+    def since(self, holds: Callable[[RestoreTest], bool]) -> datetime | None:
+        """Return the start of the oldest test since which `holds` is true of every one."""
+        start = None
+        for test in reversed(self.conclusive):
+            if not holds(test):
+                break
+            start = test.started_at
+        return start
+
+
+def proofs(case: Case) -> tuple[Proof, ...]:
+    """Return what is proven for each repository that the plan has a restore test from."""
+    return tuple(
+        _proof(case, repository, prove_every)
+        for repository, prove_every in case.prove_every.items()
+    )
+
+
+def unasked_failures(case: Case) -> tuple[Proof, ...]:
+    """Return the failures in repositories that are backed up to, but not tested by plan.
+
+    Nobody promised to test there; but who did so by hand and found damage must not be told that all
+    is well.
+    """
+    unasked = (each for each in case.repositories if each not in case.prove_every)
+    found = (_proof(case, repository, timedelta(0)) for repository in unasked)
+    return tuple(proof for proof in found if proof.failed)
+
+
+def _proof(case: Case, repository: str, prove_every: timedelta) -> Proof:
+    tests = [test for test in case.tests if test.repository == repository]
+    conclusive = tuple(test for test in tests if test.result is not Result.UNPROVEN)
+    newest = conclusive[-1] if conclusive else None
+    passed = newest if newest and newest.result is Result.PASSED else None
+    due = passed.started_at + prove_every if passed else case.due(prove_every, repository)
+    return Proof(
+        repository=repository,
+        prove_every=prove_every,
+        conclusive=conclusive,
+        passed=passed if passed and due and case.now <= due else None,
+        failed=newest if newest and newest.result is Result.FAILED else None,
+        due=due,
+        why_not=_why_not(case, tests, passed, prove_every),
+    )
+
+
+def _why_not(
+    case: Case, tests: list[RestoreTest], passed: RestoreTest | None, prove_every: timedelta
+) -> str:
+    tried = tests[-1] if tests and tests[-1].result is Result.UNPROVEN else None
+    last_try = f"; the last try could not verify: {tried.reason}" if tried else ""
+    if passed is None:
+        return f"no restore test has come to a result yet{last_try}"
+    return (
+        f"the last passed restore test was {case.at(passed.started_at)}, "
+        f"longer than {duration_words(prove_every)} ago{last_try}"
+    )

@@ -1,0 +1,121 @@
+"""Every operation is one run: opened before anything happens, closed whatever happens.
+
+A process that is killed cannot close its run; the next start finds it, knows by the kernel's start
+time that the process is gone, and closes it as interrupted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.identity import new_id
+from dr_orchestrator.core.record import RunClosed, RunOpened
+from dr_orchestrator.core.run import Operation, Outcome, Run
+from dr_orchestrator.errors import DroError, ExitCode, Interrupted
+from dr_orchestrator.process import ProcessIdentity
+from dr_orchestrator.store.base import Store
+
+_KILLED = "its process was gone before it ended"
+
+
+class OpenRun:
+    """A run that is under way, and what it will be closed with."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.outcome = Outcome.DONE
+        self.reason = ""
+
+    @property
+    def id(self) -> str:
+        """The run's id."""
+        return self.run.id
+
+    def conclude(self, outcome: Outcome, reason: str = "") -> None:
+        """State how the run ended; the last word counts, and an exception overrules it."""
+        self.outcome = outcome
+        self.reason = reason
+
+
+@contextmanager
+def run_in_ledger(
+    store: Store,
+    clock: Clock,
+    operation: Operation,
+    *,
+    practice: str,
+    system: str,
+    repository: str | None = None,
+) -> Iterator[OpenRun]:
+    """Open a run, and close it on leaving: as done, as concluded, or as the exception says.
+
+    An exception passes on after the run was closed. Where even that fails, the exception still
+    passes on, and the run is found by `close_dead_runs` later.
+    """
+    ours = ProcessIdentity.ours()
+    started_at = clock.now()
+    run = Run(
+        id=new_id(started_at),
+        operation=operation,
+        practice=practice,
+        system=system,
+        repository=repository,
+        started_at=started_at,
+        host=ours.host,
+        pid=ours.pid,
+        pid_started=ours.started,
+    )
+    store.record(RunOpened(run=run))
+    open_run = OpenRun(run)
+    try:
+        yield open_run
+    except BaseException as error:
+        open_run.conclude(*_ended_by(error, operation))
+        try:
+            _close(store, clock, open_run)
+        except DroError as unusable:
+            error.add_note(f"and the run could not be closed: {unusable.message}")
+        raise
+    _close(store, clock, open_run)
+
+
+def close_dead_runs(store: Store, clock: Clock) -> tuple[Run, ...]:
+    """Close the runs whose process is provably gone, and return them as they were closed.
+
+    Runs of other machines, and of processes that live, are left alone.
+    """
+    closed = []
+    for run in store.open_runs():
+        if ProcessIdentity(run.host, run.pid, run.pid_started).alive is not False:
+            continue
+        end = RunClosed(
+            run=run.id, finished_at=clock.now(), outcome=Outcome.INTERRUPTED, reason=_KILLED
+        )
+        store.record(end)
+        closed.append(
+            replace(run, finished_at=end.finished_at, outcome=end.outcome, reason=end.reason)
+        )
+    return tuple(closed)
+
+
+def _close(store: Store, clock: Clock, open_run: OpenRun) -> None:
+    # A path in a message may hold bytes that are no text; a record is text.
+    reason = open_run.reason.encode("utf-8", "backslashreplace").decode().replace("\0", "")
+    store.record(
+        RunClosed(run=open_run.id, finished_at=clock.now(), outcome=open_run.outcome, reason=reason)
+    )
+
+
+def _ended_by(error: BaseException, operation: Operation) -> tuple[Outcome, str]:
+    """Return outcome and reason; only our own errors are known to hold no data in their text."""
+    if isinstance(error, Interrupted):
+        return Outcome.INTERRUPTED, error.message
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return Outcome.INTERRUPTED, "stopped by a person or the system"
+    if isinstance(error, DroError):
+        untested = operation is Operation.RESTORE_TEST and error.exit_code is ExitCode.UNPROVEN
+        return Outcome.UNPROVEN if untested else Outcome.FAILED, error.message
+    return Outcome.FAILED, f"internal error ({type(error).__name__})"

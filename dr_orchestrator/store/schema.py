@@ -1,0 +1,224 @@
+"""The tables, as the newest version of this program has them.
+
+One journal, append-only, and projections of it that answer questions quickly: everything in them
+follows from the journal, except a run's claim (token, heartbeat, cancel flag), which is of the
+moment. A change here needs a migration beside it; a test compares the two.
+
+Written for SQLite and PostgreSQL alike.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    event,
+    text,
+)
+from sqlalchemy.types import TypeEngine
+
+from dr_orchestrator.store.codec import instant_from, instant_text
+
+STORE_VERSION = "0001"
+"""The newest migration. Four digits, so that versions compare as text."""
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant: text of fixed width in SQLite, a timestamp in PostgreSQL."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column's type."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(DateTime(timezone=True))
+        return dialect.type_descriptor(String(27))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """Refuse a time without a zone, whatever the database would make of it."""
+        if value is None:
+            return None
+        written = instant_text(value)
+        return value if dialect.name == "postgresql" else written
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """Return it aware and in UTC."""
+        if value is None:
+            return None
+        return instant_from(instant_text(value) if dialect.name == "postgresql" else value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("practice", Text, nullable=False),
+    Column("payload", Text, nullable=False),
+    Index("ix_journal_practice", "practice", "seq"),
+    sqlite_autoincrement=True,
+)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("operation", Text, nullable=False),
+    Column("practice", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("repository", Text),
+    Column("schedule_id", Text),
+    Column("due_at", Instant),
+    Column("attempt", Integer, nullable=False),
+    Column("token", Text),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("heartbeat_at", Instant),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("finished_at", Instant),
+    Column("outcome", Text),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("schedule_id", "due_at"),
+    CheckConstraint("(finished_at IS NULL) = (outcome IS NULL)", name="closed"),
+    Index("ix_run_practice", "practice", "system", "started_at"),
+    Index(
+        "ix_run_open",
+        "started_at",
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
+)
+
+point = Table(
+    "point",
+    metadata,
+    # Ids come out of repositories too: the practice keeps one practice's from hiding another's.
+    Column("practice", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("system", Text, nullable=False),
+    Column("run", Text, nullable=False),
+    Column("label", Text),
+    Column("as_of", Instant, nullable=False),
+    Column("finished", Instant, nullable=False),
+    Column("data_as_of", Instant),
+    Column("skew_seconds", Float, nullable=False),
+    Index("ix_point_system", "practice", "system", "as_of"),
+)
+
+point_asset = Table(
+    "point_asset",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("point", Text, primary_key=True),
+    Column("asset", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("method", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("level", Text, nullable=False),
+    ForeignKeyConstraint(["practice", "point"], ["point.practice", "point.id"]),
+)
+
+point_copy = Table(
+    "point_copy",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("point", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("manifest_snapshot", Text, nullable=False),
+    Column("manifest_sha256", Text, nullable=False),
+    Column("snapshots", Text, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    ForeignKeyConstraint(["practice", "point"], ["point.practice", "point.id"]),
+)
+
+restore_test = Table(
+    "restore_test",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("practice", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    # No foreign key: a test outlives its point, and a rebuilt record may know only the one.
+    Column("point", Text, nullable=False),
+    Column("point_as_of", Instant, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant, nullable=False),
+    Column("result", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("rta_data_seconds", Float),
+    Column("rta_service_seconds", Float),
+    Column("proof_seconds", Float, nullable=False),
+    Column("rpa_seconds", Float, nullable=False),
+    Column("newest", Instant),
+    Column("data_age_seconds", Float),
+    Column("depth", Integer, nullable=False),
+    Column("sandbox", Text, nullable=False),
+    Column("verifications", Text, nullable=False),
+    Column("conditions", Text, nullable=False),
+    Column("follow_up_of", Text),
+    Column("next", Text, nullable=False),
+    Index("ix_restore_test_system", "practice", "system", "started_at"),
+)
+
+repository = Table(
+    "repository",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("restic_id", Text, nullable=False),
+    Column("first_seen", Instant, nullable=False),
+)
+
+# Not a defence against somebody who owns the file; it keeps a mistake of ours from being silent.
+JOURNAL_GUARDS = {
+    "sqlite": (
+        """CREATE TRIGGER journal_no_update BEFORE UPDATE ON journal
+        BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+        """CREATE TRIGGER journal_no_delete BEFORE DELETE ON journal
+        BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION journal_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN RAISE EXCEPTION 'the journal is append-only'; END$$""",
+        """CREATE TRIGGER journal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON journal
+        FOR EACH STATEMENT EXECUTE FUNCTION journal_append_only()""",
+    ),
+}
+
+
+@event.listens_for(journal, "after_create")
+def _guard_journal(_table: Table, connection: Connection, **_: Any) -> None:
+    for statement in JOURNAL_GUARDS[connection.dialect.name]:
+        connection.exec_driver_sql(statement)

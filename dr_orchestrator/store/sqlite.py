@@ -1,0 +1,122 @@
+"""Opening the store of one machine: a SQLite file in the state folder.
+
+Durable before quick: write-ahead log, and a commit returns only once it is on disk. Opening costs
+one query; migrations, and the library that runs them, are only loaded where the file is older than
+this program.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
+
+from dr_orchestrator.clock import Clock
+from dr_orchestrator.errors import StoreUnusable
+from dr_orchestrator.store.schema import STORE_VERSION
+from dr_orchestrator.store.sql import SqlStore, in_our_words
+
+FILE_NAME = "dro.sqlite3"
+_WAIT_SECONDS = 60
+"""For another process's write. One takes milliseconds; a fork of runs at the same minute queues."""
+
+
+def open_store(state_folder: Path, clock: Clock) -> SqlStore:
+    """Open the store in `state_folder`, making both where there are none, and bring it up to date.
+
+    The folder becomes readable by its owner only, and so does the file.
+
+    Raises:
+        StoreUnusable: the folder cannot be used, the file is damaged, or a newer version of this
+            program wrote it.
+    """
+    file = state_folder / FILE_NAME
+    _make_private(state_folder, file)
+    engine = _engine(file)
+    try:
+        with in_our_words():
+            version = _version(engine)
+            if version != STORE_VERSION:
+                _bring_up_to_date(engine, file)
+    except BaseException:
+        engine.dispose()
+        raise
+    return SqlStore(engine, clock)
+
+
+def _make_private(folder: Path, file: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_mode & 0o077:
+            folder.chmod(0o700)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if os.fstat(descriptor).st_mode & 0o077:
+                os.fchmod(descriptor, 0o600)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StoreUnusable(
+            f"the state folder {folder} cannot be used: {error.strerror}",
+            hint="run dro as the user who owns it, or name another in the machine's settings",
+        ) from None
+
+
+def _engine(file: Path) -> Engine:
+    engine = create_engine(
+        URL.create("sqlite", database=str(file)),
+        connect_args={"timeout": _WAIT_SECONDS},
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver would begin transactions when it sees fit, and never around a migration.
+    connection.isolation_level = None
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "trusted_schema=OFF"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("writing", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _version(engine: Engine) -> str | None:
+    """Return the version of the tables that are there; `None` where there are none yet."""
+    with engine.connect() as connection:
+        try:
+            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+        except OperationalError as error:
+            if "no such table" in str(error.orig):
+                return None
+            raise
+        return str(found.scalar_one())
+
+
+def _bring_up_to_date(engine: Engine, file: Path) -> None:
+    from dr_orchestrator.store.migration import migrate, one_at_a_time
+
+    with one_at_a_time(file.with_name(file.name + ".lock")):
+        version = _version(engine)  # another process may have been first
+        if version is not None and version > STORE_VERSION:
+            raise StoreUnusable(
+                f"the record in {file.parent} was written by a newer version of dro "
+                f"(store {version}, this one knows up to {STORE_VERSION})",
+                hint="update dr-orchestrator on this machine",
+            )
+        if version == STORE_VERSION:
+            return
+        with engine.connect() as connection:
+            connection.connection.execute("PRAGMA journal_mode=WAL")  # stays with the file
+        with engine.connect() as connection:
+            connection.execution_options(writing=True)
+            with connection.begin():
+                migrate(connection)

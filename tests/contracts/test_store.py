@@ -1,0 +1,356 @@
+"""What every store promises, whichever database it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from dr_orchestrator.core.record import (
+    Entry,
+    PointRecorded,
+    RepositorySeen,
+    RestoreTestRecorded,
+    RunClosed,
+    RunOpened,
+)
+from dr_orchestrator.core.run import Operation, Outcome
+from dr_orchestrator.core.verification import Result, Verification
+from dr_orchestrator.errors import PointNotFound, RepositoryChanged
+from dr_orchestrator.store.base import Store
+from dr_orchestrator.store.codec import decode_entry
+from dr_orchestrator.store.sqlite import open_store
+from tests.support.clock import START, FakeClock
+from tests.support.evidence import (
+    PRACTICE,
+    full_id,
+    make_copy,
+    make_point,
+    make_run,
+    make_test,
+)
+
+HOUR = timedelta(hours=1)
+StoreFactory = Callable[[Path], Store]
+
+
+def _sqlite(folder: Path) -> Store:
+    return open_store(folder / "state", FakeClock())
+
+
+# A store on another database joins here, and has to pass everything below.
+FACTORIES: dict[str, StoreFactory] = {"sqlite": _sqlite}
+
+
+@pytest.fixture(params=list(FACTORIES.values()), ids=list(FACTORIES))
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    factory: StoreFactory = request.param
+    with factory(tmp_path) as opened:
+        yield opened
+
+
+def _closed(run: str, at: datetime, outcome: Outcome = Outcome.DONE) -> RunClosed:
+    return RunClosed(run=run, finished_at=at, outcome=outcome)
+
+
+def _seen(restic_id: str, repository: str = "onsite", practice: str = PRACTICE) -> RepositorySeen:
+    return RepositorySeen(practice=practice, repository=repository, restic_id=restic_id, at=START)
+
+
+def test_practice_record_is_empty_when_nothing_is_known(store: Store) -> None:
+    record = store.practice_record(PRACTICE)
+
+    assert record.practice == PRACTICE
+    assert (record.first_seen, record.points, record.tests, record.last_runs) == ({}, (), (), ())
+
+
+def test_record_gives_back_a_point_exactly_as_it_was(store: Store) -> None:
+    point = make_point(
+        START.replace(microsecond=120_003),
+        repositories=("onsite", "offsite"),
+        label="before the update",
+        data_as_of=START - HOUR,
+    )
+
+    store.record(PointRecorded(point=point))
+
+    assert store.points(PRACTICE) == (replace(point, copies=tuple(reversed(point.copies))),)
+    assert store.practice_record(PRACTICE).points == store.points(PRACTICE)
+
+
+def test_record_gives_back_a_restore_test_exactly_as_it_was(store: Store) -> None:
+    expectations = (True, 3, 0.1, START, None, "2026-11-18T12:00:00Z", "équal ☤", float("inf"))
+    test = make_test(
+        START,
+        verifications=tuple(
+            Verification(title=str(at), asset="a", result=Result.FAILED, expected=each, actual=each)
+            for at, each in enumerate(expectations)
+        ),
+        follow_up_of="an-earlier-one",
+        next="do this",
+        newest=START + timedelta(microseconds=7),
+    )
+
+    store.record(RestoreTestRecorded(test=test))
+
+    assert store.tests(PRACTICE) == (test,)
+    kinds = [type(each.expected) for each in store.tests(PRACTICE)[0].verifications]
+    assert kinds == [type(each) for each in expectations]
+
+
+def test_record_gives_back_a_run_exactly_as_it_was(store: Store) -> None:
+    run = make_run(START, schedule_id="emr/backup", due_at=START, attempt=2, repository="onsite")
+
+    store.record(RunOpened(run=run))
+
+    assert store.open_runs() == (run,)
+
+
+def test_record_keeps_instants_in_utc_when_given_another_zone(store: Store) -> None:
+    chicago = START.astimezone(timezone(-6 * HOUR))
+
+    store.record(PointRecorded(point=make_point(chicago)))
+
+    (point,) = store.points(PRACTICE)
+    assert (point.as_of, point.as_of.tzinfo) == (START, UTC)
+
+
+def test_record_refuses_a_time_without_a_zone(store: Store) -> None:
+    naive = START.replace(tzinfo=None)
+    run = make_run(START)
+    refused: tuple[Entry, ...] = (
+        PointRecorded(point=make_point(naive)),
+        RestoreTestRecorded(test=make_test(START, newest=naive)),
+        RunClosed(run=run.id, finished_at=naive, outcome=Outcome.DONE),
+    )
+
+    store.record(RunOpened(run=run))
+    for entry in refused:
+        with pytest.raises(ValueError, match="zone"):
+            store.record(entry)
+
+    assert len(store.journal()) == 1
+
+
+def test_record_writes_all_or_nothing_when_one_entry_is_refused(store: Store) -> None:
+    store.record(_seen(full_id("first")))
+
+    with pytest.raises(RepositoryChanged):
+        store.record(
+            RunOpened(run=make_run(START)),
+            PointRecorded(point=make_point(START)),
+            _seen(full_id("another")),
+        )
+
+    assert (store.open_runs(), store.points(PRACTICE)) == ((), ())
+    assert [line.kind for line in store.journal()] == ["repository_seen"]
+
+
+def test_journal_holds_every_entry_in_order_and_can_be_replayed(
+    store: Store, tmp_path: Path
+) -> None:
+    run, point = make_run(START), make_point(START, repositories=("onsite", "offsite"))
+    entries: tuple[Entry, ...] = (
+        _seen(full_id("onsite")),
+        RunOpened(run=run),
+        PointRecorded(point=point),
+        RestoreTestRecorded(test=make_test(START + HOUR)),
+        _closed(run.id, START + 2 * HOUR, Outcome.PARTIAL),
+    )
+
+    store.record(*entries[:2])
+    store.record(*entries[2:])
+
+    lines = store.journal()
+    assert tuple(decode_entry(line.kind, line.payload) for line in lines) == entries
+    assert [line.seq for line in lines] == sorted({line.seq for line in lines})
+    assert {line.practice for line in lines} == {PRACTICE}
+    with _sqlite(tmp_path / "replayed") as replayed:
+        replayed.record(*(decode_entry(line.kind, line.payload) for line in lines))
+        assert replayed.practice_record(PRACTICE) == store.practice_record(PRACTICE)
+
+
+def test_journal_is_of_one_practice_when_asked(store: Store) -> None:
+    store.record(_seen(full_id(1)), _seen(full_id(2), practice="lakeside"))
+
+    assert [line.practice for line in store.journal("lakeside")] == ["lakeside"]
+
+
+def test_record_changes_nothing_when_entries_come_again(store: Store) -> None:
+    run = make_run(START)
+    entries: tuple[Entry, ...] = (
+        _seen(full_id("onsite")),
+        PointRecorded(point=make_point(START)),
+        RestoreTestRecorded(test=make_test(START)),
+    )
+    store.record(RunOpened(run=run), *entries, _closed(run.id, START + HOUR, Outcome.FAILED))
+    before, lines = store.practice_record(PRACTICE), len(store.journal())
+
+    store.record(*entries, _closed(run.id, START + 2 * HOUR, Outcome.DONE))
+
+    assert store.practice_record(PRACTICE) == before
+    assert len(store.journal()) == lines
+
+
+def test_point_recorded_adds_only_the_copies_that_are_new(store: Store) -> None:
+    first = make_point(START, repositories=("onsite",))
+    store.record(PointRecorded(point=first))
+    retold = replace(
+        first,
+        label="told otherwise",
+        skew_seconds=99.0,
+        assets={},
+        copies=(
+            replace(make_copy(first, "onsite"), manifest_snapshot=full_id("other")),
+            make_copy(first, "offsite"),
+        ),
+    )
+
+    store.record(PointRecorded(point=retold))
+
+    (point,) = store.points(PRACTICE)
+    assert point.copy_in("onsite") == make_copy(first, "onsite")
+    assert point.copy_in("offsite") == make_copy(first, "offsite")
+    assert replace(point, copies=()) == replace(first, copies=())
+
+
+def test_point_of_one_practice_is_not_hidden_by_another_of_the_same_id(store: Store) -> None:
+    ours = make_point(START)
+    theirs = replace(ours, practice="lakeside", label="theirs")
+
+    store.record(PointRecorded(point=theirs), PointRecorded(point=ours))
+
+    assert store.points(PRACTICE) == (ours,)
+    assert store.points("lakeside") == (theirs,)
+
+
+@pytest.mark.parametrize(
+    "contradiction",
+    [
+        RunOpened(run=make_run(START)),
+        RunOpened(run=make_run(START + HOUR, finished_at=START, outcome=Outcome.DONE)),
+        RunOpened(run=make_run(START + HOUR, schedule_id="emr/backup", due_at=START)),
+        RunClosed(run="never-opened", finished_at=START, outcome=Outcome.DONE),
+        RestoreTestRecorded(test=replace(make_test(START), result=Result.FAILED)),
+    ],
+    ids=["opened twice", "opened ended", "same occurrence", "never opened", "another result"],
+)
+def test_record_refuses_what_contradicts_it(store: Store, contradiction: Entry) -> None:
+    store.record(
+        RunOpened(run=make_run(START, schedule_id="emr/backup", due_at=START)),
+        RestoreTestRecorded(test=make_test(START)),
+    )
+
+    with pytest.raises(ValueError, match=r"run|test"):
+        store.record(contradiction)
+
+    assert len(store.journal()) == 2
+
+
+def test_repository_id_is_the_one_first_seen(store: Store) -> None:
+    assert store.repository_id(PRACTICE, "onsite") is None
+
+    store.record(_seen(full_id("onsite")))
+    store.record(_seen(full_id("offsite"), "offsite"), _seen(full_id("x"), practice="lakeside"))
+
+    assert store.repository_id(PRACTICE, "onsite") == full_id("onsite")
+    with pytest.raises(RepositoryChanged, match="onsite of riverside"):
+        store.record(_seen(full_id("another")))
+    assert store.repository_id(PRACTICE, "onsite") == full_id("onsite")
+
+
+def test_points_come_oldest_first_and_of_what_was_asked(store: Store) -> None:
+    late = make_point(START + HOUR, repositories=("onsite", "offsite"))
+    early = make_point(START)
+    imaging = make_point(START + 2 * HOUR, system="imaging", repositories=("offsite",))
+    for point in (late, imaging, early):
+        store.record(PointRecorded(point=point))
+
+    def ids(*args: str, **only: str) -> list[str]:
+        return [point.id for point in store.points(*args, **only)]
+
+    assert ids(PRACTICE) == [early.id, late.id, imaging.id]
+    assert ids(PRACTICE, "emr") == [early.id, late.id]
+    assert ids(PRACTICE, repository="offsite") == [late.id, imaging.id]
+    assert ids(PRACTICE, "emr", repository="offsite") == [late.id]
+    assert len(store.points(PRACTICE, repository="offsite")[0].copies) == 2
+
+
+def test_tests_come_oldest_first_and_of_what_was_asked(store: Store) -> None:
+    late = make_test(START + HOUR, repository="offsite")
+    early = make_test(START)
+    imaging = make_test(START + 2 * HOUR, system="imaging")
+    store.record(*(RestoreTestRecorded(test=test) for test in (late, imaging, early)))
+
+    assert store.tests(PRACTICE) == (early, late, imaging)
+    assert store.tests(PRACTICE, "emr") == (early, late)
+    assert store.tests(PRACTICE, "emr", repository="offsite") == (late,)
+    assert store.tests("lakeside") == ()
+
+
+def test_find_point_takes_an_id_or_its_beginning(store: Store) -> None:
+    first, second = make_point(START), make_point(START + HOUR)
+    longer = replace(second, id=first.id + "x")
+    store.record(*(PointRecorded(point=point) for point in (first, second, longer)))
+
+    assert store.find_point(PRACTICE, second.id) == second
+    assert store.find_point(PRACTICE, second.id[:14]) == second
+    assert store.find_point(PRACTICE, first.id) == first  # though another begins like it
+    for prefix, said in ((first.id[:10], "begin with"), ("2027", "no recovery point"), ("", "3")):
+        with pytest.raises(PointNotFound, match=said):
+            store.find_point(PRACTICE, prefix)
+    for wildcard in ("%", "_" * 8, "2026____-"):
+        with pytest.raises(PointNotFound):
+            store.find_point(PRACTICE, wildcard)
+    with pytest.raises(PointNotFound):
+        store.find_point("lakeside", first.id)
+
+
+def test_open_runs_are_those_nobody_closed(store: Store) -> None:
+    old, new, other = make_run(START), make_run(START + HOUR), make_run(START - HOUR)
+    other = replace(other, practice="lakeside")
+    store.record(*(RunOpened(run=run) for run in (new, old, other)))
+
+    store.record(_closed(old.id, START + HOUR))
+
+    assert store.open_runs() == (other, new)
+    assert store.open_runs(PRACTICE) == (new,)
+
+
+def test_practice_record_names_the_first_run_and_the_newest_finished_ones(store: Store) -> None:
+    runs = [
+        make_run(START, id="1"),
+        make_run(START + HOUR, id="2"),
+        make_run(START + 2 * HOUR, id="3"),
+        make_run(START + HOUR, id="4", operation=Operation.RESTORE_TEST, repository="onsite"),
+        make_run(START + HOUR, id="5", operation=Operation.RESTORE_TEST, repository="offsite"),
+        make_run(START + HOUR, id="6", system="imaging"),
+    ]
+    store.record(*(RunOpened(run=run) for run in runs))
+    for run in runs:
+        if run.id != "3":
+            store.record(_closed(run.id, run.started_at + HOUR, Outcome.FAILED))
+
+    record = store.practice_record(PRACTICE)
+
+    assert record.first_seen == {"emr": START, "imaging": START + HOUR}
+    assert [run.id for run in record.last_runs] == ["2", "4", "5", "6"]
+    assert {run.outcome for run in record.last_runs} == {Outcome.FAILED}
+
+
+def test_record_loses_nothing_when_threads_write_at_once(store: Store) -> None:
+    def write(writer: int) -> None:
+        for number in range(10):
+            store.record(RunOpened(run=make_run(START, id=f"{writer}-{number}")))
+
+    threads = [Thread(target=write, args=(writer,)) for writer in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(store.open_runs()) == len(store.journal()) == 40

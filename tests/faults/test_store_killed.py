@@ -1,0 +1,130 @@
+"""The process that writes into the store is killed, or several write at once.
+
+What `record` has returned from is there; what it has not is there whole, or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from dr_orchestrator.clock import SystemClock
+from dr_orchestrator.core.record import RunOpened
+from dr_orchestrator.core.run import Outcome
+from dr_orchestrator.process import ProcessIdentity
+from dr_orchestrator.store.codec import decode_entry
+from dr_orchestrator.store.ledger import close_dead_runs
+from dr_orchestrator.store.sqlite import FILE_NAME, open_store
+from tests.support.clock import FakeClock
+from tests.support.evidence import PRACTICE, make_run
+
+ROOT = Path(__file__).parents[2]
+
+
+def _writer(state: Path, name: str, count: int) -> subprocess.Popen[str]:
+    program = (sys.executable, "-m", "tests.support.store_writer", str(state), name, str(count))
+    return subprocess.Popen(program, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def _kill(writer: subprocess.Popen[str]) -> list[str]:
+    """Kill the writer and return the runs whose `record` had returned."""
+    writer.send_signal(signal.SIGKILL)
+    output, _ = writer.communicate(timeout=30)
+    return output.split()
+
+
+def _assert_whole(state: Path, written: list[str], replayed: Path) -> int:
+    """Assert that all of `written` is there, nothing is there by half; return how much there is."""
+    with open_store(state, FakeClock()) as store, open_store(replayed, FakeClock()) as replay:
+        lines = store.journal()
+        kinds = Counter(line.kind for line in lines)
+        assert len(set(kinds.values())) <= 1, f"a transaction was torn: {kinds}"
+        for line in lines:
+            replay.record(decode_entry(line.kind, line.payload))
+        record = store.practice_record(PRACTICE)
+        assert record == replay.practice_record(PRACTICE)
+        assert store.open_runs() == ()
+        points = {point.run for point in record.points}
+        assert set(written) <= points
+        assert len(record.points) == len(record.tests) == kinds["point_recorded"]
+    with sqlite3.connect(state / FILE_NAME) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    connection.close()
+    return len(points)
+
+
+def test_store_is_whole_when_its_writer_is_killed_at_any_instant(tmp_path: Path) -> None:
+    instants = random.Random(20261121)
+    state, written = tmp_path / "state", []
+    for attempt in range(24):
+        writer = _writer(state, str(attempt), 0)
+        assert writer.stdout is not None
+        written.append(writer.stdout.readline().strip())
+        time.sleep(instants.uniform(0, 0.05))
+        written += _kill(writer)
+
+    assert len(written) > 24
+    assert _assert_whole(state, written, tmp_path / "replayed") >= len(written)
+
+
+def test_store_is_whole_when_it_is_killed_while_it_is_made(tmp_path: Path) -> None:
+    instants = random.Random(20261122)
+    unfinished = 0
+    for attempt in range(20):
+        state = tmp_path / str(attempt)
+        writer = _writer(state, "first", 0)
+        deadline = time.monotonic() + 30
+        while not (state / FILE_NAME).exists() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(instants.uniform(0, 0.2))
+        written = _kill(writer)
+        unfinished += not written
+
+        _assert_whole(state, written, tmp_path / f"replayed-{attempt}")
+
+    assert unfinished, "no writer was killed before it had made its store"
+
+
+def test_store_loses_nothing_when_several_processes_make_it_and_write_at_once(
+    tmp_path: Path,
+) -> None:
+    writers = [_writer(tmp_path / "state", f"writer{number}", 25) for number in range(4)]
+    written = []
+    for writer in writers:
+        output, _ = writer.communicate(timeout=120)
+        assert writer.returncode == 0
+        written += output.split()
+
+    assert len(written) == 100
+    assert _assert_whole(tmp_path / "state", written, tmp_path / "replayed") == 100
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_run_of_a_killed_process_is_closed_by_the_next_start(tmp_path: Path, reused: bool) -> None:
+    sleeper = subprocess.Popen(["sleep", "60"])
+    identity = ProcessIdentity.of(sleeper.pid)
+    assert identity is not None
+    pid = os.getpid() if reused else identity.pid
+    run = make_run(SystemClock().now(), host=identity.host, pid=pid, pid_started=identity.started)
+    with open_store(tmp_path / "state", SystemClock()) as store:
+        store.record(RunOpened(run=run))
+        if not reused:
+            assert close_dead_runs(store, SystemClock()) == ()
+        sleeper.kill()
+        sleeper.wait(timeout=10)
+
+        (closed,) = close_dead_runs(store, SystemClock())
+
+        assert (closed.id, closed.outcome) == (run.id, Outcome.INTERRUPTED)
+        assert store.open_runs() == ()
+        assert store.practice_record(PRACTICE).last_runs == (closed,)

@@ -1,0 +1,155 @@
+"""Recovery points, restore tests and runs as tests need them: one line each, told apart by time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, PointCopy, RecoveryPoint
+from dr_orchestrator.core.record import PracticeRecord
+from dr_orchestrator.core.restore_test import RestoreTest
+from dr_orchestrator.core.run import Operation, Run
+from dr_orchestrator.core.verification import Depth, Result, Verification
+from dr_orchestrator.plan.effective import with_defaults
+from dr_orchestrator.plan.model import Plan
+
+PRACTICE = "riverside"
+SYSTEM = "emr"
+DATABASE = AssetSummary(
+    kind=AssetKind.SQLITE, method=Method.COPY, bytes=7_000_000_000, level="full"
+)
+DOCUMENTS = AssetSummary(kind=AssetKind.FILES, method=Method.TREE, bytes=520_000, level="sampled")
+
+
+def full_id(*parts: object) -> str:
+    """Return 64 hex digits that stand for a snapshot or repository of this name."""
+    return sha256(repr(parts).encode()).hexdigest()
+
+
+def make_point(
+    as_of: datetime, *, repositories: tuple[str, ...] = ("onsite",), **changes: Any
+) -> RecoveryPoint:
+    """Return a point of the EMR captured at `as_of`, with a database and its documents."""
+    plain = RecoveryPoint(
+        id=f"{as_of:%Y%m%d-%H%M%S}-{full_id(as_of)[:6]}",
+        practice=PRACTICE,
+        system=SYSTEM,
+        run=f"{as_of:%Y%m%d-%H%M%S}-run000",
+        label=None,
+        as_of=as_of,
+        finished=as_of + timedelta(seconds=41.25),
+        data_as_of=None,
+        skew_seconds=2.5,
+        assets={"database": DATABASE, "documents": DOCUMENTS},
+        copies=(),
+    )
+    point = replace(plain, **changes)
+    copies = tuple(make_copy(point, repository) for repository in repositories)
+    return replace(point, copies=point.copies + copies)
+
+
+def make_copy(point: RecoveryPoint, repository: str) -> PointCopy:
+    """Return the copy of `point` that `repository` holds."""
+    return PointCopy(
+        repository=repository,
+        manifest_snapshot=full_id(point.id, repository, "manifest"),
+        manifest_sha256=full_id(point.id, "content"),
+        snapshots={asset: full_id(point.id, repository, asset) for asset in point.assets},
+        recorded_at=point.finished,
+    )
+
+
+def make_test(started_at: datetime, result: Result = Result.PASSED, **changes: Any) -> RestoreTest:
+    """Return a restore test of a point that was an hour old, proven in 41 minutes."""
+    as_of = started_at - timedelta(hours=1)
+    ran = result is not Result.UNPROVEN
+    plain = RestoreTest(
+        id=f"{started_at:%Y%m%d-%H%M%S}-{full_id(started_at, changes)[:6]}",
+        practice=PRACTICE,
+        system=SYSTEM,
+        repository="onsite",
+        point=make_point(as_of).id,
+        point_as_of=as_of,
+        started_at=started_at,
+        finished_at=started_at + timedelta(minutes=50),
+        result=result,
+        reason="" if result is Result.PASSED else "because",
+        rta_data_seconds=30 * 60.0 if ran else None,
+        rta_service_seconds=41 * 60.0 if ran else None,
+        proof_seconds=12.5,
+        rpa_seconds=3600.0,
+        newest=as_of - timedelta(minutes=20) if ran else None,
+        data_age_seconds=1200.0 if ran else None,
+        depth=Depth.L4 if ran else Depth.L0,
+        sandbox="bubblewrap, uid 64000",
+        verifications=(
+            Verification(title="no more orphans", asset="database", result=result, expected=0),
+        ),
+        conditions=("1 unlogged table",),
+    )
+    return replace(plain, **changes)
+
+
+def make_run(started_at: datetime, **changes: Any) -> Run:
+    """Return a backup that began at `started_at` and is still open."""
+    plain = Run(
+        id=f"{started_at:%Y%m%d-%H%M%S}-{full_id(started_at)[:6]}",
+        operation=Operation.BACKUP,
+        practice=PRACTICE,
+        system=SYSTEM,
+        repository=None,
+        started_at=started_at,
+        host="elsewhere",
+        pid=4711,
+        pid_started="boot/1",
+    )
+    return replace(plain, **changes)
+
+
+def make_plan(practice: dict[str, Any] | None = None, **system: Any) -> Plan:
+    """Return a plan for the EMR: RTO 4 h, RPO 1 h, tested nightly; `system` adds to it or changes.
+
+    The practice is in Chicago, and always open unless `practice` says otherwise.
+    """
+    emr = {
+        "rto": "4h",
+        "rpo": "1h",
+        "assets": {
+            "database": {"kind": "sqlite", "path": "/srv/emr/emr.db"},
+            "documents": {"kind": "files", "path": "/srv/emr/documents"},
+        },
+        "restore_tests": [{"schedule": "03:30", "from": "onsite", "prove_every": "2d"}],
+        **system,
+    }
+    named = {"id": PRACTICE, "name": "Riverside Family Practice", "timezone": "America/Chicago"}
+    content = {
+        "version": 1,
+        "practice": named | (practice or {}),
+        "repositories": {
+            name: {"location": f"/srv/restic/{name}", "password": {"file": f"/etc/dro/keys/{name}"}}
+            for name in ("onsite", "offsite")
+        },
+        "systems": {SYSTEM: emr},
+    }
+    return with_defaults(Plan.model_validate(content))
+
+
+def make_record(
+    *,
+    first_seen: datetime | None = None,
+    points: Iterable[RecoveryPoint] = (),
+    tests: Iterable[RestoreTest] = (),
+    repositories_seen: dict[str, datetime] | None = None,
+) -> PracticeRecord:
+    """Return what is known of the practice, whose EMR was first acted on at `first_seen`."""
+    return PracticeRecord(
+        practice=PRACTICE,
+        first_seen={} if first_seen is None else {SYSTEM: first_seen},
+        points=tuple(sorted(points, key=lambda point: point.as_of)),
+        tests=tuple(sorted(tests, key=lambda test: test.started_at)),
+        last_runs=(),
+        repositories_seen=repositories_seen or {},
+    )
