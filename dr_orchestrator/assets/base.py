@@ -1,0 +1,221 @@
+"""What every asset driver promises.
+
+To capture: entering `capture` fixes the instant the content is of; `content` is then saved by
+somebody else; `measure` takes the baseline of that same instant and may run meanwhile; `finish`
+says what was captured, once the content is saved. Leaving the `with` block removes whatever was
+staged, whatever happened.
+
+To restore: entering `restoration` may start what the data will need (a private server) while the
+data is still on its way; `load` brings it to life; then it can be asked. Leaving the block ends it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Protocol
+
+from dr_orchestrator.core.baseline import Baseline, Value
+from dr_orchestrator.core.point import AssetKind, AssetState, Method
+from dr_orchestrator.core.verification import Verification
+from dr_orchestrator.plan.model import Asset
+from dr_orchestrator.process import Child
+from dr_orchestrator.servers.place import Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tree:
+    """Files on disk: a folder, or one file."""
+
+    path: Path
+    """Absolute."""
+    exclude: tuple[str, ...] = ()
+    """restic patterns."""
+    expected_files: int | None = None
+    """How many files a complete save must process at least; `None` where nobody counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """A producer's stdout. Its end reaches the repository only after the producer exited 0."""
+
+    name: str
+    """File name in the snapshot, flat: restic 0.18.0 fails on a folder part (#5324)."""
+    start: Callable[[int], Child]
+    """Starts the producer with the given file descriptor as its stdout."""
+    check: Callable[[bytes, bytes, int], None]
+    """Called with the first and last 4 KiB and the number of bytes, once the producer exited 0;
+    raises `CaptureFailed` where the stream is not complete."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureRequest:
+    """What a driver needs to know to capture one asset."""
+
+    practice: str
+    system: str
+    asset_id: str
+    asset: Asset
+    queries: tuple[str, ...] = ()
+    """SQL whose answers at capture belong in the baseline (`expect: baseline`)."""
+    newest: str | None = None
+    """SQL for the newest row, where the plan asks this asset."""
+    newest_zone: tzinfo | None = None
+    """For times that carry no zone."""
+    staging: Path = field(kw_only=True)
+    """An empty folder of this capture's own, 0700, removed by the caller afterwards."""
+    files_key: bytes = field(kw_only=True, repr=False)
+    """For keyed hashes of paths."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Captured:
+    """What was captured: all of an `AssetState` but the snapshot it was saved in."""
+
+    kind: AssetKind
+    method: Method
+    scope: str
+    captured_at: datetime
+    tools: Mapping[str, str] = field(default_factory=dict)
+    server: Mapping[str, str] = field(default_factory=dict)
+    baseline: Baseline | None = None
+    conditions: tuple[str, ...] = ()
+    sidecars: Mapping[str, bytes] = field(default_factory=dict)
+    """Small files that are saved beside the manifest: `globals.sql`."""
+
+
+class Capture(Protocol):
+    """An asset, held at one instant."""
+
+    @property
+    def instant(self) -> datetime:
+        """The instant the content is of, aware UTC."""
+        ...
+
+    @property
+    def content(self) -> Tree | Stream:
+        """What is to be saved."""
+        ...
+
+    def measure(self) -> None:
+        """Take the baseline. May run while the content is being saved; called exactly once."""
+        ...
+
+    def finish(self) -> Captured:
+        """Say what was captured. Called once, after the content is saved and `measure` returned.
+
+        Raises:
+            CaptureFailed: it turns out that the content cannot be complete.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreRequest:
+    """What a driver needs to know to bring one asset back to life in a sandbox."""
+
+    asset_id: str
+    state: AssetState
+    place: Place
+    """The sandbox."""
+    sidecars: Mapping[str, bytes]
+    jobs: int
+    """How many programs may load side by side."""
+
+
+class Restoration(Protocol):
+    """An asset coming back to life in a sandbox."""
+
+    def prepare(self) -> None:
+        """Start what the data will need. May run while restic still restores; called once."""
+        ...
+
+    def load(self, restored: Path) -> None:
+        """Bring the data to life. `restored` is what restic wrote for this asset's `path`,
+        already handed to the sandbox (`Place.adopt`). Afterwards the asset can be asked.
+
+        Raises:
+            LoadFailed: it does not load: the backup is damaged or incomplete.
+            CouldNotVerify: this machine lacks what it takes (an extension, a server version).
+            SpaceExhausted: the sandbox's disk is full.
+        """
+        ...
+
+    @property
+    def loading_proof_seconds(self) -> float:
+        """How much of `load` was spent proving (`pg_verifybackup`), to be taken out of the RTA."""
+        ...
+
+    @property
+    def root(self) -> Path:
+        """For files: the folder that stands for the asset's own path."""
+        ...
+
+    def value(self, sql: str, *, zone: tzinfo) -> Value:
+        """Return the one value that `sql` answers; naive times are read in `zone`.
+
+        Raises:
+            CouldNotVerify: not one row of one column, or a value of another kind. The message
+                never has the value in it.
+        """
+        ...
+
+    def rows(self, sql: str) -> Iterator[tuple[object, ...]]:
+        """Yield the rows `sql` answers. They are patient data: the caller may only count them.
+
+        Raises:
+            CouldNotVerify: the query fails.
+        """
+        ...
+
+    def compare(self) -> tuple[Verification, ...]:
+        """Compare with the baseline of the state; also what the method itself can prove
+        (`pg_verifybackup`, `integrity_check`). Without a baseline: one unproven verification.
+        """
+        ...
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What is not as in production, each a sentence: another locale, a missing extension."""
+        ...
+
+
+class AssetDriver(Protocol):
+    """One kind of asset."""
+
+    def capture(self, request: CaptureRequest) -> AbstractContextManager[Capture]:
+        """Hold the asset at one instant.
+
+        Raises (on entering):
+            CaptureFailed: it cannot be reached, or is not what the plan says.
+            ProgramMissing: a program it takes is not on this machine.
+        """
+        ...
+
+    def staging_bytes(self, request: CaptureRequest) -> int:
+        """Return an estimate of the bytes `capture` will stage on disk; 0 for a pure stream."""
+        ...
+
+    def sandbox_bytes(self, state: AssetState) -> int:
+        """Return an estimate of the bytes a restoration takes in the sandbox, loaded."""
+        ...
+
+    def restoration(self, request: RestoreRequest) -> AbstractContextManager[Restoration]:
+        """Begin to bring the asset back to life in a sandbox.
+
+        Raises (on entering):
+            ProgramMissing: a program it takes is not on this machine.
+        """
+        ...
+
+    def hand_over(
+        self, state: AssetState, restored: Path, sidecars: Mapping[str, bytes], place: Path
+    ) -> tuple[str, ...]:
+        """Turn what restic wrote into what a responder can use, in `place` (a new, empty folder
+        on the same file system as `restored`), and return what to do next, a line each: for an
+        archive the exact load command, for a data directory the exact start command.
+        """
+        ...

@@ -1,0 +1,68 @@
+"""Folders of files: looked at before and after they are saved, and again when they come back.
+
+Files are in use while they are saved. Two looks tell which of them were the same all the while; the
+baseline speaks of those only, so that neither a changed file nor one that came and went makes a
+false alarm (docs/adr/0008-files-and-sqlite-baselines.md). A share that is not mounted, or that is
+emptied meanwhile, is a failure: what restic then saves without complaint is no recovery point.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from dr_orchestrator.assets.base import Capture, CaptureRequest, Restoration, RestoreRequest
+from dr_orchestrator.assets.files_capture import FilesCapture
+from dr_orchestrator.assets.files_restoration import FilesRestoration
+from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.baseline import FilesBaseline
+from dr_orchestrator.core.point import AssetState
+
+_SAMPLES = 512
+_SAMPLE_BYTES = 256 * 1024 * 1024
+_BLOCK_BYTES = 4096
+"""What a file takes on disk beside its content, at most, on the usual file systems."""
+
+
+class FilesDriver:
+    """Captures folders, and brings them back. Keeps the promises of `AssetDriver`."""
+
+    def __init__(
+        self, clock: Clock, *, samples: int = _SAMPLES, sample_bytes: int = _SAMPLE_BYTES
+    ) -> None:
+        """Take how many files, and how many bytes of them, a sampled baseline reads at most."""
+        self._clock = clock
+        self._samples = samples
+        self._sample_bytes = sample_bytes
+
+    @contextlib.contextmanager
+    def capture(self, request: CaptureRequest) -> Iterator[Capture]:
+        capture = FilesCapture(
+            self._clock, request, samples=self._samples, sample_bytes=self._sample_bytes
+        )
+        capture.look_first()
+        yield capture
+
+    def staging_bytes(self, request: CaptureRequest) -> int:
+        del request
+        return 0
+
+    def sandbox_bytes(self, state: AssetState) -> int:
+        files = state.baseline.files if isinstance(state.baseline, FilesBaseline) else 0
+        return state.bytes + files * _BLOCK_BYTES
+
+    def restoration(self, request: RestoreRequest) -> AbstractContextManager[Restoration]:
+        return contextlib.nullcontext(FilesRestoration(request))
+
+    def hand_over(
+        self, state: AssetState, restored: Path, sidecars: Mapping[str, bytes], place: Path
+    ) -> tuple[str, ...]:
+        del sidecars
+        target = place / restored.name
+        restored.rename(target)
+        return (
+            f"the folder is {target}, with the owners and modes it had",
+            f"to put it back once it was looked at: cp -a {target}/. {state.path}/",
+        )

@@ -1,0 +1,276 @@
+"""What a PostgreSQL database is, in numbers: taken at capture, and again from what was restored.
+
+Both sides run exactly the same queries, in sessions whose settings are made the same, so that equal
+data gives equal checksums. A checksum is the sum of a hash of each row's text, whatever the order
+of rows; columns are taken in the order of their names, since restoring an inherited table may
+change their order. Hashes are promised equal within one major version only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+
+import psycopg
+from psycopg import sql
+
+from dr_orchestrator.assets.postgres_catalog import LARGE_OBJECTS, Facts, Table, some_names
+from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline, Value
+from dr_orchestrator.errors import CouldNotVerify
+from dr_orchestrator.servers.postgres_connection import (
+    Connection,
+    answer,
+    failure_words,
+    limit_statements,
+    savepoint,
+    set_local,
+)
+
+SAMPLE_ROWS = 10_000
+"""At the level `sampled`, so many rows from each end of the primary key are in the checksum."""
+
+_SAME_EVERYWHERE = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "3",
+    "bytea_output": "hex",
+    "xmlbinary": "base64",
+    "lc_monetary": "C",
+    "search_path": "pg_catalog",
+}
+"""All that changes how a value is written as text."""
+_LOCK_SECONDS = 20
+_NO_BUDGET = timedelta(seconds=0.05)
+_SHARE = 0.5
+"""Of the time that is left, for one attempt at one table: the rest is for those after it."""
+_LEVELS = (Level.FULL, Level.SAMPLED, Level.COUNTS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A baseline, and what there is to say about how it was taken."""
+
+    baseline: DatabaseBaseline
+    conditions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """What the plan asks of this database at capture."""
+
+    queries: tuple[str, ...] = ()
+    newest: str | None = None
+    zone: tzinfo = UTC
+
+
+def settle_session(connection: Connection) -> None:
+    """Make the session's settings the same as everywhere, for the rest of the transaction.
+
+    With row security off the server refuses a query whose rows it would hide from us.
+    """
+    set_local(
+        connection,
+        {
+            **_SAME_EVERYWHERE,
+            "row_security": "off",
+            "lock_timeout": f"{_LOCK_SECONDS}s",
+            "statement_timeout": "0",
+        },
+    )
+
+
+class Looker:
+    """Looks at table after table, as closely as the time allows."""
+
+    def __init__(self, connection: Connection, clock: Clock, budget: timedelta | None) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._deadline = None if budget is None else clock.monotonic() + budget.total_seconds()
+        self._seconds_per_byte: dict[Level, float] = {}
+
+    def look(self, table: Table, wanted: Level) -> tuple[TableBaseline, str]:
+        """Return what was found at the closest level that was possible, and why it is not closer.
+
+        Raises:
+            psycopg.Error: the connection is lost.
+        """
+        reason = ""
+        for level in _LEVELS[_LEVELS.index(wanted) :]:
+            if level is Level.SAMPLED and not table.key:
+                continue
+            limit = self._limit(level, table.size)
+            if limit is not None and limit < _NO_BUDGET:
+                reason = "the time for the baseline was used up"
+                continue
+            try:
+                return self.at(table, level, limit), reason
+            except psycopg.errors.QueryCanceled:
+                reason = "the time for the baseline was used up"
+            except psycopg.errors.LockNotAvailable:
+                return TableBaseline(rows=None, level=Level.NONE), "another program locks it"
+            except psycopg.errors.UndefinedTable:
+                return TableBaseline(rows=None, level=Level.NONE), "it was dropped meanwhile"
+            except psycopg.Error as error:
+                if self._connection.closed:
+                    raise
+                reason = f"reading it failed: {failure_words(error)}"
+                break
+        return TableBaseline(rows=None, level=Level.NONE), reason
+
+    def at(self, table: Table, level: Level, limit: timedelta | None = None) -> TableBaseline:
+        """Return what a look at exactly this level finds.
+
+        Raises:
+            psycopg.Error: the query fails, or takes longer than `limit`.
+        """
+        begun = self._clock.monotonic()
+        with savepoint(self._connection):
+            if limit is not None:
+                limit_statements(self._connection, limit)
+            row = self._connection.execute(_look_query(table, level)).fetchone()
+        if table.size:
+            seconds = self._clock.monotonic() - begun
+            self._seconds_per_byte[level] = seconds / table.size
+        assert row is not None  # noqa: S101 - an aggregate always answers
+        checksum = str(row[1]) if level is not Level.COUNTS else None
+        return TableBaseline(rows=row[0], checksum=checksum, level=level)
+
+    def large_objects(self, count: int, level: Level) -> TableBaseline:
+        """Return what a look at all large objects finds; counted only, where they are too large."""
+        limit = self._limit(Level.FULL, 0)
+        if level is Level.FULL:
+            try:
+                with savepoint(self._connection):
+                    if limit is not None:
+                        limit_statements(self._connection, limit)
+                    row = self._connection.execute(_LARGE_OBJECTS_QUERY).fetchone()
+                assert row is not None  # noqa: S101 - an aggregate always answers
+                return TableBaseline(rows=row[0], checksum=str(row[1]), level=Level.FULL)
+            except psycopg.Error:
+                if self._connection.closed:
+                    raise
+        return TableBaseline(rows=count, level=Level.COUNTS)
+
+    def _limit(self, level: Level, size: int) -> timedelta | None:
+        """Return the time for one attempt; nothing, where the speed so far says it is futile."""
+        if self._deadline is None:
+            return None
+        left = (self._deadline - self._clock.monotonic()) * _SHARE
+        if self._seconds_per_byte.get(level, 0.0) * size > left:
+            return timedelta()
+        return timedelta(seconds=max(0.0, left))
+
+
+def measure(
+    connection: Connection,
+    clock: Clock,
+    facts: Facts,
+    *,
+    level: Level,
+    budget: timedelta,
+    questions: Questions,
+    unlogged_too: bool,
+) -> Measured:
+    """Take the baseline in the transaction that is open; its settings must be settled already."""
+    begun = clock.monotonic()
+    conditions: list[str] = []
+    asked, newest = _ask(connection, questions, budget, conditions)
+    looker = Looker(connection, clock, budget)
+    tables: dict[str, TableBaseline] = {}
+    looked_at = [level]
+    less: dict[str, list[str]] = {}
+    for table in sorted(facts.tables, key=lambda table: table.size):
+        if table.unlogged and not unlogged_too:
+            tables[table.label] = TableBaseline(rows=None, level=Level.NONE)
+            continue
+        tables[table.label], why = looker.look(table, level)
+        looked_at.append(tables[table.label].level)
+        if why:
+            less.setdefault(why, []).append(table.label)
+    for why, names in less.items():
+        conditions.append(f"{some_names(names)}: looked at less closely, {why}")
+    if count := facts.objects.get(LARGE_OBJECTS, 0):
+        tables[LARGE_OBJECTS] = looker.large_objects(count, level)
+    baseline = DatabaseBaseline(
+        level=min(looked_at, key=lambda one: one.depth),
+        algorithm=f"hashtextextended/{connection.info.server_version // 10000}",
+        tables=tables,
+        objects=facts.objects,
+        sequences=facts.sequences,
+        queries=asked,
+        newest=newest,
+        seconds=round(clock.monotonic() - begun, 3),
+    )
+    return Measured(baseline=baseline, conditions=(*facts.conditions, *conditions))
+
+
+def _ask(
+    connection: Connection, questions: Questions, budget: timedelta, conditions: list[str]
+) -> tuple[dict[str, Value], datetime | None]:
+    """Ask the plan's own queries, as the application would: with the database's own settings.
+
+    A query that fails must not keep the data from being captured.
+    """
+    answers: dict[str, Value] = {}
+    newest = None
+    newest_query = (questions.newest,) if questions.newest else ()
+    for query in dict.fromkeys((*questions.queries, *newest_query)):
+        try:
+            with savepoint(connection):
+                for name in _SAME_EVERYWHERE:
+                    connection.execute(sql.SQL("set local {} to default").format(_bare(name)))
+                limit_statements(connection, budget * _SHARE)
+                value = answer(connection, query, questions.zone)
+        except CouldNotVerify as error:
+            conditions.append(f"a query of the plan had no answer at capture: {error.message}")
+            continue
+        if query in questions.queries:
+            answers[query] = value
+        if query == questions.newest and isinstance(value, datetime):
+            newest = value
+    return answers, newest
+
+
+def _bare(name: str) -> sql.Identifier:
+    return sql.Identifier(name.lower())
+
+
+def _look_query(table: Table, level: Level) -> sql.Composed:
+    columns = sql.SQL(", ").join(sql.Identifier("t", column) for column in table.columns)
+    parts = {
+        "table": sql.Identifier(table.schema, table.name),
+        "hash": sql.SQL(_HASH).format(row=columns),
+        "key": sql.SQL(", ").join(_order(table, "asc")),
+        "back": sql.SQL(", ").join(_order(table, "desc")),
+        "sample": sql.Literal(SAMPLE_ROWS),
+    }
+    return sql.SQL(_LOOK_QUERIES[level]).format(**parts)
+
+
+def _order(table: Table, direction: str) -> Iterable[sql.Composable]:
+    """Yield what sorts by the primary key, in the same order whatever the locale."""
+    for column, is_text in zip(table.key, table.text_key, strict=True):
+        collation = sql.SQL(' collate "C" ' if is_text else " ")
+        yield sql.Identifier("t", column) + collation + sql.SQL(direction)
+
+
+_HASH = 'hashtextextended(row({row})::text collate "C", 0)'
+_LOOK_QUERIES = {
+    Level.FULL: "select count(*), coalesce(sum({hash}), 0) from only {table} as t",
+    Level.SAMPLED: """
+        select (select count(*) from only {table}),
+               (select coalesce(sum(hash), 0) from (
+                   (select {hash} as hash from only {table} as t order by {key} limit {sample})
+                   union all
+                   (select {hash} from only {table} as t order by {back} limit {sample})
+               ) as ends)""",
+    Level.COUNTS: "select count(*), null from only {table}",
+}
+_LARGE_OBJECTS_QUERY = """
+    select count(*),
+           coalesce(sum(hashtextextended(
+               oid::text || ':' || encode(sha256(lo_get(oid)), 'hex') collate "C", 0)), 0)
+    from pg_largeobject_metadata"""

@@ -1,0 +1,388 @@
+"""Capturing a whole PostgreSQL cluster with pg_basebackup.
+
+The copy is proven byte by byte against the manifest that the server wrote. An exact baseline of it
+does not exist, since the cluster goes on changing while it is copied: the database is looked at
+before and after, and what was the same both times is settled.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import psycopg
+
+from dr_orchestrator.assets.base import Captured, CaptureRequest, Tree
+from dr_orchestrator.assets.postgres_baseline import (
+    Measured,
+    measure,
+    settle_session,
+)
+from dr_orchestrator.assets.postgres_catalog import (
+    Facts,
+    read_facts,
+    require_readable,
+)
+from dr_orchestrator.assets.postgres_logical import questions_of
+from dr_orchestrator.assets.postgres_source import Source, clock_condition, describe
+from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline
+from dr_orchestrator.core.point import AssetKind, Method
+from dr_orchestrator.errors import CaptureFailed, SpaceExhausted
+from dr_orchestrator.process import Command, Completed, Launcher, exit_words, known_cause
+from dr_orchestrator.servers.postgres_connection import Connection, failure_words, identifier
+from dr_orchestrator.servers.postgres_programs import PostgresPrograms, ProgramFolder
+
+DATA = "data"
+"""The data directory's name in what is saved."""
+TABLESPACES = "tablespaces"
+"""The folder beside it with the tablespaces, each named by its oid."""
+MANIFEST = "backup_manifest"
+"""Written by pg_basebackup; pg_verifybackup holds the files against it."""
+_WAL_ALLOWANCE = 64 * 1024 * 1024
+_PREFERRED_WALSENDERS = 2
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A baseline, and the counters of changes that enclose it.
+
+    Rows that come and go between two looks (a queue) leave the checksum as it was, but not the
+    counter.
+    """
+
+    measured: Measured
+    changes_earlier: Mapping[str, int]
+    changes_later: Mapping[str, int]
+
+
+class PhysicalCapture:
+    """A cluster, copied to the staging folder."""
+
+    def __init__(
+        self,
+        request: CaptureRequest,
+        source: Source,
+        clock: Clock,
+        launcher: Launcher,
+        programs: ProgramFolder,
+    ) -> None:
+        self._request = request
+        self._source = source
+        self._clock = clock
+        self._launcher = launcher
+        self._programs = programs
+        self._root = request.staging / "cluster"
+        self._conditions: tuple[str, ...] = ()
+        with source.connect() as connection:
+            self._conditions += clock_condition(connection, clock)
+            self._require_replication(connection)
+            self._tablespaces = _read_tablespaces(connection)
+            self._server = {**describe(connection), **self._describe_cluster(connection)}
+            self._conditions += _cluster_conditions(connection)
+            self._slots = _setting(connection, "max_replication_slots")
+        self._before = self._look()
+        self._after: _Look | None = None
+        self._instant = clock.now()
+        try:
+            self._copy()
+            self._expected_files = self._count_files()
+        except BaseException:
+            self.leave()
+            raise
+
+    @property
+    def instant(self) -> datetime:
+        return self._instant
+
+    @property
+    def content(self) -> Tree:
+        return Tree(path=self._root, expected_files=self._expected_files)
+
+    def measure(self) -> None:
+        self._after = self._look()
+
+    def finish(self) -> Captured:
+        if self._after is None:
+            raise CaptureFailed("the baseline was not taken")
+        before, after = self._before.measured, self._after.measured
+        changes = {*self._before.changes_earlier.items()} ^ {*self._after.changes_later.items()}
+        baseline = bracket(before.baseline, after.baseline, {name for name, _ in changes})
+        conditions = dict.fromkeys((*self._conditions, *before.conditions, *after.conditions))
+        return Captured(
+            kind=AssetKind.POSTGRES,
+            method=Method.PHYSICAL,
+            scope="cluster",
+            captured_at=self._instant,
+            tools={"pg_basebackup": self._programs.version},
+            server=self._server,
+            baseline=baseline,
+            conditions=tuple(conditions),
+        )
+
+    def leave(self) -> None:
+        """Remove what was staged: it is the practice's data in the clear."""
+        if self._root.exists():
+            shutil.rmtree(self._root)
+
+    def _look(self) -> _Look:
+        """Take the baseline, and how often each table was ever changed, before and after it."""
+        spec = self._source.asset.baseline
+        try:
+            with self._source.connect() as connection:
+                earlier = _read_changes(connection)
+                connection.execute("begin isolation level repeatable read read only")
+                settle_session(connection)
+                require_readable(connection, self._source.asset.user)
+                facts: Facts = read_facts(connection)
+                measured = measure(
+                    connection,
+                    self._clock,
+                    facts,
+                    level=spec.level,
+                    budget=spec.budget / 2,
+                    questions=questions_of(self._request),
+                    unlogged_too=False,
+                )
+                connection.execute("commit")
+                unlogged = [table.label for table in facts.tables if table.unlogged]
+                later = _read_changes(connection)
+        except psycopg.Error as error:
+            raise CaptureFailed(
+                f"the baseline of {self._source.asset.database} could not be taken: "
+                f"{failure_words(error)}"
+            ) from None
+        if unlogged:
+            sentence = f"{len(unlogged)} unlogged tables are empty in a physical backup"
+            measured = replace(measured, conditions=(*measured.conditions, sentence))
+        return _Look(measured, earlier, later)
+
+    def _require_replication(self, connection: Connection) -> None:
+        user = self._source.asset.user
+        row = connection.execute(
+            "select rolreplication or rolsuper from pg_roles where rolname = current_user"
+        ).fetchone()
+        if row is None or not row[0]:
+            raise CaptureFailed(
+                f"{user} may not copy the cluster: it lacks the REPLICATION right",
+                hint=f"as a superuser of the server: ALTER ROLE {identifier(user)} REPLICATION; "
+                f"and in pg_hba.conf: {_hba_line(user)}",
+            )
+        if _setting(connection, "max_wal_senders") < _PREFERRED_WALSENDERS:
+            raise CaptureFailed(
+                "the server allows no copy of the cluster: max_wal_senders is below 2",
+                hint="set max_wal_senders = 10 and wal_level = replica, and restart the server",
+            )
+
+    def _describe_cluster(self, connection: Connection) -> dict[str, str]:
+        superusers = connection.execute(
+            """select rolname from pg_roles where rolsuper and rolcanlogin
+               order by oid <> 10, oid limit 1"""
+        ).fetchone()
+        checksums = connection.execute("show data_checksums").fetchone()
+        size = connection.execute(_CLUSTER_SIZE).fetchone()
+        return {
+            "superuser": superusers[0] if superusers else "postgres",
+            "data_checksums": checksums[0] if checksums else "off",
+            "tablespaces": json.dumps(self._tablespaces),
+            "cluster_bytes": str(size[0] if size else 0),
+        }
+
+    def _copy(self) -> None:
+        (self._root / TABLESPACES).mkdir(parents=True, mode=0o700)
+        mapping = []
+        for oid, location in self._tablespaces.items():
+            old = location.replace("\\", r"\\").replace("=", r"\=")
+            new = str(self._root / TABLESPACES / oid).replace("=", r"\=")
+            mapping.append(f"--tablespace-mapping={old}={new}")
+        with self._source.client_environment() as environment:
+            completed = self._launcher.run(
+                Command(
+                    argv=(
+                        self._programs.path("pg_basebackup"),
+                        f"--pgdata={self._root / DATA}",
+                        "--format=plain",
+                        "--wal-method=stream",
+                        "--checkpoint=fast",
+                        "--manifest-checksums=SHA256",
+                        "--no-password",
+                        "--no-sync",  # it is read back at once, and thrown away
+                        *(() if self._slots else ("--no-slot",)),
+                        *mapping,
+                    ),
+                    env=environment,
+                    timeout=self._source.asset.timeout,
+                )
+            )
+        if not completed.ok:
+            raise self._failure(completed)
+
+    def _count_files(self) -> int:
+        """Return how many files the manifest promises, itself included.
+
+        Raises:
+            CaptureFailed: there is no readable manifest: the copy is not complete.
+        """
+        try:
+            manifest = json.loads((self._root / DATA / MANIFEST).read_bytes())
+            return len(manifest["Files"]) + 1
+        except (OSError, ValueError, KeyError):
+            raise CaptureFailed("pg_basebackup left no readable manifest") from None
+
+    def _failure(self, completed: Completed) -> CaptureFailed | SpaceExhausted:
+        lowered = completed.stderr.lower()
+        user = self._source.asset.user
+        if "no space left" in lowered or "disk quota" in lowered:
+            return SpaceExhausted(
+                "the staging folder has no room for the cluster",
+                hint="make room, or move staging in the machine's settings",
+            )
+        if "no pg_hba.conf entry" in lowered:
+            return CaptureFailed(
+                f"the server's pg_hba.conf does not let {user} copy the cluster from here",
+                hint=f"add to pg_hba.conf, and reload: {_hba_line(user)}",
+            )
+        if "checksum" in lowered:
+            return CaptureFailed(
+                "pg_basebackup found damaged pages: production itself is damaged",
+                hint="do not let older backups expire; the server's log names the files",
+            )
+        return CaptureFailed(
+            f"pg_basebackup failed ({exit_words(completed.returncode)}"
+            f"{known_cause(completed.stderr)})"
+        )
+
+
+@contextmanager
+def capture_physically(
+    request: CaptureRequest,
+    source: Source,
+    *,
+    launcher: Launcher,
+    programs: PostgresPrograms,
+    clock: Clock,
+) -> Iterator[PhysicalCapture]:
+    """Copy the cluster to the staging folder; see `AssetDriver.capture`."""
+    with source.connect() as connection:
+        major = connection.info.server_version // 10000
+    folder = programs.exactly(major, "pg_basebackup")
+    try:
+        capture = PhysicalCapture(request, source, clock, launcher, folder)
+    except psycopg.Error as error:
+        raise CaptureFailed(
+            f"{source.asset.database} could not be read: {failure_words(error)}"
+        ) from None
+    try:
+        yield capture
+    finally:
+        capture.leave()
+
+
+def staging_bytes(source: Source) -> int:
+    """Return an estimate of what a copy of the cluster takes."""
+    with source.connect() as connection:
+        row = connection.execute(_CLUSTER_SIZE).fetchone()
+    size = int(row[0]) if row else 0
+    return size + size // 10 + _WAL_ALLOWANCE
+
+
+def bracket(
+    before: DatabaseBaseline, after: DatabaseBaseline, changed: set[str]
+) -> DatabaseBaseline:
+    """Return what is certain about a state between two looks.
+
+    A table that both looks found the same, and that nothing changed in between, is settled. Of the
+    objects and answers those are kept that were the same.
+    """
+    tables = {
+        name: _settle(before.tables.get(name), late, changed=name in changed)
+        for name, late in after.tables.items()
+    }
+    return replace(
+        after,
+        tables=tables,
+        objects=_in_both(before.objects, after.objects),
+        sequences={
+            name: value
+            for name, value in before.sequences.items()
+            if value <= after.sequences.get(name, value - 1)
+        },
+        queries={
+            query: value
+            for query, value in after.queries.items()
+            if query in before.queries and before.queries[query] == value
+        },
+        newest=before.newest,
+        seconds=round(before.seconds + after.seconds, 3),
+    )
+
+
+def _settle(early: TableBaseline | None, late: TableBaseline, *, changed: bool) -> TableBaseline:
+    if early == late and not (changed and late.level is not Level.NONE):
+        return late
+    return TableBaseline(
+        rows=early.rows if early else None,
+        rows_after=late.rows,
+        level=min(early.level, late.level, key=lambda one: one.depth) if early else late.level,
+        settled=False,
+    )
+
+
+def _in_both(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in after.items() if before.get(name) == count}
+
+
+def _hba_line(user: str) -> str:
+    return f"host replication {identifier(user)} ADDRESS/32 scram-sha-256"
+
+
+def _setting(connection: Connection, name: str) -> int:
+    row = connection.execute("select current_setting(%s)::int", (name,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _read_tablespaces(connection: Connection) -> dict[str, str]:
+    """Return oid -> folder of the tablespaces that lie outside the data directory."""
+    rows = connection.execute(
+        """select oid::text, pg_tablespace_location(oid) from pg_tablespace
+           where pg_tablespace_location(oid) like '/%' order by oid"""
+    )
+    return dict(rows.fetchall())
+
+
+def _cluster_conditions(connection: Connection) -> tuple[str, ...]:
+    row = connection.execute(
+        """select count(*) from pg_database
+           where not datistemplate and datname not in (current_database(), 'postgres')"""
+    ).fetchone()
+    conditions: tuple[str, ...] = ()
+    if row and row[0]:
+        conditions += (
+            f"{row[0]} other databases of the cluster are proven byte by byte, without a baseline",
+        )
+    preloaded = connection.execute(  # not SHOW, which needs the right to read all settings
+        "select setting from pg_settings where name = 'shared_preload_libraries'"
+    ).fetchone()
+    if preloaded and preloaded[0]:
+        conditions += (f"production preloads libraries that a test does not: {preloaded[0]}",)
+    return conditions
+
+
+def _read_changes(connection: Connection) -> dict[str, int]:
+    """Return how many rows of each table were ever changed, as the server's statistics say."""
+    rows = connection.execute(
+        "select schemaname, relname, n_tup_ins + n_tup_upd + n_tup_del from pg_stat_user_tables"
+    )
+    return {identifier(schema, name): count for schema, name, count in rows}
+
+
+_CLUSTER_SIZE = """
+    select coalesce(sum(case
+        when has_database_privilege(oid, 'connect')
+             or pg_has_role('pg_read_all_stats', 'usage') then pg_database_size(oid)
+        end), 0)
+    from pg_database"""

@@ -1,0 +1,1 @@
+"""Drivers of where recovery points are kept."""

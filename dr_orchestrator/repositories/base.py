@@ -1,0 +1,160 @@
+"""What every repository promises.
+
+Nothing it raises carries raw output of restic: that can hold names of files, which are patient data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from dr_orchestrator.core.target import NewDirectoryTarget, SandboxTarget
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a save or a restore is."""
+
+    done_bytes: int
+    total_bytes: int | None
+    """`None` for a stream, and where restic does not say."""
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """What one save put into the repository."""
+
+    snapshot: str
+    """As restic prints it: its short id on 0.14. `snapshots` gives the full one."""
+    files: int
+    bytes: int
+    """Of the data itself."""
+    added_bytes: int
+    """What was new to the repository, before compression on 0.14."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Snapshot:
+    """A snapshot as the repository lists it."""
+
+    id: str
+    """64 hex digits."""
+    time: datetime
+    hostname: str
+    tags: frozenset[str]
+    paths: tuple[str, ...]
+    original: str | None
+    """The id it was copied from, or first had."""
+
+
+class Repository(Protocol):
+    """One place where recovery points are kept."""
+
+    @property
+    def name(self) -> str:
+        """The plan's name of it."""
+        ...
+
+    def identity(self) -> str:
+        """Return restic's own id of the repository (asked once, then remembered).
+
+        Raises:
+            RepositoryAbsent: there certainly is none.
+            RepositoryUnreachable: unknown; must never lead to `create`.
+            WrongPassword: it is there, but this key does not open it.
+        """
+        ...
+
+    def create(self) -> str:
+        """Make a repository and return its id. Only after `identity` raised `RepositoryAbsent`."""
+        ...
+
+    def save_tree(
+        self,
+        path: Path,
+        *,
+        tags: Mapping[str, str],
+        time: datetime,
+        exclude: tuple[str, ...] = (),
+        timeout: timedelta,
+        on_progress: OnProgress | None = None,
+    ) -> Saved:
+        """Save a folder or file.
+
+        Raises:
+            CaptureFailed: a source file could not be read, so the save is not complete.
+            RepositoryError: the repository's fault, by its class.
+        """
+        ...
+
+    def save_stream(
+        self,
+        name: str,
+        read_end: int,
+        *,
+        tags: Mapping[str, str],
+        time: datetime,
+        timeout: timedelta,
+        on_progress: OnProgress | None = None,
+    ) -> StreamSave:
+        """Start saving what comes out of the pipe `read_end` as one file. The caller keeps the
+        write end, and closes it only once the producer exited 0.
+        """
+        ...
+
+    def snapshots(self, tags: Mapping[str, str]) -> tuple[Snapshot, ...]:
+        """List the snapshots that carry all of `tags`, oldest first."""
+        ...
+
+    def restore(
+        self,
+        snapshot: str,
+        target: SandboxTarget | NewDirectoryTarget,
+        folder: str,
+        *,
+        paths: tuple[str, ...] = (),
+        timeout: timedelta,
+        on_progress: OnProgress | None = None,
+    ) -> Path:
+        """Restore a snapshot (or only `paths` of it) into a new folder of the target, and return
+        that folder; below it stands the full path the data had. An incomplete restore is an error.
+
+        Raises:
+            RepositoryDamaged: part of it cannot be read back.
+            SpaceExhausted: the target's disk is full.
+        """
+        ...
+
+    def read_file(self, snapshot: str, path: str, *, limit_bytes: int) -> bytes:
+        """Return the content of one small file of a snapshot."""
+        ...
+
+    def locks_of_the_dead(self) -> int:
+        """Remove the locks that provably belong to processes of this machine that ended, judging
+        each one ourselves; return how many. Never removes a lock of somebody else.
+        """
+        ...
+
+
+class StreamSave(Protocol):
+    """A stream that is being saved."""
+
+    def finish(self) -> Saved:
+        """Wait until restic has saved all of it. Call after the write end was closed.
+
+        Raises:
+            RepositoryError: by its class.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Make restic give up without a snapshot, and wait until it ended. Call *before* the write
+        end is closed. May be called again, and from another thread than `finish`.
+        """
+        ...

@@ -1,0 +1,179 @@
+"""Manifests in a repository: saved last, found by tag, checked when read.
+
+A manifest's snapshot is a small folder that a person can read with nothing but restic:
+`manifest.json`, `plan.yaml`, `runbooks/`, and `assets/ID/` with small files such as `globals.sql`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.core.manifest_codec import decode_manifest, encode_manifest
+from dr_orchestrator.core.point import AssetSummary, Manifest, PointCopy, RecoveryPoint
+from dr_orchestrator.errors import ManifestInvalid, PointNotFound, RepositoryDamaged
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from dr_orchestrator.repositories.base import Repository, Snapshot
+
+_MANIFEST_LIMIT = 64 * 1024 * 1024
+_SAVE_TIMEOUT = timedelta(minutes=15)
+_FILE = "manifest.json"
+
+
+def asset_tags(practice: str, system: str, point: str, asset: str) -> dict[str, str]:
+    """Return the tags of an asset's snapshot."""
+    return {"dro": "asset", **point_tags(practice, system, point), "asset": asset}
+
+
+def manifest_tags(practice: str, system: str, point: str) -> dict[str, str]:
+    """Return the tags of a manifest's snapshot."""
+    return {"dro": "manifest", **point_tags(practice, system, point)}
+
+
+def point_tags(practice: str, system: str, point: str) -> dict[str, str]:
+    """Return the tags that all snapshots of one point share."""
+    return {"practice": practice, "system": system, "point": point}
+
+
+@dataclass(frozen=True)
+class FoundManifest:
+    """A manifest as it lies in a repository."""
+
+    manifest: Manifest
+    snapshot: str
+    sha256: str
+    folder: str
+    """The folder inside the snapshot."""
+
+
+def save_manifest(
+    repository: Repository,
+    manifest: Manifest,
+    folder: Path,
+    *,
+    attachments: Mapping[str, bytes],
+) -> PointCopy:
+    """Write the manifest and its `attachments` (relative name -> content) to `folder` (not there
+    yet) and save it. Once this returns, the recovery point exists.
+
+    Raises:
+        RepositoryError: by its class; then there is no point.
+    """
+    folder.mkdir(mode=0o700)
+    content = encode_manifest(manifest)
+    for name, data in {**attachments, _FILE: content}.items():
+        file = folder / name
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_bytes(data)
+    tags = manifest_tags(manifest.practice, manifest.system, manifest.point)
+    saved = repository.save_tree(folder, tags=tags, time=manifest.as_of, timeout=_SAVE_TIMEOUT)
+    full = [each.id for each in repository.snapshots(tags) if each.id.startswith(saved.snapshot)]
+    if len(full) != 1:
+        raise RepositoryDamaged(
+            f"the repository {repository.name} does not list the manifest that was just saved"
+        )
+    return PointCopy(
+        repository=repository.name,
+        manifest_snapshot=full[0],
+        manifest_sha256=hashlib.sha256(content).hexdigest(),
+        snapshots={asset: state.snapshot for asset, state in manifest.assets.items()},
+        recorded_at=manifest.finished,
+    )
+
+
+def read_manifest(repository: Repository, snapshot: Snapshot) -> FoundManifest:
+    """Read and check the manifest in `snapshot`.
+
+    Raises:
+        ManifestInvalid: it is damaged, or speaks of another point than its tags do.
+        RepositoryDamaged: it cannot be read back.
+    """
+    folder = snapshot.paths[0].rstrip("/") if snapshot.paths else ""
+    content = repository.read_file(snapshot.id, f"{folder}/{_FILE}", limit_bytes=_MANIFEST_LIMIT)
+    manifest = decode_manifest(content)
+    tags = manifest_tags(manifest.practice, manifest.system, manifest.point)
+    if not {f"{key}={value}" for key, value in tags.items()} <= snapshot.tags:
+        raise ManifestInvalid(f"the manifest in snapshot {snapshot.id[:8]} is of another point")
+    return FoundManifest(manifest, snapshot.id, hashlib.sha256(content).hexdigest(), folder)
+
+
+def find_manifest(repository: Repository, practice: str, system: str, point: str) -> FoundManifest:
+    """Find the manifest of one point.
+
+    Raises:
+        PointNotFound: the repository holds none.
+        ManifestInvalid: it is damaged, or there are two that differ.
+    """
+    snapshots = repository.snapshots(manifest_tags(practice, system, point))
+    found = {each.sha256: each for each in (read_manifest(repository, one) for one in snapshots)}
+    if not found:
+        raise PointNotFound(
+            f"the repository {repository.name} holds no manifest of point {point} of {system}"
+        )
+    if len(found) > 1:
+        raise ManifestInvalid(f"two manifests in {repository.name} claim to be point {point}")
+    return next(iter(found.values()))
+
+
+def list_manifests(
+    repository: Repository, practice: str
+) -> Iterator[tuple[Snapshot, FoundManifest | ManifestInvalid | RepositoryDamaged]]:
+    """Yield every manifest of a practice, oldest first; one that cannot be read as its error."""
+    for snapshot in repository.snapshots({"dro": "manifest", "practice": practice}):
+        try:
+            yield snapshot, read_manifest(repository, snapshot)
+        except (ManifestInvalid, RepositoryDamaged) as error:
+            yield snapshot, error
+
+
+def read_sidecars(repository: Repository, found: FoundManifest, asset: str) -> dict[str, bytes]:
+    """Return the small files of one asset that lie beside the manifest."""
+    return {
+        name: repository.read_file(
+            found.snapshot, f"{found.folder}/assets/{asset}/{name}", limit_bytes=_MANIFEST_LIMIT
+        )
+        for name in found.manifest.assets[asset].sidecars
+    }
+
+
+def point_of(manifest: Manifest, copies: tuple[PointCopy, ...]) -> RecoveryPoint:
+    """Return what the record keeps of a point."""
+    return RecoveryPoint(
+        id=manifest.point,
+        practice=manifest.practice,
+        system=manifest.system,
+        run=manifest.run,
+        label=manifest.label,
+        as_of=manifest.as_of,
+        finished=manifest.finished,
+        data_as_of=manifest.data_as_of,
+        skew_seconds=manifest.skew_seconds,
+        assets={
+            name: AssetSummary(
+                kind=state.kind,
+                method=state.method,
+                bytes=state.bytes,
+                level=state.baseline.level.value if state.baseline else "none",
+            )
+            for name, state in manifest.assets.items()
+        },
+        copies=copies,
+    )
+
+
+def copy_of(found: FoundManifest, repository: str, recorded_at: datetime) -> PointCopy:
+    """Return the record of a copy that was found in a repository."""
+    return PointCopy(
+        repository=repository,
+        manifest_snapshot=found.snapshot,
+        manifest_sha256=found.sha256,
+        snapshots={name: state.snapshot for name, state in found.manifest.assets.items()},
+        recorded_at=recorded_at,
+    )

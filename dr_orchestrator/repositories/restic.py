@@ -1,0 +1,466 @@
+"""The restic driver: one class for every place restic can keep a repository in.
+
+It must not print or pass on what restic says, remove what is not provably ours, or make a
+repository anywhere but where there certainly is none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.secret import Secret
+from dr_orchestrator.core.target import NewDirectoryTarget, SandboxTarget
+from dr_orchestrator.core.wording import count_words
+from dr_orchestrator.errors import (
+    CaptureFailed,
+    DroError,
+    PointNotFound,
+    ProgramFailed,
+    RepositoryAbsent,
+    RepositoryDamaged,
+    RepositoryError,
+    RepositoryLocked,
+    RepositoryUnreachable,
+    SpaceExhausted,
+    TargetRefused,
+    UsageMistake,
+    WrongPassword,
+)
+from dr_orchestrator.process import Child, Completed
+from dr_orchestrator.repositories import restic_output
+from dr_orchestrator.repositories.base import OnProgress, Saved, Snapshot, StreamSave
+from dr_orchestrator.repositories.restic_failure import is_out_of_space, pack_is_gone
+from dr_orchestrator.repositories.restic_location import (
+    has_no_keys,
+    is_certainly_empty,
+    local_path,
+)
+from dr_orchestrator.repositories.restic_locks import (
+    Patience,
+    is_dead,
+    occupant_of,
+    restic_would_touch,
+    sees_all_processes,
+)
+from dr_orchestrator.repositories.restic_output import BackupReader, Lock, Unread
+from dr_orchestrator.repositories.restic_program import ResticLauncher, ResticProgram
+from dr_orchestrator.repositories.restic_stream import ResticStream
+from dr_orchestrator.repositories.restic_version import Feature
+
+_T = TypeVar("_T")
+_PROBE_TIMEOUT = timedelta(seconds=30)
+_LIST_TIMEOUT = timedelta(minutes=10)
+_LOCKS_TIMEOUT = timedelta(minutes=2)
+_CREATE_TIMEOUT = timedelta(minutes=2)
+_SMALL_FILE_TIMEOUT = timedelta(minutes=10)
+_SNAPSHOT_ID = re.compile(r"[0-9a-f]{8,64}")
+_TAG_WORD = re.compile(r"[^\s,\x00-\x1f\x7f]([^,\x00-\x1f\x7f]*[^\s,\x00-\x1f\x7f])?")
+_FLAT_NAME = re.compile(r"[^/\x00-\x1f\x7f-][^/\x00-\x1f\x7f]*")
+_PATTERN_SIGNS = re.compile(r"([*?\[\\])")
+_LONGEST_ARGUMENTS = 1_000_000
+"""Bytes; Linux takes about 2 MiB of arguments and environment together."""
+_TRIES_FOR_A_REMOTE_PACK = 3
+"""An object store may not show yet what is there; a local folder shows what it has at once."""
+
+
+class ResticRepository:
+    """A `Repository` that restic keeps."""
+
+    def __init__(
+        self,
+        name: str,
+        location: str,
+        password: Secret,
+        *,
+        launcher: ResticLauncher,
+        clock: Clock,
+        cache: Path,
+        tmp: Path,
+        hostname: str,
+        extra_env: Mapping[str, str] | None = None,
+        lock_wait: timedelta,
+    ) -> None:
+        """Take where it is and how it opens; nothing is run yet.
+
+        `hostname` is the logical name that snapshots carry, the same on whatever machine makes
+        them. `cache` and `tmp` are private folders of ours. `lock_wait` is how long to wait for
+        somebody else's lock.
+
+        Raises:
+            SecretUnavailable: the password is empty; restic would read it from a stream's data.
+        """
+        self._name = name
+        self._program = ResticProgram(
+            repository=name,
+            location=Secret(location),
+            password=password,
+            launcher=launcher,
+            cache=cache,
+            tmp=tmp,
+            extra_env=dict(extra_env or {}),
+        )
+        self._local = local_path(location)
+        self._launcher = launcher
+        self._clock = clock
+        self._hostname = hostname
+        self._lock_wait = lock_wait
+        self._identity: str | None = None
+        self._asking = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def identity(self) -> str:
+        with self._asking:
+            if self._identity is None:
+                self._identity = self._ask_identity()
+            return self._identity
+
+    def create(self) -> str:
+        self._program.ask(
+            "init", doing="making a repository", timeout=_CREATE_TIMEOUT, reads_back=False
+        )
+        return self.identity()
+
+    def save_tree(
+        self,
+        path: Path,
+        *,
+        tags: Mapping[str, str],
+        time: datetime,
+        exclude: tuple[str, ...] = (),
+        timeout: timedelta,
+        on_progress: OnProgress | None = None,
+    ) -> Saved:
+        _check_savable(path)
+        arguments: tuple[str, ...] = self._backup_arguments(tags, time)
+        if self._program.version.has(Feature.NO_SCAN) and on_progress is None:
+            arguments += ("--no-scan",)
+        arguments += (*(f"--exclude={pattern}" for pattern in exclude), "--", str(path))
+        last = self._clock.monotonic() + timeout.total_seconds()
+
+        def attempt() -> Saved | Unread:
+            left = max(1.0, last - self._clock.monotonic())
+            return self._back_up(arguments, timedelta(seconds=left), on_progress)
+
+        saved = self._outlasting_locks(attempt)
+        if isinstance(saved, Unread) and saved.vanished:
+            # Somebody removed a file between our listing and our reading it, as people do all day.
+            # A second save is quick, since it knows the first, and is complete or is not.
+            saved = self._outlasting_locks(attempt)
+        if isinstance(saved, Unread):
+            raise _incomplete(path, saved)
+        return saved
+
+    def save_stream(
+        self,
+        name: str,
+        read_end: int,
+        *,
+        tags: Mapping[str, str],
+        time: datetime,
+        timeout: timedelta,
+        on_progress: OnProgress | None = None,
+    ) -> StreamSave:
+        if not _FLAT_NAME.fullmatch(name):
+            raise UsageMistake(f"a stream cannot be saved under the name {name!r}")
+        version = self._program.version
+        arguments = (*self._backup_arguments(tags, time), "--stdin", f"--stdin-filename={name}")
+        command = self._program.command(*arguments, timeout=timeout)
+
+        def start(stdin: int, reader: BackupReader) -> Child:
+            return self._launcher.start(
+                command, stdin=stdin, on_line=reader.take, on_error_line=reader.take_error
+            )
+
+        return ResticStream(
+            name,
+            read_end,
+            start=start,
+            error_of=lambda completed: (
+                self._program.failure(completed, "saving a stream", version).error
+            ),
+            patience=self._patience,
+            remove_dead_locks=self.locks_of_the_dead,
+            on_progress=on_progress,
+        )
+
+    def snapshots(self, tags: Mapping[str, str]) -> tuple[Snapshot, ...]:
+        wanted = _tag_words(tags)
+        arguments: tuple[str, ...] = ("snapshots", "--json", "--no-lock")
+        if wanted:
+            arguments += (f"--tag={','.join(wanted)}",)
+        completed = self._program.ask(*arguments, doing="listing snapshots", timeout=_LIST_TIMEOUT)
+        listed = restic_output.snapshots(completed.stdout)
+        if listed is None:
+            raise RepositoryError(f"restic's list of snapshots in {self._name} cannot be read")
+        return tuple(each for each in listed if each.tags.issuperset(wanted))
+
+    def restore(
+        self,
+        snapshot: str,
+        target: SandboxTarget | NewDirectoryTarget,
+        folder: str,
+        *,
+        paths: tuple[str, ...] = (),
+        timeout: timedelta,
+        on_progress: OnProgress | None = None,
+    ) -> Path:
+        _check_snapshot_id(snapshot)
+        into = _new_folder(target.path, folder)
+        arguments: tuple[str, ...] = ("restore", "--no-lock", f"--target={into}")
+        if self._program.version.has(Feature.RESTORE_JSON):
+            arguments += ("--json",)
+        arguments += tuple(f"--include={_as_pattern(path)}" for path in paths)
+        if sum(len(os.fsencode(word)) for word in arguments) > _LONGEST_ARGUMENTS:
+            raise UsageMistake(f"{len(paths)} paths are too many for one restore")
+        watch = _RestoreWatch(self._name, on_progress, is_local=self._local is not None)
+        completed = self._launcher.run(
+            self._program.command(*arguments, snapshot, timeout=timeout),
+            on_line=watch.take,
+            on_error_line=watch.take_error,
+        )
+        if not completed.ok:
+            raise self._failure(completed, "restoring", reads_back=True)
+        # restic exits 0 when a path to include is not in the snapshot.
+        missing = sum(not os.path.lexists(f"{into}/{path}") for path in paths)
+        if missing or not any(into.iterdir()):
+            raise RepositoryDamaged(
+                f"snapshot {snapshot[:8]} in {self._name} does not hold what was to be restored"
+                + (f": {missing} of {count_words(len(paths), 'path')} missing" if missing else "")
+            )
+        return into
+
+    def read_file(self, snapshot: str, path: str, *, limit_bytes: int) -> bytes:
+        _check_snapshot_id(snapshot)
+        if not path.startswith("/"):
+            raise RepositoryDamaged(f"snapshot {snapshot[:8]} in {self._name} names no full path")
+        try:
+            return self._program.ask(
+                *("dump", "--no-lock", "--", snapshot, path),
+                doing="reading a small file back",
+                timeout=_SMALL_FILE_TIMEOUT,
+                output_limit=limit_bytes,
+            ).stdout
+        except ProgramFailed:
+            raise RepositoryDamaged(
+                f"a small file in snapshot {snapshot[:8]} in {self._name} is larger than "
+                f"{limit_bytes:,} bytes"
+            ) from None
+
+    def locks_of_the_dead(self) -> int:
+        locks = self._locks()
+        dead = {each.id for each in locks if self._is_dead(each)}
+        if not dead:
+            return 0
+        if self._local is not None:
+            return sum(self._unlink_lock(self._local, identity) for identity in sorted(dead))
+        now, host = self._clock.now(), os.uname().nodename
+        if any(
+            each.id not in dead and restic_would_touch(each, now=now, host=host) for each in locks
+        ):
+            return 0
+        self._program.ask("unlock", doing="removing stale locks", timeout=_LOCKS_TIMEOUT)
+        return len(dead.difference(self._lock_ids()))
+
+    # What the above is made of
+
+    def _ask_identity(self) -> str:
+        try:
+            completed = self._program.ask(
+                "cat", "config", "--no-lock", doing="opening it", timeout=_PROBE_TIMEOUT
+            )
+        except RepositoryAbsent:
+            if self._local is not None and not is_certainly_empty(self._local):
+                raise RepositoryDamaged(
+                    f"at the location of {self._name} there is something, but no restic `config`",
+                    hint="a repository whose `config` is lost can be repaired from a copy of that "
+                    "file; an unfinished creation (its `data` and `snapshots` are empty) can be "
+                    "removed",
+                ) from None
+            raise
+        except WrongPassword:
+            if self._local is not None and has_no_keys(self._local):
+                raise RepositoryDamaged(
+                    f"the repository {self._name} has lost its key files: no password opens it",
+                    hint="restore its folder `keys` from a copy",
+                ) from None
+            raise
+        identity = restic_output.repository_id(completed.stdout)
+        if identity is None:
+            raise RepositoryDamaged(f"the `config` of the repository {self._name} has no id")
+        return identity
+
+    def _backup_arguments(self, tags: Mapping[str, str], time: datetime) -> tuple[str, ...]:
+        # restic reads --time in the zone TZ, which the launcher sets to UTC.
+        moment = time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        words = (f"--tag={word}" for word in _tag_words(tags))
+        return ("backup", "--json", f"--host={self._hostname}", f"--time={moment}", *words)
+
+    def _back_up(
+        self, arguments: tuple[str, ...], timeout: timedelta, on_progress: OnProgress | None
+    ) -> Saved | Unread:
+        reader = BackupReader(on_progress)
+        completed = self._launcher.run(
+            self._program.command(*arguments, timeout=timeout),
+            on_line=reader.take,
+            on_error_line=reader.take_error,
+        )
+        unread = reader.unread(completed.returncode)
+        if unread is not None and completed.returncode in {0, 3}:
+            return unread
+        if not completed.ok:
+            raise self._failure(completed, "saving")
+        if reader.saved is None:
+            raise RepositoryError(f"restic did not say what it saved in {self._name}")
+        return reader.saved
+
+    def _failure(self, completed: Completed, doing: str, *, reads_back: bool = False) -> DroError:
+        version = self._program.version
+        return self._program.failure(completed, doing, version, reads_back=reads_back).error
+
+    def _patience(self, sleep: Callable[[float], object]) -> Patience:
+        return Patience(
+            self._clock, self._lock_wait, remove_dead=self.locks_of_the_dead, sleep=sleep
+        )
+
+    def _outlasting_locks(self, attempt: Callable[[], _T]) -> _T:
+        patience = self._patience(self._clock.sleep)
+        while True:
+            try:
+                return attempt()
+            except RepositoryLocked:
+                if not patience.outlast():
+                    raise
+
+    def _lock_ids(self) -> tuple[str, ...]:
+        completed = self._program.ask(
+            "list", "locks", "--no-lock", doing="listing locks", timeout=_LOCKS_TIMEOUT
+        )
+        return restic_output.lock_ids(completed.stdout)
+
+    def _locks(self) -> list[Lock]:
+        """Return the locks that can be read: others went meanwhile, or are not ours to judge."""
+        locks = []
+        for identity in self._lock_ids():
+            try:
+                completed = self._program.ask(
+                    *("cat", "lock", identity, "--no-lock"),
+                    doing="reading a lock",
+                    timeout=_LOCKS_TIMEOUT,
+                )
+            except (RepositoryUnreachable, WrongPassword):
+                raise
+            except RepositoryError:
+                continue
+            lock = restic_output.lock(identity, completed.stdout)
+            locks += [lock] if lock else []
+        return locks
+
+    def _is_dead(self, lock: Lock) -> bool:
+        return is_dead(
+            lock,
+            occupant_of(lock.pid),
+            now=self._clock.now(),
+            host=os.uname().nodename,
+            sees_all=sees_all_processes(),
+        )
+
+    def _unlink_lock(self, repository: Path, identity: str) -> bool:
+        try:
+            (repository / "locks" / identity).unlink()
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise RepositoryUnreachable(
+                f"a dead process's lock in {self._name} cannot be removed: {error.strerror}"
+            ) from None
+        return True
+
+
+class _RestoreWatch:
+    """Takes what `restore` prints, and ends it when going on is of no use."""
+
+    def __init__(self, repository: str, on_progress: OnProgress | None, *, is_local: bool) -> None:
+        self._repository = repository
+        self._on_progress = on_progress
+        self._tries = 1 if is_local else _TRIES_FOR_A_REMOTE_PACK
+
+    def take(self, line: bytes) -> None:
+        if self._on_progress is not None:
+            restic_output.report_restore(line, self._on_progress)
+
+    def take_error(self, line: bytes) -> None:
+        if is_out_of_space(line):
+            raise SpaceExhausted(
+                f"this machine's disk became full while restoring from {self._repository}"
+            )
+        if pack_is_gone(line):
+            self._tries -= 1
+            if self._tries == 0:
+                raise RepositoryDamaged(
+                    f"the repository {self._repository} is damaged: a pack of data is not there",
+                    hint="try the same point from another repository",
+                )
+
+
+def _incomplete(path: Path, unread: Unread) -> CaptureFailed:
+    causes = ", ".join(unread.causes) or "restic does not say why"
+    return CaptureFailed(
+        f"{count_words(unread.items, 'item')} under {path} could not be read ({causes}), "
+        "so the save is not complete",
+        hint="exclude what need not be saved, or let this program read it",
+    )
+
+
+def _check_savable(path: Path) -> None:
+    if not path.is_absolute():
+        raise UsageMistake(f"{path} is not a full path")
+    if path.is_symlink():
+        raise CaptureFailed(
+            f"{path} is a link: restic would save the link, not what it leads to",
+            hint=f"name the real folder: {path.resolve()}",
+        )
+    if not path.exists():
+        raise CaptureFailed(f"{path} does not exist")
+
+
+def _tag_words(tags: Mapping[str, str]) -> tuple[str, ...]:
+    for word in (*tags.keys(), *tags.values()):
+        if not _TAG_WORD.fullmatch(word):
+            raise UsageMistake(
+                f"{word!r} cannot be a tag: no commas, control characters, blanks around"
+            )
+    return tuple(f"{key}={value}" for key, value in tags.items())
+
+
+def _check_snapshot_id(snapshot: str) -> None:
+    if not _SNAPSHOT_ID.fullmatch(snapshot):
+        raise PointNotFound(f"{snapshot[:64]!r} is no id of a snapshot")
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    if not _FLAT_NAME.fullmatch(name) or name.startswith("."):
+        raise TargetRefused(f"{name!r} cannot be a folder's name")
+    folder = parent / name
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        raise TargetRefused(f"{folder} exists already") from None
+    except OSError as error:
+        raise TargetRefused(f"{folder} cannot be created: {error.strerror}") from None
+    return folder
+
+
+def _as_pattern(path: str) -> str:
+    if not path.startswith("/"):
+        raise UsageMistake("a path inside a snapshot begins with a slash")
+    return _PATTERN_SIGNS.sub(r"\\\1", path)

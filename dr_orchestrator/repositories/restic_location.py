@@ -1,0 +1,40 @@
+"""Where a repository is, as far as it takes to know that it is certainly not there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_REMOTE = re.compile(r"(rest|s3|sftp|rclone|b2|azure|gs|swift):")
+_EMPTY_ENOUGH = {"lost+found"}
+"""What a freshly made file system holds."""
+
+
+def local_path(location: str) -> Path | None:
+    """Return the folder of a repository on this machine's own file systems, or `None`."""
+    if _REMOTE.match(location):
+        return None
+    return Path(location.removeprefix("local:"))
+
+
+def is_certainly_empty(path: Path) -> bool:
+    """Return whether nothing is at `path`, or an empty folder.
+
+    A link that leads nowhere and a folder we may not look into are not empty: unknown is no.
+    """
+    try:
+        return {entry.name for entry in path.iterdir()} <= _EMPTY_ENOUGH
+    except FileNotFoundError:
+        return not path.is_symlink()
+    except OSError:
+        return False
+
+
+def has_no_keys(path: Path) -> bool:
+    """Return whether the repository at `path` certainly has no key files left."""
+    try:
+        return not any((path / "keys").iterdir())
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Drivers of throw-away places: where a restore test may land, and nothing gets out of."""

@@ -1,0 +1,1 @@
+"""Finding, starting and talking to database programs, for assets and sandboxes alike."""

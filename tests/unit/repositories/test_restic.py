@@ -1,0 +1,461 @@
+"""The driver against a script: exact arguments, and what cannot be provoked with a real restic."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from dr_orchestrator.core.secret import Secret
+from dr_orchestrator.core.target import NewDirectoryTarget, claim_new_directory
+from dr_orchestrator.errors import (
+    CaptureFailed,
+    PointNotFound,
+    ProgramFailed,
+    ProgramMissing,
+    ProgramTimedOut,
+    RepositoryDamaged,
+    RepositoryError,
+    RepositoryLocked,
+    RepositoryUnreachable,
+    SecretUnavailable,
+    TargetRefused,
+    UsageMistake,
+)
+from dr_orchestrator.repositories.base import Progress
+from dr_orchestrator.repositories.restic import ResticRepository
+from tests.support.clock import FakeClock
+from tests.support.launcher import Answer, ScriptedLauncher
+
+MINUTE = timedelta(minutes=1)
+AS_OF = datetime(2026, 11, 18, 6, 0, 1, 999999, tzinfo=timezone(timedelta(hours=-6)))
+ID = "30105576b6de00cbe6f1463d1d258fa0d50eef2231524d3b54448d94b5e248bd"
+SUMMARY = json.dumps(
+    {
+        "message_type": "summary",
+        "total_files_processed": 3,
+        "total_bytes_processed": 10,
+        "data_added": 5,
+        "snapshot_id": "30105576",
+    }
+).encode()
+_ITEM = (
+    '{"message_type":"error","error":{"Op":"open","Path":"/srv/Roe.pdf","Err":%d},"item":"/x"}\n'
+)
+_LOCKED = (
+    "unable to create lock in backend: repository is already locked exclusively by PID 7 on nas by "
+    "backup (UID 1, GID 1)\nlock was created at 2026-11-18 11:00:00 (1h0m0s ago)\n"
+)
+
+
+def version(number: str = "0.14.0") -> Answer:
+    return Answer(("restic", "version"), stdout=f"restic {number} compiled with go\n".encode())
+
+
+def driver(
+    launcher: ScriptedLauncher,
+    folder: Path,
+    *,
+    location: str = "rest:https://user:canary-pw@host/x",
+    password: str = "canary-key",
+    clock: FakeClock | None = None,
+    lock_wait: timedelta = timedelta(0),
+) -> ResticRepository:
+    return ResticRepository(
+        "offsite",
+        location,
+        Secret(password),
+        launcher=launcher,
+        clock=clock or FakeClock(),
+        cache=folder / "cache",
+        tmp=folder / "tmp",
+        hostname="riverside",
+        extra_env={"AWS_PROFILE": "riverside"},
+        lock_wait=lock_wait,
+    )
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> NewDirectoryTarget:
+    return claim_new_directory(tmp_path / "target")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+def test_command_has_its_secrets_in_pipes_and_nothing_of_ours(tmp_path: Path) -> None:
+    launcher = ScriptedLauncher(version(), Answer(("restic", "snapshots"), stdout=b"[]"))
+
+    driver(launcher, tmp_path).snapshots({})
+
+    command = launcher.commands[-1]
+    assert command.env == {
+        "AWS_PROFILE": "riverside",
+        "RESTIC_CACHE_DIR": str(tmp_path / "cache"),
+        "RESTIC_PROGRESS_FPS": "1",
+        "TMPDIR": str(tmp_path / "tmp"),
+    }
+    assert {name: secret.reveal() for name, secret in command.secrets.items()} == {
+        "RESTIC_REPOSITORY_FILE": "rest:https://user:canary-pw@host/x",
+        "RESTIC_PASSWORD_FILE": "canary-key",
+    }
+    assert "canary" not in repr(command)
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("password", ["", " ", "\n", "\ufeff", "\ufeff \r\n\x85"])
+def test_password_is_refused_when_restic_would_find_it_empty(tmp_path: Path, password: str) -> None:
+    with pytest.raises(SecretUnavailable, match="password of the repository offsite is empty"):
+        driver(ScriptedLauncher(), tmp_path, password=password)
+
+
+def test_version_is_asked_once(tmp_path: Path) -> None:
+    answers = [Answer(("restic", "snapshots"), stdout=b"[]") for _ in range(2)]
+    launcher = ScriptedLauncher(version(), *answers)
+
+    driver(launcher, tmp_path).snapshots({})
+    driver(launcher, tmp_path).snapshots({})
+
+    assert launcher.unused == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (Answer(("version",), error=ProgramMissing("no restic")), ProgramMissing),
+        (Answer(("version",), stdout=b"restic 0.12.0\n"), ProgramFailed),
+        (Answer(("version",), returncode=1), ProgramFailed),
+    ],
+)
+def test_nothing_runs_when_restic_is_missing_or_too_old(
+    tmp_path: Path, answer: Answer, expected: type[Exception]
+) -> None:
+    with pytest.raises(expected):
+        driver(ScriptedLauncher(answer), tmp_path).identity()
+
+
+def test_save_tree_passes_exact_arguments(tmp_path: Path, source: Path) -> None:
+    launcher = ScriptedLauncher(version(), Answer(("backup",), stdout=SUMMARY))
+
+    saved = driver(launcher, tmp_path).save_tree(
+        source,
+        tags={"dro": "asset", "label": "before the update"},
+        time=AS_OF,
+        exclude=("*.tmp", "-x"),
+        timeout=MINUTE,
+    )
+
+    assert launcher.commands[-1].argv == (
+        "restic",
+        "backup",
+        "--json",
+        "--host=riverside",
+        "--time=2026-11-18 12:00:01",
+        "--tag=dro=asset",
+        "--tag=label=before the update",
+        "--exclude=*.tmp",
+        "--exclude=-x",
+        "--",
+        str(source),
+    )
+    assert (saved.snapshot, saved.files, saved.bytes, saved.added_bytes) == ("30105576", 3, 10, 5)
+
+
+@pytest.mark.parametrize(
+    ("number", "watched", "expected"),
+    [("0.14.0", False, False), ("0.15.0", False, True), ("0.15.0", True, False)],
+)
+def test_save_tree_scans_only_when_somebody_watches_or_it_cannot_be_told_not_to(
+    tmp_path: Path, source: Path, number: str, watched: bool, expected: bool
+) -> None:
+    launcher = ScriptedLauncher(version(number), Answer(("backup",), stdout=SUMMARY))
+    progress: list[Progress] = []
+
+    driver(launcher, tmp_path).save_tree(
+        source,
+        tags={},
+        time=AS_OF,
+        timeout=MINUTE,
+        on_progress=progress.append if watched else None,
+    )
+
+    assert expected == ("--no-scan" in launcher.commands[-1].argv)
+
+
+def test_save_tree_fails_when_an_item_could_not_be_read(tmp_path: Path, source: Path) -> None:
+    stderr = _ITEM % 13 + _ITEM % 5 + "Warning: at least one source file could not be read\n"
+    launcher = ScriptedLauncher(
+        version(), Answer(("backup",), returncode=3, stdout=SUMMARY, stderr=stderr)
+    )
+
+    with pytest.raises(CaptureFailed) as caught:
+        driver(launcher, tmp_path).save_tree(source, tags={}, time=AS_OF, timeout=MINUTE)
+
+    assert caught.value.message == (
+        f"2 items under {source} could not be read (permission denied, input/output error), "
+        "so the save is not complete"
+    )
+
+
+def test_save_tree_fails_when_a_path_was_skipped_with_exit_code_0(
+    tmp_path: Path, source: Path
+) -> None:
+    launcher = ScriptedLauncher(
+        version(), Answer(("backup",), stdout=SUMMARY, stderr="/x does not exist, skipping\n")
+    )
+
+    with pytest.raises(CaptureFailed, match=r"1 item under .* could not be read"):
+        driver(launcher, tmp_path).save_tree(source, tags={}, time=AS_OF, timeout=MINUTE)
+
+
+def test_save_tree_saves_again_when_a_file_was_removed_meanwhile(
+    tmp_path: Path, source: Path
+) -> None:
+    launcher = ScriptedLauncher(
+        version(),
+        Answer(("backup",), returncode=3, stdout=SUMMARY, stderr=_ITEM % 2),
+        Answer(("backup",), stdout=SUMMARY.replace(b"30105576", b"aaaaaaaa")),
+    )
+
+    saved = driver(launcher, tmp_path).save_tree(source, tags={}, time=AS_OF, timeout=MINUTE)
+
+    assert saved.snapshot == "aaaaaaaa"
+
+
+def test_save_tree_fails_when_files_vanish_a_second_time(tmp_path: Path, source: Path) -> None:
+    gone = Answer(("backup",), returncode=3, stdout=SUMMARY, stderr=_ITEM % 2)
+    launcher = ScriptedLauncher(version(), gone, gone)
+
+    with pytest.raises(CaptureFailed, match="no such file or directory"):
+        driver(launcher, tmp_path).save_tree(source, tags={}, time=AS_OF, timeout=MINUTE)
+    assert launcher.unused == []
+
+
+@pytest.mark.parametrize("stdout", [b"", b"plain text\n", b'{"message_type":"summary"}'])
+def test_save_tree_fails_when_restic_does_not_say_what_it_saved(
+    tmp_path: Path, source: Path, stdout: bytes
+) -> None:
+    launcher = ScriptedLauncher(version(), Answer(("backup",), stdout=stdout))
+
+    with pytest.raises(RepositoryError, match="did not say what it saved"):
+        driver(launcher, tmp_path).save_tree(source, tags={}, time=AS_OF, timeout=MINUTE)
+
+
+def test_save_tree_refuses_what_restic_would_not_save_as_meant(
+    tmp_path: Path, source: Path
+) -> None:
+    (tmp_path / "link").symlink_to(source)
+    repository = driver(ScriptedLauncher(), tmp_path)
+
+    for path, expected, message in (
+        (tmp_path / "link", CaptureFailed, "is a link"),
+        (tmp_path / "missing", CaptureFailed, "does not exist"),
+        (Path("source"), UsageMistake, "not a full path"),
+    ):
+        with pytest.raises(expected, match=message):
+            repository.save_tree(path, tags={}, time=AS_OF, timeout=MINUTE)
+
+
+@pytest.mark.parametrize("word", ["a,b", "a\nb", " a", "a ", "", "\x00"])
+def test_tag_is_refused_when_restic_would_change_it(
+    tmp_path: Path, source: Path, word: str
+) -> None:
+    repository = driver(ScriptedLauncher(), tmp_path)
+
+    for tags in ({"key": word}, {word: "value"}):
+        with pytest.raises(UsageMistake, match="cannot be a tag"):
+            repository.save_tree(source, tags=tags, time=AS_OF, timeout=MINUTE)
+        with pytest.raises(UsageMistake, match="cannot be a tag"):
+            repository.snapshots(tags)
+
+
+def test_save_waits_for_a_lock_and_then_saves(tmp_path: Path, source: Path) -> None:
+    locked = Answer(("backup",), returncode=1, stderr=_LOCKED)
+    launcher = ScriptedLauncher(
+        version(),
+        locked,
+        Answer(("list", "locks")),
+        locked,
+        locked,
+        Answer(("backup",), stdout=SUMMARY),
+    )
+    clock = FakeClock()
+    begun = clock.monotonic()
+
+    driver(launcher, tmp_path, clock=clock, lock_wait=10 * MINUTE).save_tree(
+        source, tags={}, time=AS_OF, timeout=MINUTE
+    )
+
+    assert clock.monotonic() - begun == 1 + 2 + 4
+
+
+def test_save_tells_who_holds_the_lock_when_its_patience_ends(tmp_path: Path, source: Path) -> None:
+    locked = Answer(("backup",), returncode=1, stderr=_LOCKED)
+    launcher = ScriptedLauncher(version(), locked, Answer(("list", "locks")), locked)
+
+    with pytest.raises(RepositoryLocked) as caught:
+        driver(launcher, tmp_path, lock_wait=timedelta(seconds=1)).save_tree(
+            source, tags={}, time=AS_OF, timeout=MINUTE
+        )
+
+    assert caught.value.exit_code == 75
+    assert caught.value.message == (
+        "the repository offsite is locked by process 7 on nas since 2026-11-18 11:00 UTC, "
+        "exclusively"
+    )
+
+
+def test_snapshots_asks_for_all_tags_and_looks_itself(tmp_path: Path) -> None:
+    listed = [
+        {"id": ID, "time": "2026-01-02T03:04:05Z", "tags": ["a=1", "b=2"]},
+        {"id": ID[::-1], "time": "2026-01-02T03:04:05Z", "tags": ["a=1"]},
+    ]
+    launcher = ScriptedLauncher(
+        version(), Answer(("snapshots",), stdout=json.dumps(listed).encode())
+    )
+
+    found = driver(launcher, tmp_path).snapshots({"a": "1", "b": "2"})
+
+    assert [each.id for each in found] == [ID]
+    assert found[0].time == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert launcher.commands[-1].argv == (
+        "restic",
+        "snapshots",
+        "--json",
+        "--no-lock",
+        "--tag=a=1,b=2",
+    )
+
+
+def test_snapshots_fails_when_the_list_cannot_be_read(tmp_path: Path) -> None:
+    launcher = ScriptedLauncher(version(), Answer(("snapshots",), stdout=b"unlocked"))
+
+    with pytest.raises(RepositoryError, match="cannot be read"):
+        driver(launcher, tmp_path).snapshots({})
+
+
+def test_identity_is_unreachable_when_there_is_no_answer_in_time(tmp_path: Path) -> None:
+    launcher = ScriptedLauncher(version(), Answer(("cat",), error=ProgramTimedOut("too slow")))
+
+    with pytest.raises(RepositoryUnreachable, match="did not answer within 30 s"):
+        driver(launcher, tmp_path).identity()
+
+
+def test_identity_is_asked_once_it_is_known(tmp_path: Path) -> None:
+    config = Answer(("cat", "config", "--no-lock"), stdout=f'{{"id":"{ID}"}}'.encode())
+    repository = driver(ScriptedLauncher(version(), config), tmp_path)
+
+    assert repository.identity() == ID
+    assert repository.identity() == ID
+
+
+def test_identity_is_damage_when_the_config_has_none(tmp_path: Path) -> None:
+    launcher = ScriptedLauncher(version(), Answer(("cat",), stdout=b"{}"))
+
+    with pytest.raises(RepositoryDamaged, match="has no id"):
+        driver(launcher, tmp_path).identity()
+
+
+def test_restore_passes_exact_arguments_and_progress(
+    tmp_path: Path, target: NewDirectoryTarget
+) -> None:
+    status = b'{"message_type":"status","bytes_restored":5,"total_bytes":10}\n'
+    launcher = ScriptedLauncher(version("0.16.0"), Answer(("restore",), stdout=status))
+    progress: list[Progress] = []
+
+    with pytest.raises(RepositoryDamaged, match="1 of 1 path missing"):  # the script wrote nothing
+        driver(launcher, tmp_path).restore(
+            ID,
+            target,
+            "emr",
+            paths=("/srv/[a] *?\\.pdf",),
+            timeout=MINUTE,
+            on_progress=progress.append,
+        )
+
+    assert launcher.commands[-1].argv == (
+        "restic",
+        "restore",
+        "--no-lock",
+        f"--target={target.path}/emr",
+        "--json",
+        "--include=/srv/\\[a] \\*\\?\\\\.pdf",
+        ID,
+    )
+    assert progress == [Progress(5, 10)]
+    assert (target.path / "emr").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("snapshot", ["latest", "--help", "3010557", ID + "0", ID.upper(), ""])
+def test_restore_refuses_what_is_no_snapshot_id(
+    tmp_path: Path, target: NewDirectoryTarget, snapshot: str
+) -> None:
+    repository = driver(ScriptedLauncher(), tmp_path)
+
+    with pytest.raises(PointNotFound):
+        repository.restore(snapshot, target, "x", timeout=MINUTE)
+    with pytest.raises(PointNotFound):
+        repository.read_file(snapshot, "/x", limit_bytes=1)
+
+
+@pytest.mark.parametrize("folder", ["", ".", "..", "a/b", "/a", "-x", "a\nb", ".hidden"])
+def test_restore_refuses_a_folder_that_could_be_elsewhere(
+    tmp_path: Path, target: NewDirectoryTarget, folder: str
+) -> None:
+    with pytest.raises(TargetRefused):
+        driver(ScriptedLauncher(), tmp_path).restore(ID, target, folder, timeout=MINUTE)
+
+
+def test_restore_refuses_a_folder_that_exists(tmp_path: Path, target: NewDirectoryTarget) -> None:
+    (target.path / "x").mkdir()
+
+    with pytest.raises(TargetRefused, match="exists already"):
+        driver(ScriptedLauncher(), tmp_path).restore(ID, target, "x", timeout=MINUTE)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "-x", "a\nb"])
+def test_save_stream_refuses_a_name_that_is_not_flat(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageMistake):
+        driver(ScriptedLauncher(), tmp_path).save_stream(
+            name, 0, tags={}, time=AS_OF, timeout=MINUTE
+        )
+
+
+def test_remote_locks_are_left_alone_when_restic_would_touch_a_living_one(tmp_path: Path) -> None:
+    dead = {"time": "2020-01-01T00:00:00Z", "hostname": _host(), "pid": 2**22 - 1}
+    foreign = {"time": "2020-01-01T00:00:00Z", "hostname": "nas", "pid": 7}
+    launcher = ScriptedLauncher(
+        version(),
+        Answer(("list", "locks"), stdout=f"{ID}\n{ID[::-1]}\n".encode()),
+        Answer(("cat", "lock", ID), stdout=json.dumps(dead).encode()),
+        Answer(("cat", "lock", ID[::-1]), stdout=json.dumps(foreign).encode()),
+    )
+
+    assert driver(launcher, tmp_path).locks_of_the_dead() == 0
+    assert launcher.unused == []
+
+
+def test_remote_locks_are_removed_when_restic_would_touch_only_dead_ones(tmp_path: Path) -> None:
+    dead = {"time": "2020-01-01T00:00:00Z", "hostname": _host(), "pid": 2**22 - 1}
+    now = FakeClock().now().isoformat()
+    foreign = {"time": now, "hostname": "nas", "pid": 7}
+    launcher = ScriptedLauncher(
+        version(),
+        Answer(("list", "locks"), stdout=f"{ID}\n{ID[::-1]}\n".encode()),
+        Answer(("cat", "lock", ID), stdout=json.dumps(dead).encode()),
+        Answer(("cat", "lock", ID[::-1]), stdout=json.dumps(foreign).encode()),
+        Answer(("restic", "unlock")),
+        Answer(("list", "locks"), stdout=f"{ID[::-1]}\n".encode()),
+    )
+
+    assert driver(launcher, tmp_path).locks_of_the_dead() == 1
+
+
+def _host() -> str:
+    return Path("/proc/sys/kernel/hostname").read_text().strip()
