@@ -1,0 +1,5 @@
+"""`python -m dr_orchestrator` is `dro`."""
+
+from dr_orchestrator.cli.main import main
+
+main()

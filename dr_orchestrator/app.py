@@ -1,0 +1,326 @@
+"""The only place that builds the object graph: settings in, use cases out.
+
+Also what every writing command does first: close the runs that a crash left open, and remove what
+they left behind, since restored patient data must not outlive its run by more than that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.backup.backup import BackupResult, BackupTools, back_up
+from dr_orchestrator.backup.recovery_point import BackupRequest
+from dr_orchestrator.backup.staging import sweep_staging
+from dr_orchestrator.core.point import AssetKind
+from dr_orchestrator.core.record import RepositorySeen
+from dr_orchestrator.core.run import Operation
+from dr_orchestrator.errors import PlanInvalid, RepositoryAbsent, RepositoryChanged
+from dr_orchestrator.plan.load import effective_yaml, find_plan, find_plans, load_plan
+from dr_orchestrator.process import SystemLauncher
+from dr_orchestrator.restore.rebuild import RebuildResult, rebuild_points
+from dr_orchestrator.restore.restore import (
+    RestoreResult,
+    RestoreToDirectory,
+    RestoreTools,
+    restore_point,
+)
+from dr_orchestrator.restore.restore_test import RestoreTestRequest, RestoreTestTools, prove
+from dr_orchestrator.secrets import SecretReader
+from dr_orchestrator.store.ledger import close_dead_runs
+
+if TYPE_CHECKING:
+    from dr_orchestrator.assets.base import AssetDriver
+    from dr_orchestrator.clock import Clock
+    from dr_orchestrator.core.restore_test import RestoreTest
+    from dr_orchestrator.core.run import Run
+    from dr_orchestrator.plan.load import LoadedPlan
+    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.repositories.base import Progress
+    from dr_orchestrator.repositories.restic import ResticRepository
+    from dr_orchestrator.sandbox.base import SandboxDriver
+    from dr_orchestrator.settings import Settings
+    from dr_orchestrator.store.base import Store
+
+OnProgress = Callable[[str, "Progress"], None]
+
+
+def _silent(_asset: str, _progress: Progress) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What crashes had left behind, and is gone now."""
+
+    runs: tuple[Run, ...] = field(default=())
+    sandboxes: int = 0
+    staging: int = 0
+
+
+class App:
+    """The orchestrator on one machine. `close` ends every program it started."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.launcher = SystemLauncher(settings.path)
+        self._repositories: dict[tuple[str, str], ResticRepository] = {}
+        self._crashed: set[str] = set()
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """End what still runs, and close the store."""
+        self.launcher.close()
+        if "store" in self.__dict__:
+            self.store.close()
+
+    # --- what the machine has -------------------------------------------------------------------
+
+    @cached_property
+    def store(self) -> Store:
+        """Our own record, on this machine."""
+        from dr_orchestrator.store.sqlite import open_store
+
+        return open_store(self.settings.state, self.clock)
+
+    @cached_property
+    def secrets(self) -> SecretReader:
+        """The reader of secret references."""
+        return SecretReader(self.launcher, self.settings.environment_value)
+
+    @cached_property
+    def sandboxes(self) -> SandboxDriver:
+        """The maker of throw-away places."""
+        from dr_orchestrator.sandbox.bubblewrap import BubblewrapDriver
+
+        return BubblewrapDriver(
+            self.launcher, self.settings.sandbox_directory, self.settings.sandbox_uid, self.clock
+        )
+
+    @cached_property
+    def drivers(self) -> Mapping[AssetKind, AssetDriver]:
+        """The asset drivers by kind."""
+        from dr_orchestrator.assets.registry import asset_drivers
+
+        return asset_drivers(
+            launcher=self.launcher,
+            clock=self.clock,
+            secrets=self.secrets,
+            postgres_programs=self.settings.postgres_programs,
+            runtime=self._private_folder("runtime"),
+        )
+
+    def plans(self, practices: tuple[str, ...] = ()) -> tuple[LoadedPlan, ...]:
+        """Return the plans of these practices (ids or files); all of the plans folder where none
+        is named.
+
+        Raises:
+            PlanInvalid: one is not valid, or there is none.
+        """
+        folder = self.settings.plans
+        paths = (
+            tuple(find_plan(practice, folder) for practice in practices)
+            if practices
+            else find_plans(folder)
+        )
+        if not paths:
+            raise PlanInvalid(
+                f"there is no plan in {folder}", hint="`dro init ID` writes a first one"
+            )
+        return tuple(load_plan(path) for path in paths)
+
+    # --- repositories ---------------------------------------------------------------------------
+
+    def _repository(self, plan: Plan, name: str) -> ResticRepository:
+        from dr_orchestrator.repositories.restic import ResticRepository
+
+        key = (plan.practice.id, name)
+        with self._lock:
+            if key not in self._repositories:
+                spec, settings = plan.repositories[name], self.settings
+                self._repositories[key] = ResticRepository(
+                    name,
+                    spec.location,
+                    self.secrets.read(spec.password),
+                    launcher=self.launcher,
+                    clock=self.clock,
+                    cache=self._private_folder("cache"),
+                    tmp=self._private_folder("tmp"),
+                    hostname=plan.practice.id,
+                    extra_env=settings.storage_environment(spec.credentials.aws_profile),
+                    lock_wait=settings.lock_wait,
+                )
+            return self._repositories[key]
+
+    def open_for_reading(self, plan: Plan, name: str) -> ResticRepository:
+        """Open a repository of the plan, and make sure it is the one we know.
+
+        Raises:
+            RepositoryChanged: another repository answers at its place.
+            RepositoryError: by its class.
+        """
+        practice = plan.practice.id
+        repository = self._repository(plan, name)
+        answered, known = repository.identity(), self.store.repository_id(practice, name)
+        if known is None:
+            self._seen(practice, name, answered)
+        elif known != answered:
+            raise RepositoryChanged(
+                f"another repository is at the place of {name}: it has the id {answered[:8]}, "
+                f"the one we know has {known[:8]}",
+                hint="is the right disk mounted? if the change was meant, give the new repository "
+                "a new name in the plan",
+            )
+        return repository
+
+    def open_for_writing(self, plan: Plan, name: str) -> ResticRepository:
+        """Open a repository of the plan; make it where there certainly is none and never was.
+
+        Raises:
+            RepositoryAbsent: there was one, and it is gone.
+            RepositoryError: by its class; "unreachable" never leads to making one.
+        """
+        practice = plan.practice.id
+        try:
+            repository = self.open_for_reading(plan, name)
+        except RepositoryAbsent as absent:
+            known = self.store.repository_id(practice, name)
+            if known is not None:
+                raise RepositoryAbsent(
+                    f"the repository {name} was here ({known[:8]}) and is gone",
+                    hint="is its disk mounted? it is not made anew, so that nobody takes an empty "
+                    "one for yours",
+                ) from absent
+            repository = self._repository(plan, name)
+            self._seen(practice, name, repository.create())
+        if practice in self._crashed:
+            repository.locks_of_the_dead()
+        return repository
+
+    def _seen(self, practice: str, name: str, restic_id: str) -> None:
+        at = self.clock.now()
+        self.store.record(
+            RepositorySeen(practice=practice, repository=name, restic_id=restic_id, at=at)
+        )
+
+    # --- use cases ------------------------------------------------------------------------------
+
+    def sweep(self) -> Swept:
+        """Close the runs of processes that are gone, and remove what they left behind."""
+        closed = close_dead_runs(self.store, self.clock)
+        self._crashed |= {run.practice for run in closed if run.operation is Operation.BACKUP}
+        living = frozenset(run.id for run in self.store.open_runs())
+        return Swept(
+            runs=closed,
+            sandboxes=self.sandboxes.sweep(),
+            staging=sweep_staging(self.settings.state / "staging", living),
+        )
+
+    def back_up(
+        self,
+        loaded: LoadedPlan,
+        system: str,
+        *,
+        label: str | None = None,
+        on_progress: OnProgress = _silent,
+        drivers: Mapping[AssetKind, AssetDriver] | None = None,
+    ) -> BackupResult:
+        """Make one recovery point of one system."""
+        request = BackupRequest(
+            plan=loaded.plan,
+            plan_text=effective_yaml(loaded),
+            runbooks=runbooks_of(loaded),
+            system=system,
+            label=label,
+        )
+        tools = BackupTools(
+            store=self.store,
+            clock=self.clock,
+            drivers=drivers or self.drivers,
+            open_repository=self.open_for_writing,
+            staging=self._private_folder("staging"),
+            files_key=self._files_key,
+            on_progress=on_progress,
+        )
+        return back_up(request, tools)
+
+    def prove(
+        self, request: RestoreTestRequest, on_progress: OnProgress = _silent
+    ) -> tuple[RestoreTest, ...]:
+        """Test one recovery point of one system from one repository."""
+        tools = RestoreTestTools(
+            store=self.store,
+            clock=self.clock,
+            drivers=self.drivers,
+            open_repository=self.open_for_reading,
+            sandboxes=self.sandboxes,
+            jobs=self.settings.work_jobs,
+            on_progress=on_progress,
+        )
+        return prove(request, tools)
+
+    def restore(self, request: RestoreToDirectory, on_progress: OnProgress) -> RestoreResult:
+        """Restore a recovery point to a directory that was just created."""
+        tools = RestoreTools(
+            store=self.store,
+            clock=self.clock,
+            drivers=self.drivers,
+            open_repository=self.open_for_reading,
+            on_progress=on_progress,
+        )
+        return restore_point(request, tools)
+
+    def rebuild(self, plan: Plan, repository: str) -> RebuildResult:
+        """Record every recovery point that a repository holds."""
+        return rebuild_points(
+            plan,
+            repository,
+            store=self.store,
+            clock=self.clock,
+            open_repository=self.open_for_reading,
+        )
+
+    # --- our own folders ------------------------------------------------------------------------
+
+    def _private_folder(self, name: str) -> Path:
+        folder = self.settings.cache if name == "cache" else self.settings.state / name
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def _files_key(self, practice: str) -> bytes:
+        """Return the practice's key of keyed hashes; made once, so that hashes compare."""
+        file = self._private_folder("keys") / f"{practice}.files"
+        with contextlib.suppress(FileExistsError):
+            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "wb") as new:  # noqa: PTH123 - a descriptor
+                new.write(secrets.token_bytes(32))
+        return file.read_bytes()
+
+
+def runbooks_of(loaded: LoadedPlan) -> dict[str, bytes]:
+    """Return the runbooks that are saved with the plan, by name.
+
+    They are the files of `runbooks/` beside the plan or beside its folder, and of
+    `runbooks/PRACTICE/`; never those of another practice.
+    """
+    above = loaded.path.resolve().parent
+    places = (above / "runbooks", above.parent / "runbooks")
+    folder = next((each for each in places if each.is_dir()), None)
+    if folder is None:
+        return {}
+    own = folder / loaded.plan.practice.id
+    return {
+        str(each.relative_to(folder)): each.read_bytes()
+        for place in (folder, own)
+        if place.is_dir()
+        for each in sorted(place.iterdir())
+        if each.is_file() and each.suffix in {".yaml", ".yml", ".md"}
+    }

@@ -1,0 +1,131 @@
+"""From saved assets to a recovery point: the manifest that names them, saved after all of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dr_orchestrator import __version__
+from dr_orchestrator.core.point import AssetState, Manifest, PointCopy, Recoverable
+from dr_orchestrator.errors import DroError, RepositoryDamaged
+from dr_orchestrator.repositories.base import Repository, Saved, Snapshot
+from dr_orchestrator.repositories.manifests import point_tags, save_manifest
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+    from pathlib import Path
+
+    from dr_orchestrator.assets.base import Capture, Captured
+    from dr_orchestrator.clock import Clock
+    from dr_orchestrator.plan.model import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackupRequest:
+    """One system of one plan, and what is saved beside its data."""
+
+    plan: Plan
+    plan_text: str
+    """The effective plan, as it goes into every repository."""
+    runbooks: Mapping[str, bytes]
+    """Name -> content."""
+    system: str
+    label: str | None = None
+
+
+@dataclass
+class Held:
+    """An asset that is held at its instant, and what has become of it so far."""
+
+    asset_id: str
+    capture: Capture
+    timeout: timedelta
+    saved: dict[str, Saved | DroError] = field(default_factory=dict)
+    captured: Captured | None = None
+    """Set once the capture finished without an error."""
+
+
+def save_point(
+    held: tuple[Held, ...],
+    repository: Repository,
+    request: BackupRequest,
+    *,
+    run: str,
+    folder: Path,
+    clock: Clock,
+) -> tuple[Manifest, PointCopy]:
+    """Save the manifest of everything in `held` that this repository took; then the point exists.
+
+    Raises:
+        RepositoryDamaged: the repository does not list what it said it saved.
+        RepositoryError: by its class; then there is no point in this repository.
+    """
+    practice = request.plan.practice
+    listed = repository.snapshots({"dro": "asset", **point_tags(practice.id, request.system, run)})
+    assets = {each.asset_id: _asset_state(each, repository, listed) for each in held}
+    instants = [state.captured_at for state in assets.values()]
+    as_of = min(instants)
+    manifest = Manifest(
+        point=run,
+        practice=practice.id,
+        practice_name=practice.name,
+        system=request.system,
+        run=run,
+        label=request.label,
+        as_of=as_of,
+        finished=clock.now(),
+        skew_seconds=(max(instants) - as_of).total_seconds(),
+        repository=repository.identity(),
+        assets=assets,
+        recoverable=Recoverable(start=as_of, end=as_of),
+        plan_sha256=_sha256(request.plan_text.encode()),
+        runbooks={name: _sha256(content) for name, content in request.runbooks.items()},
+        made_by=f"dr-orchestrator {__version__}",
+    )
+    copy = save_manifest(repository, manifest, folder, attachments=_attachments(held, request))
+    return manifest, copy
+
+
+def _asset_state(held: Held, repository: Repository, listed: tuple[Snapshot, ...]) -> AssetState:
+    saved, captured = held.saved[repository.name], held.captured
+    if not isinstance(saved, Saved) or captured is None:
+        raise TypeError("only what was saved and finished can be in a point")
+    tag = f"asset={held.asset_id}"
+    full = [each for each in listed if tag in each.tags and each.id.startswith(saved.snapshot)]
+    if len(full) != 1:
+        raise RepositoryDamaged(
+            f"the repository {repository.name} does not list the snapshot of {held.asset_id} "
+            "that was just saved"
+        )
+    return AssetState(
+        kind=captured.kind,
+        method=captured.method,
+        scope=captured.scope,
+        snapshot=full[0].id,
+        path=full[0].paths[0],
+        bytes=saved.bytes,
+        captured_at=captured.captured_at,
+        tools=captured.tools,
+        server=captured.server,
+        baseline=captured.baseline,
+        conditions=captured.conditions,
+        sidecars=tuple(sorted(captured.sidecars)),
+    )
+
+
+def _attachments(held: tuple[Held, ...], request: BackupRequest) -> dict[str, bytes]:
+    files = {"plan.yaml": request.plan_text.encode()}
+    files |= {f"runbooks/{name}": content for name, content in request.runbooks.items()}
+    for each in held:
+        if each.captured is not None:
+            files |= {
+                f"assets/{each.asset_id}/{name}": content
+                for name, content in each.captured.sidecars.items()
+            }
+    return files
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,149 @@
+"""`dro backup`: make a recovery point of a practice's systems."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from dr_orchestrator.cli.progress import ProgressLine
+from dr_orchestrator.core.run import Outcome
+from dr_orchestrator.core.wording import count_words, duration_words, size_words
+from dr_orchestrator.errors import DroError, ExitCode, UsageMistake, most_important
+
+if TYPE_CHECKING:
+    from dr_orchestrator.backup.backup import BackupResult, Failure
+    from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.core.point import RecoveryPoint
+    from dr_orchestrator.plan.load import LoadedPlan
+
+_EXIT = {
+    Outcome.DONE: ExitCode.OK,
+    Outcome.PARTIAL: ExitCode.PARTIAL,
+    Outcome.FAILED: ExitCode.FAILED,
+}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dro backup riverside
+  dro backup riverside --system emr --label "before 8.1"
+"""
+)
+@click.argument("practice", required=False)
+@click.option("--system", metavar="ID", help="only this system")
+@click.option("--label", metavar="TEXT", help="a word on why, kept with the point")
+@click.option("--json", "_json", is_flag=True, help="print one JSON object")
+@click.pass_obj
+def command(
+    context: Context, practice: str | None, system: str | None, label: str | None, *, _json: bool
+) -> ExitCode:
+    """Make a recovery point of each system of PRACTICE.
+
+    Exit codes: 0 all done; 3 some of it failed, the rest is done; 1 nothing could be saved;
+    75 a repository is busy.
+    """
+    loaded = context.one_plan(practice)
+    context.app.sweep()
+    made: list[tuple[RecoveryPoint, str]] = []
+    failures: list[dict[str, object]] = []
+    codes: list[ExitCode] = []
+    for name in systems_of(loaded, system):
+        try:
+            result = _back_up(context, loaded, name, label)
+        except DroError as error:
+            codes.append(error.exit_code)
+            failures.append({"system": name, "asset": None, "reason": error.message})
+            _say_failure(name, error.message, error.hint)
+            continue
+        codes.append(_EXIT[result.outcome])
+        failures += [_failure_json(each) for each in result.failures]
+        if result.point is not None:
+            made.append((result.point, name))
+    context.print_json_if_asked(
+        {"points": [point_json(point) for point, _ in made], "failures": failures}
+    )
+    return _overall(codes, something_done=bool(made))
+
+
+def systems_of(loaded: LoadedPlan, wanted: str | None) -> tuple[str, ...]:
+    """Return the protected systems of a plan, or the one that was named.
+
+    Raises:
+        UsageMistake: the plan does not protect such a system.
+    """
+    systems = tuple(loaded.plan.protected)
+    if wanted is None:
+        return systems
+    if wanted not in systems:
+        raise UsageMistake(
+            f"{loaded.plan.practice.id} protects no system {wanted}",
+            hint=f"it protects: {', '.join(systems)}",
+        )
+    return (wanted,)
+
+
+def _overall(codes: list[ExitCode], *, something_done: bool) -> ExitCode:
+    code = most_important(codes)
+    return ExitCode.PARTIAL if code is ExitCode.FAILED and something_done else code
+
+
+def _back_up(context: Context, loaded: LoadedPlan, system: str, label: str | None) -> BackupResult:
+    begun = context.clock.monotonic()
+    with ProgressLine(f"{system}: saving") as line:
+        result = context.app.back_up(loaded, system, label=label, on_progress=line.update)
+    took = context.clock.monotonic() - begun
+    if result.point is not None:
+        context.say(_point_line(result.point, took, result.measure_seconds))
+    for failure in result.failures:
+        what = failure.asset or failure.repository or ""
+        _say_failure(f"{system} {what}".strip(), failure.reason, failure.hint)
+    return result
+
+
+def _point_line(point: RecoveryPoint, seconds: float, measured: float) -> str:
+    size = size_words(sum(asset.bytes for asset in point.assets.values()))
+    where = ", ".join(copy.repository for copy in point.copies)
+    took, baseline = (duration_words(timedelta(seconds=each)) for each in (seconds, measured))
+    return (
+        f"{point.system}: point {point.id} in {where}: "
+        f"{count_words(len(point.assets), 'asset')}, {size}, in {took} (baseline {baseline})"
+    )
+
+
+def _say_failure(what: str, reason: str, hint: str) -> None:
+    click.echo(f"error: {what}: {reason}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+
+
+def _failure_json(failure: Failure) -> dict[str, object]:
+    return {
+        "system": failure.system,
+        "asset": failure.asset,
+        "repository": failure.repository,
+        "reason": failure.reason,
+    }
+
+
+def point_json(point: RecoveryPoint) -> dict[str, object]:
+    """Return a point as other programs read it."""
+    snapshots = point.copies[0].snapshots
+    return {
+        "id": point.id,
+        "system": point.system,
+        "as_of": point.as_of,
+        "label": point.label,
+        "skew_seconds": point.skew_seconds,
+        "assets": {
+            name: {
+                "snapshot": snapshots.get(name),
+                "method": asset.method.value,
+                "bytes": asset.bytes,
+            }
+            for name, asset in point.assets.items()
+        },
+        "repositories": [copy.repository for copy in point.copies],
+    }

@@ -1,0 +1,235 @@
+"""The command line: which commands there are, and what becomes of an error.
+
+A command's module is imported only when that command runs, so that `dro --version` costs next to
+nothing. Exit codes are the table in `errors.py`; every error that is meant for a person is printed
+as `error: …` and `hint: …` on stderr.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dr_orchestrator import __version__
+from dr_orchestrator.errors import DroError, ExitCode, Interrupted, UsageMistake
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import FrameType
+
+    from dr_orchestrator.app import App
+    from dr_orchestrator.clock import Clock
+    from dr_orchestrator.plan.load import LoadedPlan
+    from dr_orchestrator.settings import Settings
+    from dr_orchestrator.store.base import Store
+
+_COMMANDS = {
+    "demo": "see it work in under a minute, on a made-up practice",
+    "init": "write a first plan",
+    "plan": "validate, show or describe plans",
+    "backup": "make a recovery point of a practice's systems",
+    "points": "list recovery points, or read them back from a repository",
+    "test": "restore a recovery point to a sandbox and prove it",
+    "restore": "restore a recovery point to a new directory",
+    "status": "say which promises are kept, not kept or not proven",
+    "report": "write the practice manager's page",
+}
+_MEANT = {
+    "check": "`dro test` (prove a backup), or `dro status` (are the promises kept)",
+    "verify": "`dro test`",
+    "drill": "`dro test`",
+    "list": "`dro points`",
+    "snapshots": "`dro points`",
+    "run": "`dro backup` or `dro test`",
+}
+
+
+def _json_value(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value))
+
+
+class Context:
+    """What a command works with, made when it is first asked for."""
+
+    def __init__(self, *, json: bool = False) -> None:
+        self.json = json
+        """Whether stdout takes exactly one JSON object, also on failure."""
+        self.printed = False
+        """Whether that object was printed."""
+        self._app: App | None = None
+
+    def print_json(self, content: Mapping[str, object]) -> None:
+        """Print the one JSON object of this command; `schema` is added."""
+        self.printed = True
+        click.echo(json.dumps({"schema": 1, **content}, ensure_ascii=False, default=_json_value))
+
+    def print_json_if_asked(self, content: Mapping[str, object]) -> None:
+        """Print the one JSON object of this command where `--json` was given."""
+        if self.json:
+            self.print_json(content)
+
+    def say(self, text: str) -> None:
+        """Print text for people: to stdout, or to stderr where stdout takes JSON."""
+        click.echo(text, err=self.json)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The machine's settings."""
+        from dr_orchestrator.settings import load_settings
+
+        return load_settings()
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The source of time."""
+        from dr_orchestrator.clock import SystemClock
+
+        return SystemClock()
+
+    @property
+    def app(self) -> App:
+        """The object graph."""
+        if self._app is None:
+            from dr_orchestrator.app import App
+
+            self._app = App(self.settings, self.clock)
+        return self._app
+
+    def store(self) -> Store:
+        """Our own record."""
+        return self.app.store
+
+    def plans(self, practices: tuple[str, ...]) -> tuple[LoadedPlan, ...]:
+        """Return the plans of these practices; all where none is named."""
+        return self.app.plans(practices)
+
+    def one_plan(self, practice: str | None) -> LoadedPlan:
+        """Return the plan of one practice, which is never guessed among several."""
+        plans = self.app.plans((practice,) if practice else ())
+        if len(plans) != 1:
+            names = ", ".join(each.plan.practice.id for each in plans)
+            raise UsageMistake(
+                "there are several practices, and this command writes",
+                hint=f"name one of: {names}",
+            )
+        return plans[0]
+
+    def close(self) -> None:
+        """Clean up."""
+        if self._app is not None:
+            self._app.close()
+
+    def stop_programs(self) -> None:
+        """End every program that runs, so that whoever waits for one goes on."""
+        if self._app is not None:
+            self._app.launcher.close()
+
+
+_STOPPED = Interrupted().message
+
+
+class _Commands(click.Group):
+    """The commands by name, imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"dr_orchestrator.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in _MEANT and name not in _COMMANDS:
+            raise click.UsageError(f"there is no command {name}: did you mean {_MEANT[name]}?", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="dro", message="%(prog)s %(version)s")
+@click.pass_context
+def dro(ctx: click.Context) -> None:
+    """Backups that are proven: declare what must come back, and how fast; see it happen."""
+
+
+def main() -> None:
+    """Run the command line and exit with one of `errors.ExitCode`."""
+    context = Context(json="--json" in sys.argv[1:])
+    _stop_on_signals(context)
+    code = ExitCode.FAILED
+    try:
+        code = _run(context)
+    finally:
+        context.close()
+    sys.exit(code)
+
+
+def _run(context: Context) -> ExitCode:
+    try:
+        code: Any = dro.main(obj=context, standalone_mode=False)
+        return ExitCode(code or 0)
+    except click.exceptions.Exit as ended:
+        return ExitCode(ended.exit_code)
+    except click.ClickException as error:
+        error.show()
+        _print_failure(context, error.format_message(), "")
+        return ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(context, _STOPPED, "", ExitCode.INTERRUPTED)
+    except DroError as error:
+        return _fail(context, error.message, error.hint, error.exit_code)
+
+
+def _fail(context: Context, message: str, hint: str, code: ExitCode) -> ExitCode:
+    click.echo(f"error: {message}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+    _print_failure(context, message, hint)
+    return code
+
+
+def _print_failure(context: Context, message: str, hint: str) -> None:
+    """Keep the promise of one JSON object on stdout, where a command could not print its own."""
+    if context.json and not context.printed:
+        failure = {"schema": 1, "error": {"message": message, "hint": hint}}
+        click.echo(json.dumps(failure, ensure_ascii=False))
+
+
+def _stop_on_signals(context: Context) -> None:
+    """Make SIGINT and SIGTERM end everything in order; a second one ends us at once.
+
+    Programs are ended from another thread: the handler may have interrupted the very code that
+    holds the lock this needs.
+    """
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        if stopping.is_set():
+            os._exit(ExitCode.INTERRUPTED)  # children die with us
+        stopping.set()
+        threading.Thread(target=context.stop_programs, daemon=True).start()
+        raise Interrupted
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)

@@ -1,0 +1,147 @@
+"""`dro plan`: validate, show and describe plans. Runs nothing and reads no secret."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from dr_orchestrator.errors import ExitCode, PlanInvalid
+
+if TYPE_CHECKING:
+    from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.plan.load import LoadedPlan
+    from dr_orchestrator.plan.problem import Problem
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  dro plan validate riverside
+  dro plan show plans/riverside.yaml --origin
+"""
+)
+def command() -> None:
+    """Validate, show and describe plans."""
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dro plan validate
+  dro plan validate riverside plans/lakeside.yaml --json
+"""
+)
+@click.argument("practices", nargs=-1, metavar="[PRACTICE]...")
+@click.option("--json", "_json", is_flag=True, help="print one JSON object")
+@click.pass_obj
+def validate(context: Context, practices: tuple[str, ...], *, _json: bool) -> ExitCode:
+    """Say everything that is wrong with plans: all of the plans folder where none is named.
+
+    Exit codes: 0 all are valid (there may be warnings); 2 at least one is not.
+    """
+    from dr_orchestrator.plan.load import find_plan, find_plans
+
+    folder = context.settings.plans
+    paths = [find_plan(each, folder) for each in practices] or list(find_plans(folder))
+    if not paths:
+        find_plan(None, folder)  # says that there is none
+    results = [_validated(path) for path in paths]
+    valid = all(result["valid"] for result in results)
+    if context.json:
+        context.print_json({"valid": valid, "plans": results})
+    return ExitCode.OK if valid else ExitCode.USAGE
+
+
+def _validated(path: Path) -> dict[str, Any]:
+    """Say on stderr what is wrong with one plan, and return the same as JSON has it."""
+    from dr_orchestrator.plan.load import load_plan
+    from dr_orchestrator.plan.problem import report
+
+    try:
+        loaded = load_plan(path)
+    except PlanInvalid as error:
+        problems = cast("tuple[Problem, ...]", error.problems)
+        click.echo(report(problems), err=True)
+        return _result(path, None, [problem.as_dict() for problem in problems], [])
+    for warning in loaded.warnings:
+        click.echo(f"warning: {warning.text()}", err=True)
+    click.echo(f"{path}: valid", err=True)
+    warnings = [warning.as_dict() for warning in loaded.warnings]
+    return _result(path, loaded.plan.practice.id, [], warnings)
+
+
+def _result(
+    path: Path, practice: str | None, problems: list[Any], warnings: list[Any]
+) -> dict[str, Any]:
+    return {
+        "file": str(path),
+        "practice": practice,
+        "valid": not problems,
+        "problems": problems,
+        "warnings": warnings,
+    }
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dro plan show riverside
+  dro plan show riverside --origin
+"""
+)
+@click.argument("practice", required=False)
+@click.option("--origin", is_flag=True, help="say of each value which line or default it is from")
+@click.option("--json", "_json", is_flag=True, help="print one JSON object")
+@click.pass_obj
+def show(context: Context, practice: str | None, *, origin: bool, _json: bool) -> ExitCode:
+    """Show the complete plan of PRACTICE, every default written out.
+
+    Without --origin the output is a plan itself.
+    """
+    from dr_orchestrator.plan.load import effective_yaml, find_plan, load_plan
+
+    loaded = load_plan(find_plan(practice, context.settings.plans))
+    if context.json:
+        context.print_json(_shown(loaded, origin=origin))
+    elif origin:
+        _show_origins(loaded)
+    else:
+        click.echo(effective_yaml(loaded), nl=False)
+    return ExitCode.OK
+
+
+def _shown(loaded: LoadedPlan, *, origin: bool) -> dict[str, Any]:
+    from dr_orchestrator.plan.effective import plan_data
+
+    content: dict[str, Any] = {
+        "file": str(loaded.path),
+        "sha256": loaded.sha256,
+        "plan": plan_data(loaded.plan),
+        "warnings": [warning.as_dict() for warning in loaded.warnings],
+    }
+    return content | ({"origins": dict(loaded.origins)} if origin else {})
+
+
+def _show_origins(loaded: LoadedPlan) -> None:
+    from dr_orchestrator.plan.load import origin_lines
+
+    for line in origin_lines(loaded):
+        click.echo(line)
+
+
+@command.command(
+    epilog="""\b
+Example:
+  dro plan schema > plan.schema.json
+"""
+)
+@click.option("--json", "_json", is_flag=True, hidden=True, help="the schema is JSON anyway")
+def schema(*, _json: bool) -> ExitCode:
+    """Print the JSON Schema of plans, for editors."""
+    from dr_orchestrator.plan.reference import plan_schema
+
+    click.echo(json.dumps(plan_schema(), indent=2, ensure_ascii=False))
+    return ExitCode.OK

@@ -1,0 +1,100 @@
+"""`dro points`: list recovery points, or read them back from a repository."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from dr_orchestrator.cli.backup import point_json, systems_of
+from dr_orchestrator.core.wording import instant_words, size_words
+from dr_orchestrator.errors import ExitCode, UsageMistake
+
+if TYPE_CHECKING:
+    from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.core.point import RecoveryPoint
+    from dr_orchestrator.plan.load import LoadedPlan
+
+_REBUILD = "rebuild"
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dro points riverside --system emr
+  dro points rebuild riverside --repository onsite
+"""
+)
+@click.argument("words", nargs=-1, metavar="[rebuild] [PRACTICE]")
+@click.option("--system", metavar="ID", help="only this system")
+@click.option("--repository", metavar="ID", help="only this repository")
+@click.option("--json", "_json", is_flag=True, help="print one JSON object")
+@click.pass_obj
+def command(
+    context: Context,
+    words: tuple[str, ...],
+    system: str | None,
+    repository: str | None,
+    *,
+    _json: bool,
+) -> ExitCode:
+    """List the recovery points of PRACTICE that are known here.
+
+    `dro points rebuild PRACTICE --repository ID` reads a repository and records every recovery
+    point it holds: on a new machine, or after the state folder was lost. It removes nothing.
+
+    Exit codes: 0 done; 3 some manifests in the repository cannot be used; 1 it cannot be read.
+    """
+    if words[:1] == (_REBUILD,):
+        return _rebuild(context, context.one_plan(_only(words[1:])), repository)
+    loaded = context.one_plan(_only(words))
+    wanted = systems_of(loaded, system)
+    points = [
+        point
+        for point in context.store().points(loaded.plan.practice.id, repository=repository)
+        if point.system in wanted
+    ]
+    _show(context, loaded, points)
+    context.print_json_if_asked({"points": [point_json(point) for point in points]})
+    return ExitCode.OK
+
+
+def _only(words: tuple[str, ...]) -> str | None:
+    if len(words) > 1:
+        raise UsageMistake(f"one practice is expected, not {len(words)}")
+    return words[0] if words else None
+
+
+def _rebuild(context: Context, loaded: LoadedPlan, repository: str | None) -> ExitCode:
+    plan = loaded.plan
+    if repository is None or repository not in plan.repositories:
+        raise UsageMistake(
+            "points are rebuilt from one repository",
+            hint=f"--repository is one of: {', '.join(plan.repositories)}",
+        )
+    context.app.sweep()
+    result = context.app.rebuild(plan, repository)
+    _show(context, loaded, list(result.points))
+    for snapshot, reason in result.unusable:
+        click.echo(f"error: manifest {snapshot}: {reason}", err=True)
+    context.print_json_if_asked(
+        {
+            "points": [point_json(point) for point in result.points],
+            "failures": [{"snapshot": each, "reason": why} for each, why in result.unusable],
+        }
+    )
+    return ExitCode.PARTIAL if result.unusable else ExitCode.OK
+
+
+def _show(context: Context, loaded: LoadedPlan, points: list[RecoveryPoint]) -> None:
+    if not points:
+        context.say("no recovery point is known")
+    zone = loaded.plan.practice.timezone
+    for point in sorted(points, key=lambda each: (each.system, each.as_of)):
+        size = size_words(sum(asset.bytes for asset in point.assets.values()))
+        where = ", ".join(copy.repository for copy in point.copies)
+        label = f"  {point.label}" if point.label else ""
+        context.say(
+            f"{point.id}  {point.system:12} {instant_words(point.as_of, zone)}  "
+            f"{size:>10}  {where}{label}"
+        )

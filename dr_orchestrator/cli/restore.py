@@ -1,0 +1,120 @@
+"""`dro restore`: bring a recovery point back to a new directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dr_orchestrator.cli.backup import systems_of
+from dr_orchestrator.cli.progress import ProgressLine
+from dr_orchestrator.core.target import claim_new_directory
+from dr_orchestrator.core.wording import instant_words
+from dr_orchestrator.errors import ExitCode, UsageMistake
+
+if TYPE_CHECKING:
+    from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.plan.load import LoadedPlan
+    from dr_orchestrator.restore.restore import RestoreResult
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dro restore riverside --system emr --to /srv/restored
+  dro restore riverside --system emr --asset database --point 20261121 --to /srv/restored
+"""
+)
+@click.argument("practice", required=False)
+@click.option("--system", metavar="ID", help="the system; needed where the plan has several")
+@click.option("--asset", "assets", metavar="ID", multiple=True, help="only this asset")
+@click.option("--point", metavar="ID", default="latest", help="`latest`, or the beginning of an id")
+@click.option("--repository", metavar="ID", help="from this repository")
+@click.option(
+    "--to",
+    "directory",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="a directory that does not exist yet",
+)
+@click.option("--json", "_json", is_flag=True, help="print one JSON object")
+@click.pass_obj
+def command(  # noqa: PLR0917 - click passes them by name
+    context: Context,
+    practice: str | None,
+    system: str | None,
+    assets: tuple[str, ...],
+    point: str,
+    repository: str | None,
+    directory: Path,
+    *,
+    _json: bool,
+) -> ExitCode:
+    """Restore a recovery point of one system to a new directory, and say what to do with it.
+
+    A database comes back as a data directory that is ready to start, a file, or an archive with the
+    exact command that loads it. Nothing that exists is ever written over.
+
+    Exit codes: 0 all restored; 3 some assets could not be; 1 nothing could be.
+    """
+    from dr_orchestrator.restore.choose import choose_point
+    from dr_orchestrator.restore.restore import RestoreToDirectory
+
+    loaded = context.one_plan(practice)
+    name = _one_system(loaded, system)
+    context.app.sweep()
+    points = context.store().points(loaded.plan.practice.id, name)
+    chosen = choose_point(points, system=name, repository=repository, wanted=point)
+    place = repository or next(
+        each for each in loaded.plan.repositories if chosen.copy_in(each) is not None
+    )
+    as_of = instant_words(chosen.as_of, loaded.plan.practice.timezone)
+    context.say(f"{name}: point {chosen.id}, as of {as_of}, from {place}")
+    target = claim_new_directory(directory.absolute())
+    with ProgressLine(f"{name}: restoring") as line:
+        request = RestoreToDirectory(
+            plan=loaded.plan, point=chosen, repository=place, assets=assets, target=target
+        )
+        result = context.app.restore(request, line.update)
+    _show(context, result)
+    context.print_json_if_asked(_json_of(result))
+    if not result.failures:
+        return ExitCode.OK
+    return ExitCode.PARTIAL if result.restored else ExitCode.FAILED
+
+
+def _one_system(loaded: LoadedPlan, system: str | None) -> str:
+    systems = systems_of(loaded, system)
+    if len(systems) != 1:
+        raise UsageMistake(
+            "one system is restored at a time", hint=f"--system is one of: {', '.join(systems)}"
+        )
+    return systems[0]
+
+
+def _show(context: Context, result: RestoreResult) -> None:
+    for restored in result.restored:
+        context.say(f"{restored.asset}: {restored.place}")
+        for step in restored.next_steps:
+            context.say(f"  {step}")
+    for asset, error in result.failures.items():
+        click.echo(f"error: {asset}: {error}", err=True)
+
+
+def _json_of(result: RestoreResult) -> dict[str, object]:
+    return {
+        "point": result.point.id,
+        "system": result.point.system,
+        "repository": result.repository,
+        "as_of": result.point.as_of,
+        "restored": {
+            each.asset: {"path": str(each.place), "next": list(each.next_steps)}
+            for each in result.restored
+        },
+        "failures": [
+            {"system": result.point.system, "asset": asset, "reason": error.message}
+            for asset, error in result.failures.items()
+        ],
+    }

@@ -1,0 +1,227 @@
+"""What all parts of the page ask: names as people know them, days as they were, evidence as it is.
+
+Here the page doubts the findings it was given: recovery counts as kept only where the record holds
+a restore test that passed recently enough, whatever a finding says.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
+from dr_orchestrator.core.finding import Finding, Objective, Verdict, worst
+from dr_orchestrator.core.verification import Result
+from dr_orchestrator.core.wording import date_words, day_words, moment_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from dr_orchestrator.core.record import PracticeRecord
+    from dr_orchestrator.core.restore_test import RestoreTest
+    from dr_orchestrator.plan.model import Plan, ProtectedSystem
+
+_NEEDS_A_TEST = frozenset({Objective.RTO, Objective.RESTORE_TEST})
+_INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d) (\d\d:\d\d) (?:[A-Z]{2,5}\b|[+-]\d{2,4}\b)")
+_IMPORTANCE = ("critical", "important", "routine")
+_WORDS_OF_PLANS = {"msp": "your IT provider"}
+"""Holders that a plan may name without listing them as a contact."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Plan, findings and record of one practice, seen at one instant."""
+
+    plan: Plan
+    given: tuple[Finding, ...]
+    record: PracticeRecord
+    now: datetime
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The practice's own time zone."""
+        return self.plan.practice.timezone
+
+    @property
+    def today(self) -> date:
+        """The day it is at the practice."""
+        return self.now.astimezone(self.zone).date()
+
+    def day(self, instant: datetime) -> str:
+        """Return a day; its year only where it is not this one."""
+        return date_words(instant, self.zone, beside=self.now)
+
+    def moment(self, instant: datetime) -> str:
+        """Return day and time of day; the year only where it is not this one."""
+        return moment_words(instant, self.zone, beside=self.now)
+
+    def plain(self, text: str) -> str:
+        """Return a reason with its instants as the page writes them.
+
+        Reasons carry them as `2026-11-21 19:15 CST`, in the practice's own time zone.
+        """
+        return _INSTANT.sub(self._plain_instant, text)
+
+    def _plain_instant(self, found: re.Match[str]) -> str:
+        try:
+            day = date.fromisoformat(found[1])
+        except ValueError:
+            return found[0]
+        return f"{day_words(day, beside=self.today)}, {found[2]}"
+
+    def title(self, system: str) -> str:
+        """Return a system's title, or its id where it has none."""
+        spec = self.plan.systems.get(system)
+        return (spec.title if spec else "") or system
+
+    def yours(self, system: str) -> str:
+        """Return a system's title as part of a sentence: `your electronic medical record`.
+
+        Only a title of several words in sentence case becomes part of it: any other may be a name.
+        """
+        title = self.title(system)
+        sentence_case = " " in title and title[:1].isupper() and title[1:] == title[1:].lower()
+        return f"your {title[0].lower() + title[1:]}" if sentence_case else title
+
+    def person(self, identifier: str) -> str:
+        """Return the role of a contact, or the plan's own word for somebody."""
+        contact = self.plan.contacts.get(identifier)
+        return contact.role if contact else _WORDS_OF_PLANS.get(identifier, identifier)
+
+    @property
+    def several_systems(self) -> bool:
+        """Whether the page has to share its room."""
+        return len(self.systems) > 1
+
+    @property
+    def several_repositories(self) -> bool:
+        """Whether it must be said from which repository."""
+        return len(self.plan.repositories) > 1
+
+    @cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings, with recovery `unproven` where the record does not carry a `met`."""
+        return tuple(self._doubted(finding) for finding in self.given)
+
+    def _doubted(self, finding: Finding) -> Finding:
+        if finding.verdict is not Verdict.MET or finding.objective not in _NEEDS_A_TEST:
+            return finding
+        failed = {test.repository for test in self.failures(finding.system)}
+        if finding.repository in failed or (failed and finding.repository is None):
+            reason = "the newest restore test failed"
+        elif not self._recently_proven(finding.system, finding.repository):
+            reason = "no restore test passed recently enough"
+        else:
+            return finding
+        return replace(finding, verdict=Verdict.UNPROVEN, reason=reason, since=None, due=None)
+
+    def _recently_proven(self, system: str, repository: str | None) -> bool:
+        spec = self.plan.protected.get(system)
+        return spec is not None and any(
+            test.result is Result.PASSED
+            and repository in {None, test.repository}
+            and self.now - test.finished_at <= self._proof_lasts(spec, test.repository)
+            for test in self.tests(system)
+        )
+
+    def _proof_lasts(self, spec: ProtectedSystem, repository: str) -> timedelta:
+        """Return how long a test from `repository` proves: the longest the plan gives any test."""
+        every = [test.prove_every for test in spec.restore_tests]
+        here = [
+            test.prove_every
+            for test in spec.restore_tests
+            if (test.from_ or self.plan.first_repository) == repository
+        ]
+        return max(here or every, default=timedelta())
+
+    def findings_of(self, system: str) -> tuple[Finding, ...]:
+        """Return the findings on one system."""
+        return tuple(finding for finding in self.findings if finding.system == system)
+
+    def verdict(self, system: str) -> Verdict:
+        """Return the worst verdict on a system.
+
+        `met` only if its recovery was judged too, and no test failed, asked for by the plan or not.
+        """
+        findings = self.findings_of(system)
+        verdict = worst(tuple(finding.verdict for finding in findings))
+        judged = {finding.objective for finding in findings}
+        proven = judged >= _NEEDS_A_TEST and not self.failures(system)
+        return Verdict.UNPROVEN if verdict is Verdict.MET and not proven else verdict
+
+    @cached_property
+    def systems(self) -> tuple[str, ...]:
+        """The systems that are judged, the worst first, then the most important."""
+        ids = dict.fromkeys((*self.plan.protected, *(finding.system for finding in self.given)))
+        worst_first = (Verdict.BREACHED, Verdict.UNPROVEN, Verdict.MET)
+        return tuple(
+            sorted(
+                ids,
+                key=lambda name: (
+                    worst_first.index(self.verdict(name)),
+                    _IMPORTANCE.index(self.importance(name)),
+                ),
+            )
+        )
+
+    def importance(self, system: str) -> str:
+        """Return critical, important or routine."""
+        spec = self.plan.protected.get(system)
+        return spec.importance if spec else "routine"
+
+    @cached_property
+    def all_tests(self) -> tuple[RestoreTest, ...]:
+        """The restore tests that had begun by now, oldest first."""
+        latest = self.now + CLOCK_TOLERANCE
+        begun = (test for test in self.record.tests if test.started_at <= latest)
+        return tuple(sorted(begun, key=_when))
+
+    def tests(self, system: str) -> tuple[RestoreTest, ...]:
+        """Return the restore tests of one system, oldest first."""
+        return tuple(test for test in self.all_tests if test.system == system)
+
+    def last_results(self, system: str) -> tuple[RestoreTest, ...]:
+        """Return the newest test of each repository that passed or failed.
+
+        Tests that only locate the damage another one found do not make that one undone.
+        """
+        newest = {
+            test.repository: test
+            for test in self.tests(system)
+            if test.result is not Result.UNPROVEN
+            and test.follow_up_of is None
+            and test.repository in self.plan.repositories
+        }
+        return tuple(newest.values())
+
+    def failures(self, system: str) -> tuple[RestoreTest, ...]:
+        """Return those of `last_results` that failed, newest first."""
+        return _newest_first(t for t in self.last_results(system) if t.result is Result.FAILED)
+
+    def headline_test(self, system: str) -> RestoreTest | None:
+        """Return the test that speaks for a system: a failed one before the newest that passed."""
+        failed = self.failures(system)
+        passed = _newest_first(t for t in self.last_results(system) if t.result is Result.PASSED)
+        return next(iter((*failed, *passed)), None)
+
+    def rescue(self, failed: RestoreTest) -> RestoreTest | None:
+        """Return the newest test that passed while looking for the damage `failed` found."""
+        found = _newest_first(
+            test
+            for test in self.tests(failed.system)
+            if test.follow_up_of == failed.id and test.result is Result.PASSED
+        )
+        return next(iter(found), None)
+
+
+def _when(test: RestoreTest) -> tuple[datetime, str, str]:
+    return test.started_at, test.id, test.system
+
+
+def _newest_first(tests: Iterable[RestoreTest]) -> tuple[RestoreTest, ...]:
+    return tuple(sorted(tests, key=_when, reverse=True))

@@ -1,0 +1,31 @@
+"""What an error means for a restore test: the backup is bad, or we could not find out."""
+
+from __future__ import annotations
+
+from dr_orchestrator.core.verification import Result
+from dr_orchestrator.errors import (
+    DroError,
+    LoadFailed,
+    ManifestInvalid,
+    PointNotFound,
+    RepositoryAbsent,
+    RepositoryChanged,
+    RepositoryDamaged,
+    WrongPassword,
+)
+
+_BAD_BACKUP = (
+    LoadFailed,
+    ManifestInvalid,
+    PointNotFound,
+    RepositoryAbsent,
+    RepositoryChanged,
+    RepositoryDamaged,
+    WrongPassword,
+)
+"""In a real outage each of these would mean: this does not come back."""
+
+
+def result_of(error: DroError) -> Result:
+    """Return failed where the backup itself is at fault, unproven where it may still be good."""
+    return Result.FAILED if isinstance(error, _BAD_BACKUP) else Result.UNPROVEN

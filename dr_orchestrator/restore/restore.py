@@ -1,0 +1,155 @@
+"""Restore a recovery point to a new directory, ready for a person to put into service.
+
+Never over anything that exists: the target type is a directory that this very restore created. What
+cannot be completed is not left looking complete.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.core.run import Operation, Outcome
+from dr_orchestrator.errors import DroError, UsageMistake
+from dr_orchestrator.repositories.manifests import find_manifest, read_sidecars
+from dr_orchestrator.repositories.restored import locate
+from dr_orchestrator.restore.bring_back import RESTORE_TIMEOUT
+from dr_orchestrator.store.ledger import run_in_ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dr_orchestrator.assets.base import AssetDriver
+    from dr_orchestrator.clock import Clock
+    from dr_orchestrator.core.point import AssetKind, RecoveryPoint
+    from dr_orchestrator.core.target import NewDirectoryTarget
+    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.repositories.base import Progress, Repository
+    from dr_orchestrator.repositories.manifests import FoundManifest
+    from dr_orchestrator.store.base import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreTools:
+    """What a restore works with; made by `app.py`."""
+
+    store: Store
+    clock: Clock
+    drivers: Mapping[AssetKind, AssetDriver]
+    open_repository: Callable[[Plan, str], Repository]
+    """Opens a repository of the plan for reading; never creates one."""
+    on_progress: Callable[[str, Progress], None] = field(default=lambda _asset, _progress: None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreToDirectory:
+    """What is to come back, from where, and where to."""
+
+    plan: Plan
+    point: RecoveryPoint
+    repository: str
+    assets: tuple[str, ...]
+    """All of the point's where empty."""
+    target: NewDirectoryTarget
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoredAsset:
+    """One asset that came back."""
+
+    asset: str
+    place: Path
+    next_steps: tuple[str, ...]
+    """What a responder does now, a line each: the exact load or start command."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreResult:
+    """What a restore brought back, and what it could not."""
+
+    point: RecoveryPoint
+    repository: str
+    restored: tuple[RestoredAsset, ...]
+    failures: Mapping[str, DroError]
+    """By asset."""
+
+
+def restore_point(request: RestoreToDirectory, tools: RestoreTools) -> RestoreResult:
+    """Restore the assets that are asked for; one that cannot be does not stop another.
+
+    Raises:
+        UsageMistake: the point holds no such asset.
+        DroError: the repository or the manifest cannot be read.
+    """
+    point = request.point
+    with run_in_ledger(
+        tools.store,
+        tools.clock,
+        Operation.RESTORE,
+        practice=point.practice,
+        system=point.system,
+        repository=request.repository,
+    ) as run:
+        repository = tools.open_repository(request.plan, request.repository)
+        found = find_manifest(repository, point.practice, point.system, point.id)
+        restored: list[RestoredAsset] = []
+        failures: dict[str, DroError] = {}
+        for asset in _chosen(found, request.assets):
+            try:
+                restored.append(_restore_asset(asset, found, repository, request.target, tools))
+            except DroError as error:
+                failures[asset] = error
+        if failures:
+            run.conclude(
+                Outcome.PARTIAL if restored else Outcome.FAILED,
+                "; ".join(f"{asset}: {error.message}" for asset, error in failures.items()),
+            )
+    return RestoreResult(
+        point=point,
+        repository=request.repository,
+        restored=tuple(restored),
+        failures=failures,
+    )
+
+
+def _chosen(found: FoundManifest, assets: tuple[str, ...]) -> tuple[str, ...]:
+    held = tuple(found.manifest.assets)
+    unknown = [asset for asset in assets if asset not in held]
+    if unknown:
+        raise UsageMistake(
+            f"the point holds no asset {unknown[0]}", hint=f"it holds: {', '.join(held)}"
+        )
+    return assets or held
+
+
+def _restore_asset(
+    asset: str,
+    found: FoundManifest,
+    repository: Repository,
+    target: NewDirectoryTarget,
+    tools: RestoreTools,
+) -> RestoredAsset:
+    state = found.manifest.assets[asset]
+    incoming = target.path / f"incoming-{asset}"
+    place = target.path / asset
+    place.mkdir(mode=0o700)
+    try:
+        folder = repository.restore(
+            state.snapshot,
+            target,
+            incoming.name,
+            timeout=RESTORE_TIMEOUT,
+            on_progress=lambda progress: tools.on_progress(asset, progress),
+        )
+        restored = locate(folder, state.path, asset)
+        sidecars = read_sidecars(repository, found, asset)
+        steps = tools.drivers[state.kind].hand_over(state, restored, sidecars, place)
+    except BaseException:
+        shutil.rmtree(place)  # what is not complete must not look as if it were
+        raise
+    finally:
+        if incoming.exists():
+            shutil.rmtree(incoming)
+    return RestoredAsset(asset=asset, place=place, next_steps=steps)

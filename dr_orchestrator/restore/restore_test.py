@@ -1,0 +1,244 @@
+"""Restore one recovery point to a sandbox, prove it, and record what came of it.
+
+Every way out of here is a recorded restore test that is passed, failed or unproven; only an
+interruption, or a mistake of ours, leaves none, and then the run says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.clock import Stopwatch
+from dr_orchestrator.compliance.advice import advise
+from dr_orchestrator.core.record import RestoreTestRecorded
+from dr_orchestrator.core.restore_test import RestoreTest
+from dr_orchestrator.core.run import Operation, Outcome
+from dr_orchestrator.core.verification import Depth, Result, Verification, overall
+from dr_orchestrator.errors import DroError, ManifestInvalid
+from dr_orchestrator.repositories.manifests import FoundManifest, find_manifest
+from dr_orchestrator.restore.bring_back import Living, bring_back
+from dr_orchestrator.restore.choose import choose_point, point_before
+from dr_orchestrator.restore.outcome import result_of
+from dr_orchestrator.restore.verify import Verifier
+from dr_orchestrator.store.ledger import run_in_ledger
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dr_orchestrator.assets.base import AssetDriver
+    from dr_orchestrator.clock import Clock
+    from dr_orchestrator.core.point import AssetKind, RecoveryPoint
+    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.repositories.base import Progress, Repository
+    from dr_orchestrator.sandbox.base import SandboxDriver
+    from dr_orchestrator.store.base import Store
+
+_OUTCOMES = {
+    Result.PASSED: Outcome.DONE,
+    Result.FAILED: Outcome.FAILED,
+    Result.UNPROVEN: Outcome.UNPROVEN,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreTestTools:
+    """What a restore test works with; made by `app.py`."""
+
+    store: Store
+    clock: Clock
+    drivers: Mapping[AssetKind, AssetDriver]
+    open_repository: Callable[[Plan, str], Repository]
+    """Opens a repository of the plan for reading; never creates one."""
+    sandboxes: SandboxDriver
+    jobs: int
+    on_progress: Callable[[str, Progress], None] = field(default=lambda _asset, _progress: None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestoreTestRequest:
+    """Which point of which system is to be proven, and from where."""
+
+    plan: Plan
+    system: str
+    repository: str
+    point: str = "latest"
+    """`latest`, `random`, or the beginning of an id."""
+
+
+def prove(request: RestoreTestRequest, tools: RestoreTestTools) -> tuple[RestoreTest, ...]:
+    """Test one recovery point. Where it fails, test also the same point from each other repository
+    and the point before it, so that the first test can say where the damage is and what to do.
+
+    Returns the test that was asked for first, then its follow-ups.
+
+    Raises:
+        PointNotFound: there is no such point to test.
+        Interrupted: we were stopped; nothing is recorded but the interrupted run.
+    """
+    practice = request.plan.practice.id
+    points = tools.store.points(practice, system=request.system)
+    point = choose_point(
+        points, system=request.system, repository=request.repository, wanted=request.point
+    )
+    asked = _test(request, point, tools, follow_up_of=None)
+    follow_ups: list[RestoreTest] = []
+    if asked.result is Result.FAILED:
+        for other in point.copies:
+            if other.repository != request.repository:
+                elsewhere = replace(request, repository=other.repository)
+                follow_ups.append(_test(elsewhere, point, tools, follow_up_of=asked.id))
+        before = point_before(points, point, request.repository)
+        if before is not None:
+            follow_ups.append(_test(request, before, tools, follow_up_of=asked.id))
+    advised = replace(asked, next=advise(asked, tuple(follow_ups)))
+    return (advised, *follow_ups)
+
+
+def _test(
+    request: RestoreTestRequest,
+    point: RecoveryPoint,
+    tools: RestoreTestTools,
+    *,
+    follow_up_of: str | None,
+) -> RestoreTest:
+    with run_in_ledger(
+        tools.store,
+        tools.clock,
+        Operation.RESTORE_TEST,
+        practice=point.practice,
+        system=point.system,
+        repository=request.repository,
+    ) as run:
+        attempt = _Attempt(request, point, tools)
+        started = tools.clock.now()
+        try:
+            attempt.make(run.id)
+        except DroError as error:
+            attempt.give_up(error)
+        test = attempt.result(run.id, started, follow_up_of)
+        tools.store.record(RestoreTestRecorded(test=test))
+        run.conclude(_OUTCOMES[test.result], test.reason)
+    return test
+
+
+class _Attempt:
+    """One restore test while it is being made: what is known of it so far."""
+
+    def __init__(
+        self, request: RestoreTestRequest, point: RecoveryPoint, tools: RestoreTestTools
+    ) -> None:
+        self._request = request
+        self._point = point
+        self._tools = tools
+        self._verifications: tuple[Verification, ...] = ()
+        self._conditions: tuple[str, ...] = ()
+        self._rta_data: float | None = None
+        self._rta_service: float | None = None
+        self._proof = 0.0
+        self._newest: datetime | None = None
+        self._depth = Depth.L0
+        self._sandbox = "none"
+        self._error: DroError | None = None
+
+    def make(self, run: str) -> None:
+        tools, request = self._tools, self._request
+        repository = tools.open_repository(request.plan, request.repository)
+        found = self._manifest(repository)
+        states = found.manifest.assets.values()
+        needed = sum(tools.drivers[state.kind].sandbox_bytes(state) for state in states)
+        with tools.sandboxes.open(run, bytes_needed=needed) as sandbox:
+            self._sandbox = sandbox.level
+            with bring_back(
+                found,
+                repository,
+                sandbox,
+                tools.drivers,
+                clock=tools.clock,
+                jobs=tools.jobs,
+                on_progress=tools.on_progress,
+            ) as living:
+                self._verify(found, living)
+
+    def _manifest(self, repository: Repository) -> FoundManifest:
+        """Find the manifest, and hold it against what the record knows of it."""
+        point = self._point
+        found = find_manifest(repository, point.practice, point.system, point.id)
+        recorded = point.copy_in(repository.name)
+        if recorded is not None and recorded.manifest_sha256 != found.sha256:
+            raise ManifestInvalid(
+                f"the manifest of point {point.id} in {repository.name} is not the one recorded",
+                hint="somebody changed the repository: keep it as it is, and look into it",
+            )
+        return found
+
+    def _verify(self, found: FoundManifest, living: Living) -> None:
+        manifest, plan = found.manifest, self._request.plan
+        self._rta_data = living.data_seconds
+        self._conditions = living.conditions + tuple(
+            text for state in manifest.assets.values() for text in state.conditions
+        )
+        has_database = any(state.kind.is_database for state in manifest.assets.values())
+        self._depth = Depth.L3 if has_database else Depth.L0
+        verifier = Verifier(plan, plan.protected[self._point.system], manifest, living.restorations)
+        service = Stopwatch(self._tools.clock)
+        answers = verifier.service()
+        seconds = service.elapsed()
+        if all(answer.result is not Result.FAILED for answer in answers):
+            self._rta_service = living.data_seconds + seconds
+        self._newest = verifier.newest()
+        proof = Stopwatch(self._tools.clock)
+        self._verifications = (*answers, *verifier.proof())
+        self._proof = proof.elapsed() + sum(
+            each.loading_proof_seconds for each in living.restorations.values()
+        )
+
+    def give_up(self, error: DroError) -> None:
+        self._error = error
+
+    def result(self, test_id: str, started: datetime, follow_up_of: str | None) -> RestoreTest:
+        result, reason = self._judgement()
+        point = self._point
+        age = None if self._newest is None else (point.as_of - self._newest).total_seconds()
+        test = RestoreTest(
+            id=test_id,
+            practice=point.practice,
+            system=point.system,
+            repository=self._request.repository,
+            point=point.id,
+            point_as_of=point.as_of,
+            started_at=started,
+            finished_at=self._tools.clock.now(),
+            result=result,
+            reason=reason,
+            rta_data_seconds=self._rta_data,
+            rta_service_seconds=self._rta_service,
+            proof_seconds=self._proof,
+            rpa_seconds=(started - point.as_of).total_seconds(),
+            newest=self._newest,
+            data_age_seconds=age,
+            depth=self._reached(),
+            sandbox=self._sandbox,
+            verifications=self._verifications,
+            conditions=self._conditions,
+            follow_up_of=follow_up_of,
+        )
+        return replace(test, next=advise(test, ()))
+
+    def _judgement(self) -> tuple[Result, str]:
+        if self._error is not None:
+            return result_of(self._error), self._error.message
+        result = overall(self._verifications)
+        if result is Result.PASSED:
+            return result, ""
+        telling = [each for each in self._verifications if each.result is result]
+        reasons = [f"{each.title}: {each.reason}" for each in telling]
+        return result, "; ".join(reasons) or "nothing was verified"
+
+    def _reached(self) -> Depth:
+        """Return how deep the proof went: a level counts only if nothing contradicts it."""
+        if self._error is not None or overall(self._verifications) is Result.FAILED:
+            return self._depth
+        passed = [each.proves for each in self._verifications if each.result is Result.PASSED]
+        return max([self._depth, *passed])

@@ -1,0 +1,444 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dr_orchestrator.compliance.verdict import practice_verdict
+from dr_orchestrator.core.finding import Finding, Objective, Verdict
+from dr_orchestrator.core.restore_test import RestoreTest
+from dr_orchestrator.core.verification import Depth, Result
+from dr_orchestrator.report.model import Page
+from dr_orchestrator.report.page import build_page
+from tests.support import practices
+from tests.support.practices import (
+    NOW,
+    PLAN_SHA256,
+    Practice,
+    all_met,
+    check,
+    finding,
+    record,
+    restored,
+    system,
+)
+
+DAY = timedelta(days=1)
+IN_ALL = "41 min proven + 3 h 30 min allowed (2 h never rehearsed) = 4 h 11 min"
+
+
+def page_of(practice: Practice) -> Page:
+    return build_page(
+        practice.plan,
+        practice.findings,
+        practice.record,
+        practice.now,
+        plan_sha256=PLAN_SHA256,
+    )
+
+
+def one(
+    findings: tuple[Finding, ...] = all_met("emr"),
+    tests: tuple[RestoreTest, ...] = (),
+    **plan: object,
+) -> Page:
+    return page_of(
+        Practice(
+            plan=practices.plan({"emr": system("Electronic medical record")}, **plan),
+            findings=findings,
+            record=record(tests),
+        )
+    )
+
+
+def everything(page: Page) -> str:
+    return json.dumps(asdict(page), ensure_ascii=False)
+
+
+# The verdict, in one sentence
+
+
+def test_sentence_tells_day_time_limit_and_checks_when_all_is_kept() -> None:
+    page = one(tests=(restored("emr", at=NOW - timedelta(hours=1)),))
+    assert page.systems[0].sentence == (
+        "On 21 November we rebuilt your electronic medical record from backup in 41 minutes "
+        "(your limit: 4 hours). All 14 checks passed."
+    )
+    assert (page.verdict_words, page.summary) == ("kept", page.systems[0].sentence)
+
+
+def test_sentence_says_could_not_when_the_newest_test_failed() -> None:
+    page = page_of(practices.broken())
+    emr = page.systems[0]
+    assert emr.sentence == (
+        "We could NOT rebuild your electronic medical record from the backup kept in “onsite” "
+        "on 21 November; 2 of 14 checks failed."
+    )
+    assert (
+        "The backup in “offsite” of 21 November, 03:15 could be rebuilt in 1 h 6 min." in emr.more
+    )
+    assert emr.verdict is Verdict.BREACHED
+
+
+def test_sentence_says_could_not_when_another_test_passed_later_elsewhere() -> None:
+    failed = restored("emr", at=NOW - 2 * DAY, result=Result.FAILED)
+    passed = restored("emr", at=NOW - DAY, repository="offsite")
+    page = one(tests=(failed, passed), repositories=practices.two_places())
+    assert page.systems[0].sentence.startswith("We could NOT rebuild")
+    assert page.verdict is Verdict.UNPROVEN
+
+
+def test_a_follow_up_that_passed_does_not_undo_the_failure() -> None:
+    failed = restored("emr", at=NOW - 2 * DAY, result=Result.FAILED)
+    before = restored("emr", at=NOW - DAY, follow_up_of=failed.id)
+    page = one(tests=(failed, before))
+    assert page.systems[0].sentence.startswith("We could NOT rebuild")
+    assert page.systems[0].verdict is Verdict.UNPROVEN
+
+
+def test_sentence_says_not_proven_yet_when_the_first_test_lies_ahead() -> None:
+    page = page_of(practices.first_day())
+    assert page.summary == (
+        "Not proven yet: your electronic medical record has not been rebuilt from backup. "
+        "The first test is due by 28 November, 10:15."
+    )
+    assert page.verdict_words == "not proven"
+
+
+def test_sentence_says_was_due_when_the_first_test_is_overdue() -> None:
+    findings = (
+        finding("emr", Objective.RESTORE_TEST, Verdict.UNPROVEN, due=NOW - DAY, reason="none"),
+    )
+    assert "The first test was due by 20 November, 19:15." in one(findings).summary
+
+
+def test_sentence_begins_with_the_breach_when_the_test_passed() -> None:
+    findings = (
+        *all_met("emr")[:2],
+        finding("emr", Objective.RTO, Verdict.BREACHED, achieved=IN_ALL, reason="too slow"),
+        all_met("emr")[3],
+    )
+    emr = one(findings, (restored("emr", at=NOW - DAY),)).systems[0]
+    assert emr.sentence == "Not kept: too slow."
+    assert emr.recovery == (f"Whole recovery: {IN_ALL}: over your 4 h",)
+    assert emr.more[0].startswith("On 20 November we rebuilt")
+
+
+def test_a_test_without_result_is_told_beside_the_older_one_that_passed() -> None:
+    passed = restored("emr", at=NOW - 2 * DAY)
+    came_to_nothing = restored(
+        "emr", at=NOW - DAY, result=Result.UNPROVEN, reason="no sandbox", verifications=()
+    )
+    findings = (
+        *all_met("emr")[:3],
+        finding("emr", Objective.RESTORE_TEST, Verdict.UNPROVEN, reason="the test is overdue"),
+    )
+    emr = one(findings, (passed, came_to_nothing)).systems[0]
+    assert emr.sentence == "Not proven: the test is overdue."
+    assert emr.more[-1] == "The last test, on 20 November, came to no result: no sandbox."
+
+
+def test_titles_that_may_be_names_keep_their_spelling() -> None:
+    titles = {"a": "Dentrix", "b": "OpenEMR server", "c": "Shared files"}
+    page = page_of(
+        Practice(
+            plan=practices.plan({name: system(title) for name, title in titles.items()}),
+            findings=tuple(each for name in titles for each in all_met(name)),
+            record=record(restored(name, at=NOW - DAY) for name in titles),
+        )
+    )
+    rebuilt = [each.sentence.split(" from ")[0] for each in page.systems]
+    assert rebuilt == [
+        "On 20 November we rebuilt Dentrix",
+        "On 20 November we rebuilt OpenEMR server",
+        "On 20 November we rebuilt your shared files",
+    ]
+
+
+def test_the_worst_system_comes_first_and_then_the_most_important() -> None:
+    page = page_of(practices.crowded())
+    assert [each.verdict for each in page.systems[:3]] == ["breached", "unproven", "met"]
+    assert page.summary == "What was promised is not kept for 1 and not proven for 1 of 9 systems."
+
+
+def test_kept_names_the_place_where_another_did_not_keep_it() -> None:
+    emr = page_of(practices.broken()).systems[0]
+    assert "restore test from “offsite”" in emr.kept
+    assert [each.objective for each in emr.shortfalls] == [
+        "backups in time",
+        "recovery time and restore test, “onsite”",
+    ]
+
+
+def test_reasons_tell_their_instants_as_the_page_does() -> None:
+    text = everything(page_of(practices.broken()))
+    assert "since 21 November, 13:57" in text
+    assert "2026-11-21" not in text
+
+
+def test_a_failed_test_the_plan_did_not_ask_for_is_not_called_kept() -> None:
+    asked = restored("emr", at=NOW - DAY)
+    by_hand = restored("emr", at=NOW - DAY, repository="offsite", result=Result.FAILED)
+    page = one(tests=(asked, by_hand), repositories=practices.two_places())
+    assert page.verdict is Verdict.UNPROVEN
+    assert "could NOT" in page.summary
+
+
+def test_a_year_is_told_when_it_is_not_this_one() -> None:
+    page = one(tests=(restored("emr", at=datetime(2025, 11, 21, 18, tzinfo=UTC)),))
+    assert page.trend[0].day == "21 November 2025"
+    assert page.made == "21 November 2026"
+
+
+# Kept is never said without proof
+
+OBJECTIVES = st.sampled_from(Objective)
+VERDICTS = st.sampled_from(Verdict)
+REPOSITORIES = st.sampled_from(["onsite", "offsite", "elsewhere"])
+
+
+@st.composite
+def _tests(draw: st.DrawFn) -> RestoreTest:
+    return restored(
+        draw(st.sampled_from(["emr", "imaging", "gone"])),
+        at=NOW + timedelta(hours=draw(st.integers(-24 * 20, 24))),
+        repository=draw(REPOSITORIES),
+        result=draw(st.sampled_from(Result)),
+        minutes=draw(st.none() | st.floats(0, 600)),
+        depth=draw(st.sampled_from(Depth)),
+        follow_up_of=draw(st.none() | st.just("20261101-010101-aaaaaa")),
+    )
+
+
+@st.composite
+def _findings(draw: st.DrawFn) -> Finding:
+    return finding(
+        draw(st.sampled_from(["emr", "imaging", "gone"])),
+        draw(OBJECTIVES),
+        draw(VERDICTS),
+        repository=draw(st.none() | REPOSITORIES),
+        due=draw(st.none() | st.just(NOW - DAY) | st.just(NOW + DAY)),
+    )
+
+
+ALL_MET = st.just([*all_met("emr"), *all_met("imaging")])
+
+
+@given(st.lists(_tests(), max_size=6), ALL_MET | st.lists(_findings(), max_size=10))
+def test_recovery_is_never_called_kept_without_a_recent_passed_test(
+    tests: list[RestoreTest], findings: list[Finding]
+) -> None:
+    two = {"emr": system("Medical record"), "imaging": system("Imaging")}
+    page = page_of(
+        Practice(
+            plan=practices.plan(two, repositories=practices.two_places()),
+            findings=tuple(findings),
+            record=record(tests),
+        )
+    )
+    for told in page.systems:
+        proofs = [
+            test
+            for test in tests
+            if test.system == told.system
+            and test.result is Result.PASSED
+            and test.finished_at >= NOW - 7 * DAY
+            and test.started_at <= NOW
+        ]
+        if not proofs:
+            assert told.verdict is not Verdict.MET
+            assert not {"recovery time", "restore test"} & set(told.kept)
+            assert "within your" not in " ".join(told.recovery)
+        wrong = {f.verdict for f in findings if f.system == told.system} - {Verdict.MET}
+        if wrong:
+            assert told.verdict is not Verdict.MET
+            assert page.verdict is not Verdict.MET
+    if any(told.verdict is not Verdict.MET for told in page.systems):
+        assert page.verdict is not Verdict.MET
+
+
+@given(st.lists(_tests(), max_size=8), st.integers(0, 72))
+def test_page_and_judge_agree_whatever_is_on_record(
+    tests: list[RestoreTest], hours_old: int
+) -> None:
+    practice = practices.judged(
+        practices.one_system().plan,
+        [test for test in tests if test.repository != "elsewhere"],
+        practices.points("emr", until=NOW - timedelta(hours=hours_old)),
+    )
+    page = page_of(practice)
+    assert page.verdict is practice_verdict(practice.findings)
+    told = " ".join((page.systems[0].sentence, *page.systems[0].more))
+    assert ("could NOT" in told) <= (page.verdict is Verdict.BREACHED)
+    assert (page.verdict is Verdict.MET) <= told.startswith("On ")
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [(timedelta(days=6), Verdict.MET), (timedelta(days=8), Verdict.UNPROVEN)],
+)
+def test_a_passed_test_proves_as_long_as_the_plan_says(age: timedelta, expected: Verdict) -> None:
+    assert one(tests=(restored("emr", at=NOW - age),)).verdict is expected
+
+
+def test_a_system_without_findings_is_not_proven() -> None:
+    page = one(findings=(), tests=(restored("emr", at=NOW - DAY),))
+    assert page.verdict is Verdict.UNPROVEN
+    assert page.systems[0].sentence.startswith("Not proven: ")
+
+
+def test_a_finding_on_a_system_the_plan_does_not_protect_is_still_told() -> None:
+    stray = finding("gone", Objective.COVERAGE, Verdict.BREACHED, reason="no backup")
+    page = one((*all_met("emr"), stray), (restored("emr", at=NOW - DAY),))
+    assert (page.verdict, page.systems[0].title) == (Verdict.BREACHED, "gone")
+
+
+# The other parts
+
+
+def test_loss_says_so_when_backups_in_time_were_never_rebuilt() -> None:
+    loss = page_of(practices.first_day()).losses[0]
+    assert loss.text == (
+        "at worst 30 min of work to enter again (your limit: 1 h). "
+        "Backups were made in time, but were never rebuilt to prove it."
+    )
+
+
+def test_loss_tells_the_newest_entry_of_the_tested_backup() -> None:
+    loss = one(tests=(restored("emr", at=NOW - timedelta(hours=1)),)).losses[0]
+    assert loss.text.endswith(
+        "Newest entry in the tested backup: 21 November, 17:47, 13 min older than that backup."
+    )
+
+
+def test_compared_shows_every_failed_check_before_those_that_passed() -> None:
+    failed = [
+        check(f"check {number}", 1, 2, result=Result.FAILED, reason="differs")
+        for number in range(20)
+    ]
+    page = one(
+        tests=(
+            restored(
+                "emr",
+                at=NOW - DAY,
+                result=Result.FAILED,
+                verifications=(check("good"), *failed, check("also good")),
+            ),
+        )
+    )
+    shown = page.compared[0].checks
+    assert [each.result for each in shown] == [*[Result.FAILED] * 20, Result.PASSED]
+    assert shown[0].text == "1 found, 2 expected; differs"
+    assert page.compared[0].more == "and one more, passed"
+
+
+@pytest.mark.parametrize(
+    ("actual", "expected", "text"),
+    [
+        (8412, 8412, "8,412, as expected"),
+        (8412, None, "8,412"),
+        (0.5, 0.5, "0.5, as expected"),
+        (True, True, ""),
+        (False, False, "no, as expected"),
+        (datetime(2026, 11, 22, 0, 47, tzinfo=UTC), "newer than 4 h", "21 November, 18:47"),
+        ("214 tables", "equal to capture", "214 tables"),
+    ],
+)
+def test_compared_writes_values_as_people_do(actual: object, expected: object, text: str) -> None:
+    page = one(
+        tests=(restored("emr", at=NOW - DAY, verifications=(check("it", actual, expected),)),)
+    )
+    assert page.compared[0].checks[0].text == text
+
+
+def test_not_covered_names_what_nobody_tested() -> None:
+    page = page_of(practices.healthy())
+    notes = {note.label: note.text for note in page.not_covered}
+    assert notes["Telephones"] == (
+        "Protected by telephone vendor; not tested by us, to be confirmed every 90 d, "
+        "no confirmation on record."
+    )
+    assert notes["Patient portal"] == (
+        "NOT protected: hosted and holds no records. Accepted by: practice manager."
+    )
+    assert "never rehearsed: EMR program and licence (30 min" in notes["Electronic medical record"]
+    assert notes["Imaging, Shared files"].startswith("The time is for the data only")
+    assert "A second copy" not in notes
+
+
+def test_not_covered_warns_of_a_single_place() -> None:
+    assert "destroys them all" in everything(one())
+
+
+def test_keys_are_never_called_proven() -> None:
+    page = page_of(practices.healthy())
+    assert [note.label for note in page.keys] == ["Practice manager", "Your IT provider"]
+    assert all("never proven" in note.text for note in page.keys)
+    assert "Nobody" in one(custody=[]).keys[0].label
+
+
+def test_trend_is_the_last_twelve_tests_newest_first() -> None:
+    tests = practices.nights("emr", 20)
+    trend = one(tests=tests).trend
+    assert len(trend) == 12
+    assert (trend[0].day, trend[-1].day) == ("21 November", "10 November")
+    days = [int(line.day.split()[0]) for line in trend]
+    assert all(earlier > later for earlier, later in pairwise(days))
+
+
+def test_trend_does_not_claim_a_recovery_time_for_a_failed_test() -> None:
+    line = one(tests=(restored("emr", at=NOW - DAY, result=Result.FAILED),)).trend[0]
+    assert (line.result_words, line.recovery_time) == ("FAILED", "–")
+
+
+def test_needs_are_at_most_three_worst_first_each_with_a_date() -> None:
+    page = page_of(practices.broken())
+    assert len(page.needs) == 3
+    assert page.needs[0].text.startswith("Ask your IT provider to put right the failed backup")
+    assert {need.by for need in page.needs} == {"today, 21 November"}
+
+
+def test_needs_ask_for_nothing_while_the_first_proof_is_not_due() -> None:
+    assert page_of(practices.first_day()).needs == ()
+
+
+def test_needs_ask_for_proof_of_a_key_by_the_day_it_is_due() -> None:
+    page = one(tests=(restored("emr", at=NOW - DAY),))
+    assert [(need.text, need.by) for need in page.needs] == [
+        (
+            "Prove that the key opens the backups: practice manager, sealed sheet.",
+            "19 February 2027",
+        )
+    ]
+
+
+def test_footer_names_plan_point_depth_and_rule() -> None:
+    page = one(tests=(restored("emr", at=NOW - timedelta(hours=1)),))
+    footer = {note.label: note.text for note in page.footer}
+    assert footer["Plan version"] == "5f1d7a3c9be0"
+    assert footer["Tested recovery point"] == "20261122-000000-8v3n1c"
+    assert footer["Depth reached"] == "level 4 of 5"
+    assert "164.308(a)(7)(ii): (A)" in footer["Rule this speaks to"]
+    assert footer["Made"].startswith("21 November, 19:15 (times: America/Chicago)")
+
+
+def test_no_abbreviation_is_left_unexplained() -> None:
+    for make in (practices.healthy, practices.broken, practices.first_day, practices.one_system):
+        text = everything(page_of(make()))
+        for word in ("RTO", "RPO", "RTA", "RPA", "HIPAA", "MSP", "SHA", " L4"):
+            assert word not in text, word
+
+
+def test_same_input_gives_the_same_page() -> None:
+    assert page_of(practices.broken()) == page_of(practices.broken())
+
+
+def test_the_order_of_tests_in_the_record_changes_nothing() -> None:
+    given_order = practices.broken()
+    shuffled = replace(given_order.record, tests=given_order.record.tests[::-1])
+    assert page_of(given_order) == page_of(replace(given_order, record=shuffled))

@@ -1,0 +1,98 @@
+"""Which recovery point is meant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from dr_orchestrator.core.point import PointCopy, RecoveryPoint
+from dr_orchestrator.errors import PointNotFound
+from dr_orchestrator.restore.choose import choose_point, point_before
+
+_START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def _point(day: int, *repositories: str, system: str = "emr") -> RecoveryPoint:
+    at = _START + timedelta(days=day)
+    copies = tuple(
+        PointCopy(
+            repository=each,
+            manifest_snapshot="0" * 64,
+            manifest_sha256="0" * 64,
+            snapshots={},
+            recorded_at=at,
+        )
+        for each in repositories
+    )
+    return RecoveryPoint(
+        id=f"2026110{day}-000000-aaaaaa",
+        practice="riverside",
+        system=system,
+        run="r",
+        label=None,
+        as_of=at,
+        finished=at,
+        data_as_of=None,
+        skew_seconds=0,
+        assets={},
+        copies=copies,
+    )
+
+
+_POINTS = (
+    _point(3, "onsite"),
+    _point(1, "onsite", "offsite"),
+    _point(2, "onsite", "offsite"),
+    _point(4, "onsite", system="imaging"),
+)
+
+
+@pytest.mark.parametrize(
+    ("repository", "wanted", "day"),
+    [
+        ("onsite", "latest", 3),
+        ("offsite", "latest", 2),
+        (None, "latest", 3),
+        ("offsite", "20261101", 1),
+    ],
+)
+def test_choose_point_returns_the_one_that_is_meant(
+    repository: str | None, wanted: str, day: int
+) -> None:
+    point = choose_point(_POINTS, system="emr", repository=repository, wanted=wanted)
+    assert point.id.startswith(f"2026110{day}")
+
+
+def test_choose_point_random_stays_in_the_system_and_repository() -> None:
+    drawn = {
+        choose_point(_POINTS, system="emr", repository="offsite", wanted="random").id
+        for _ in range(60)
+    }
+    assert {each[:8] for each in drawn} == {"20261101", "20261102"}
+
+
+@pytest.mark.parametrize(
+    ("system", "repository", "wanted", "said"),
+    [
+        ("phones", "onsite", "latest", "no recovery point is known"),
+        ("emr", "nowhere", "latest", "no recovery point is known in nowhere"),
+        ("emr", "onsite", "2027", "no recovery point in onsite with an id"),
+        ("emr", "onsite", "2026", "3 recovery points in onsite with an id"),
+        ("emr", "offsite", "20261103", "no recovery point in offsite with an id"),
+    ],
+)
+def test_choose_point_never_picks_another_one_instead(
+    system: str, repository: str | None, wanted: str, said: str
+) -> None:
+    with pytest.raises(PointNotFound, match=said):
+        choose_point(_POINTS, system=system, repository=repository, wanted=wanted)
+
+
+def test_point_before_is_the_next_older_of_the_same_repository() -> None:
+    newest = choose_point(_POINTS, system="emr", repository="onsite", wanted="latest")
+    before = point_before(_POINTS, newest, "onsite")
+    assert before is not None
+    assert before.id.startswith("20261102")
+    oldest = choose_point(_POINTS, system="emr", repository="onsite", wanted="20261101")
+    assert point_before(_POINTS, oldest, "onsite") is None
