@@ -10,9 +10,10 @@ import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,13 @@ from dr_orchestrator.backup.staging import sweep_staging
 from dr_orchestrator.core.point import AssetKind
 from dr_orchestrator.core.record import RepositorySeen
 from dr_orchestrator.core.run import Operation
-from dr_orchestrator.errors import PlanInvalid, RepositoryAbsent, RepositoryChanged
+from dr_orchestrator.errors import (
+    DroError,
+    Interrupted,
+    PlanInvalid,
+    RepositoryAbsent,
+    RepositoryChanged,
+)
 from dr_orchestrator.plan.load import effective_yaml, find_plan, find_plans, load_plan
 from dr_orchestrator.process import SystemLauncher
 from dr_orchestrator.restore.rebuild import RebuildResult, rebuild_points
@@ -101,8 +108,13 @@ class App:
         """The maker of throw-away places."""
         from dr_orchestrator.sandbox.bubblewrap import BubblewrapDriver
 
+        settings = self.settings
         return BubblewrapDriver(
-            self.launcher, self.settings.sandbox_directory, self.settings.sandbox_uid, self.clock
+            self.launcher,
+            settings.sandbox_directory,
+            settings.sandbox_uid,
+            self.clock,
+            programs_outside_usr(settings.postgres_programs),
         )
 
     @cached_property
@@ -159,6 +171,19 @@ class App:
                     lock_wait=settings.lock_wait,
                 )
             return self._repositories[key]
+
+    def look_ahead(self, plan: Plan, names: Iterable[str]) -> None:
+        """Ask repositories who they are while we still prepare: each answer takes restic a while.
+
+        An error is not lost: whoever opens the repository asks again, and gets it.
+        """
+
+        def ask(name: str) -> None:
+            with contextlib.suppress(DroError, Interrupted):
+                self._repository(plan, name).identity()
+
+        for name in dict.fromkeys(names):
+            threading.Thread(target=ask, args=(name,), daemon=True).start()
 
     def open_for_reading(self, plan: Plan, name: str) -> ResticRepository:
         """Open a repository of the plan, and make sure it is the one we know.
@@ -303,6 +328,12 @@ class App:
             with open(descriptor, "wb") as new:  # noqa: PTH123 - a descriptor
                 new.write(secrets.token_bytes(32))
         return file.read_bytes()
+
+
+def programs_outside_usr(patterns: tuple[str, ...]) -> tuple[Path, ...]:
+    """Return the folders a sandbox must show beside /usr: those above the programs' `bin`."""
+    found = {Path(each).parent for pattern in patterns for each in glob(pattern)}  # noqa: PTH207 - absolute patterns
+    return tuple(sorted(each for each in found if Path("/usr") not in each.parents))
 
 
 def runbooks_of(loaded: LoadedPlan) -> dict[str, bytes]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 Parts = tuple[bytes, ...]
 """A relative path, component by component; `()` is the folder itself."""
@@ -21,14 +22,16 @@ Parts = tuple[bytes, ...]
 IMPOSSIBLE_NAME = frozenset({errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.ELOOP})
 """What the system says of a name that nothing beneath any folder can have."""
 
+_OCTAL = re.compile(rb"\\([0-7]{3})")
+"""How the kernel writes a space, and what else would break its lines, in mountinfo."""
+
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HANDLE = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a pipe that somebody put in a file's place must not wait for a writer.
 _CONTENT = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A name in a folder, and what it stands for; a link stands for itself."""
 
     name: bytes
@@ -179,8 +182,11 @@ def remove(path: Path) -> None:
     Nothing that links name is touched. Does nothing where there is no such folder.
 
     Raises:
-        OSError: something could not be removed, or something is mounted in it (EXDEV).
+        OSError: something could not be removed; something is mounted in it (EBUSY), and then
+            nothing was.
     """
+    if mounted_in(path):
+        raise OSError(errno.EBUSY, "something is mounted in it")
     try:
         above = os.open(path.parent, _FOLDER & ~os.O_NOFOLLOW)
     except FileNotFoundError:
@@ -198,6 +204,16 @@ def remove(path: Path) -> None:
         return
     finally:
         os.close(above)
+
+
+def mounted_in(path: Path) -> bool:
+    """Whether anything is mounted at or beneath `path`."""
+    place = os.path.realpath(os.fsencode(path))
+    for line in Path("/proc/self/mountinfo").read_bytes().splitlines():
+        point = _OCTAL.sub(lambda found: bytes([int(found[1], 8)]), line.split(b" ")[4])
+        if point == place or point.startswith(place + b"/"):
+            return True
+    return False
 
 
 def mount_of(descriptor: int) -> int:

@@ -7,6 +7,7 @@ DroError                        base: text for a person, `hint`, `exit_code`
 ├── SecretUnavailable           1   a reference led to no secret
 ├── ProgramMissing              4   a program is not on this machine: could not verify
 ├── ProgramFailed               1   a program ended with a failure
+│   ├── ProgramPrintedTooMuch   1   … or printed more than it may, and was ended by us
 │   └── ProgramTimedOut         1   … or did not end in time and was ended by us
 ├── CaptureFailed               1   an asset could not be captured completely
 ├── RepositoryError             1   the repository did not do what was asked
@@ -120,6 +121,10 @@ class ProgramFailed(DroError):
     def __init__(self, message: str, *, returncode: int | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.returncode = returncode
+
+
+class ProgramPrintedTooMuch(ProgramFailed):
+    """A program printed more than its caller takes, and was ended."""
 
 
 class ProgramTimedOut(ProgramFailed):

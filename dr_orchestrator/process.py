@@ -154,7 +154,8 @@ class Launcher(Protocol):
 
         Raises:
             ProgramMissing: it is not installed.
-            ProgramFailed: it could not be started, or printed more than `output_limit`.
+            ProgramFailed: it could not be started.
+            ProgramPrintedTooMuch: it was ended because it printed more than `output_limit`.
             ProgramTimedOut: it was ended because its time was up.
             Interrupted: it was ended because we are to stop.
         """
@@ -322,6 +323,19 @@ class Child:
 _SPAWNER = Spawner()
 
 
+def _undo_ignored_signals() -> None:
+    """Undo what we may have inherited from a shell or a daemon, and our programs from us.
+
+    An ignored SIGCHLD loses every exit code. An ignored SIGINT, as after `dro … &` in a script,
+    would be ignored by our programs too; a signal that is handled is not inherited.
+    """
+    if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda _number, _frame: None)
+
+
 class SystemLauncher:
     """Runs programs on this machine. One per process; `close` ends whatever still runs."""
 
@@ -331,11 +345,8 @@ class SystemLauncher:
         self._children: set[Child] = set()
         self._lock = threading.RLock()  # a signal handler may call `close` at any line
         self._stopping = False
-        if (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
-        ):  # inherited, and it would lose every exit code
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        if threading.current_thread() is threading.main_thread():
+            _undo_ignored_signals()
 
     def find(self, program: str) -> str:
         """Return the full path of `program`.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar
 
 from dr_orchestrator.core.secret import Secret
-from dr_orchestrator.errors import ProgramFailed
+from dr_orchestrator.errors import ProgramFailed, ProgramPrintedTooMuch
 
 _T = TypeVar("_T")
 OnLine = Callable[[bytes], None]
@@ -109,7 +109,7 @@ class Whole:
         """Keep it, unless it is too much."""
         self._buffer += block
         if len(self._buffer) > self._limit:
-            raise ProgramFailed(f"{self._program} printed more than {self._limit:,} bytes")
+            raise ProgramPrintedTooMuch(f"{self._program} printed more than {self._limit:,} bytes")
 
     def close(self) -> None:
         """Keep what there is."""

@@ -34,8 +34,8 @@ from dr_orchestrator.plan.model import FilesAsset
 _MOST_UNSETTLED = 50_000
 """More keyed hashes than this would make a manifest too large."""
 
-Hashed = dict[bytes, tuple[Parts, str]]
-"""Keyed hash of a path -> the path, and the SHA-256 of the file."""
+Hashed = dict[int, tuple[Parts, str]]
+"""Keyed hash of a file's state -> its path, and its SHA-256."""
 
 
 class FilesCapture:
@@ -141,11 +141,10 @@ class FilesCapture:
                     folders[self._keyed.folder(seen.parts)] = state
                 elif seen.entry.is_file or seen.entry.is_link:
                     files += seen.entry.is_file
-                    path = self._keyed.path(seen.parts)
                     if not self._first.holds(state):
-                        unsettled.add(path)
-                    elif _still_there(settled, seen) and path in self._hashed:
-                        hashed[path] = self._hashed[path]
+                        unsettled.add(self._keyed.path(seen.parts))
+                    elif _still_there(settled, seen) and state in self._hashed:
+                        hashed[state] = self._hashed[state]
         self._require_files(files)
         if self._first.files and not files:
             self._fail("it had files when the capture began, and has none now")
@@ -171,7 +170,10 @@ class FilesCapture:
         every = len(hashed) == settled.files
         if every and len(hashed) > self._samples:
             return replace(baseline, level=Level.FULL, content=self._tally_contents(hashed))
-        named = {path.hex(): hashed[path][1] for path in sorted(hashed)[: self._samples]}
+        named = {
+            self._keyed.path(parts).hex(): sha256
+            for _, (parts, sha256) in sorted(hashed.items())[: self._samples]
+        }
         return replace(baseline, level=Level.FULL if every else Level.SAMPLED, samples=named)
 
     def _tally_contents(self, hashed: Hashed) -> str:
@@ -207,10 +209,11 @@ class FilesCapture:
         try:
             descriptor = beneath.open_file(root, parts)
             try:
-                if self._first.holds(self._keyed.state(parts, os.fstat(descriptor))):
+                state = self._keyed.state(parts, os.fstat(descriptor))
+                if self._first.holds(state):
                     sha256 = sha256_of(descriptor, expired)
                     if sha256 is not None:
-                        self._hashed[self._keyed.path(parts)] = parts, sha256
+                        self._hashed[state] = parts, sha256
             finally:
                 os.close(descriptor)
         except (FileNotFoundError, NotADirectoryError):

@@ -12,7 +12,7 @@ import os
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from dr_orchestrator import beneath
 from dr_orchestrator.assets.files_exclude import Exclusion
@@ -26,8 +26,7 @@ _STATE_BYTES = 8
 Expired = Callable[[], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One name met in a tree."""
 
     parts: Parts
@@ -94,12 +93,11 @@ def content_fact(parts: Parts, sha256: str) -> bytes:
     return b"content\0" + b"/".join(parts) + b"\0" + sha256.encode()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Choice:
+class Choice(NamedTuple):
     """A file chosen to be read."""
 
     rank: int
-    """Negated, since the heap gives up its smallest first."""
+    """Any number that another key would have made another."""
     parts: Parts
     size: int
 
@@ -127,8 +125,7 @@ class FirstLook:
             self.add_folder(seen.parts, seen.entry.stat)
         elif seen.entry.is_file:
             self.files += 1
-            self._note(seen)
-            self._offer(seen)
+            self._offer(seen, self._note(seen))
         elif seen.entry.is_link:
             self._note(seen)
         else:
@@ -147,19 +144,17 @@ class FirstLook:
         """The files to be read, another choice for every key, in the order to read them."""
         return sorted(self._chosen, reverse=True)
 
-    def _note(self, seen: Seen) -> None:
-        self._states.append(self._keyed.state(seen.parts, seen.entry.stat))
+    def _note(self, seen: Seen) -> int:
+        state = self._keyed.state(seen.parts, seen.entry.stat)
+        self._states.append(state)
         self._sorted = False
+        return state
 
-    def _offer(self, seen: Seen) -> None:
-        rank = -int.from_bytes(self._keyed.path(seen.parts))
-        if len(self._chosen) == self._choose and (not self._choose or rank <= self._chosen[0].rank):
-            return
-        choice = Choice(rank, seen.parts, seen.entry.stat.st_size)
+    def _offer(self, seen: Seen, rank: int) -> None:
         if len(self._chosen) < self._choose:
-            heapq.heappush(self._chosen, choice)
-        else:
-            heapq.heapreplace(self._chosen, choice)
+            heapq.heappush(self._chosen, Choice(rank, seen.parts, seen.entry.stat.st_size))
+        elif self._chosen and rank > self._chosen[0].rank:
+            heapq.heapreplace(self._chosen, Choice(rank, seen.parts, seen.entry.stat.st_size))
 
 
 class Listing:

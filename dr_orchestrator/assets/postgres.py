@@ -34,7 +34,7 @@ from dr_orchestrator.process import Launcher
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms
 
 _EMPTY_CLUSTER = 64 * 1024 * 1024
-_WAL_WHILE_LOADING = 512 * 1024 * 1024
+_LARGEST_WAL = 1024 * 1024 * 1024
 _LONGEST_SOCKET_FOLDER = 107 - len("/.s.PGSQL.65535")
 _ARCHIVE = "database.pgdump"
 _PRODUCTION_FILES = (
@@ -76,9 +76,9 @@ class PostgresDriver:
     def sandbox_bytes(self, state: AssetState) -> int:
         """See `AssetDriver`; what restic writes is part of it."""
         if state.method is Method.PHYSICAL:
-            return state.bytes + _WAL_WHILE_LOADING
+            return state.bytes + _EMPTY_CLUSTER
         loaded = int(state.server.get("database_bytes", "0")) or 2 * state.bytes
-        return state.bytes + loaded + loaded // 4 + _EMPTY_CLUSTER + _WAL_WHILE_LOADING
+        return state.bytes + loaded + loaded // 4 + _EMPTY_CLUSTER + min(loaded, _LARGEST_WAL)
 
     def restoration(self, request: RestoreRequest) -> AbstractContextManager[Restoration]:
         if request.state.method is Method.PHYSICAL:

@@ -46,6 +46,8 @@ _LOCK_SECONDS = 20
 _NO_BUDGET = timedelta(seconds=0.05)
 _SHARE = 0.5
 """Of the time that is left, for one attempt at one table: the rest is for those after it."""
+_TELLING_SIZE = 16 * 1024 * 1024
+"""Bytes of a table whose reading says something about the speed: less is overhead."""
 _LEVELS = (Level.FULL, Level.SAMPLED, Level.COUNTS)
 
 
@@ -131,28 +133,45 @@ class Looker:
             if limit is not None:
                 limit_statements(self._connection, limit)
             row = self._connection.execute(_look_query(table, level)).fetchone()
-        if table.size:
+        if table.size >= _TELLING_SIZE:
             seconds = self._clock.monotonic() - begun
             self._seconds_per_byte[level] = seconds / table.size
         assert row is not None  # noqa: S101 - an aggregate always answers
         checksum = str(row[1]) if level is not Level.COUNTS else None
         return TableBaseline(rows=row[0], checksum=checksum, level=level)
 
-    def large_objects(self, count: int, level: Level) -> TableBaseline:
-        """Return what a look at all large objects finds; counted only, where they are too large."""
-        limit = self._limit(Level.FULL, 0)
-        if level is Level.FULL:
+    def large_objects(self, wanted: Level) -> TableBaseline:
+        """Return what a look at all large objects finds; counted only, where they are too large.
+
+        Raises:
+            psycopg.Error: the connection is lost.
+        """
+        if wanted is Level.FULL:
             try:
-                with savepoint(self._connection):
-                    if limit is not None:
-                        limit_statements(self._connection, limit)
-                    row = self._connection.execute(_LARGE_OBJECTS_QUERY).fetchone()
-                assert row is not None  # noqa: S101 - an aggregate always answers
-                return TableBaseline(rows=row[0], checksum=str(row[1]), level=Level.FULL)
+                return self.large_objects_at(Level.FULL)
             except psycopg.Error:
                 if self._connection.closed:
                     raise
-        return TableBaseline(rows=count, level=Level.COUNTS)
+        return self.large_objects_at(Level.COUNTS)
+
+    def large_objects_at(self, level: Level) -> TableBaseline:
+        """Return what a look at all large objects at exactly this level finds.
+
+        Raises:
+            psycopg.Error: the query fails, or takes too long.
+        """
+        limit = self._limit(level, 0)
+        with savepoint(self._connection):
+            if limit is not None and level is Level.FULL:
+                limit_statements(self._connection, limit)
+            row = self._connection.execute(_LARGE_OBJECTS_QUERIES[level]).fetchone()
+        assert row is not None  # noqa: S101 - an aggregate always answers
+        checksum = str(row[1]) if level is Level.FULL else None
+        return TableBaseline(rows=row[0], checksum=checksum, level=level)
+
+    def time_left(self) -> timedelta:
+        """Return the time for one attempt at something."""
+        return self._limit(Level.COUNTS, 0) or timedelta()
 
     def _limit(self, level: Level, size: int) -> timedelta | None:
         """Return the time for one attempt; nothing, where the speed so far says it is futile."""
@@ -177,8 +196,8 @@ def measure(
     """Take the baseline in the transaction that is open; its settings must be settled already."""
     begun = clock.monotonic()
     conditions: list[str] = []
-    asked, newest = _ask(connection, questions, budget, conditions)
     looker = Looker(connection, clock, budget)
+    asked, newest = _ask(connection, questions, looker, conditions)
     tables: dict[str, TableBaseline] = {}
     looked_at = [level]
     less: dict[str, list[str]] = {}
@@ -192,8 +211,8 @@ def measure(
             less.setdefault(why, []).append(table.label)
     for why, names in less.items():
         conditions.append(f"{some_names(names)}: looked at less closely, {why}")
-    if count := facts.objects.get(LARGE_OBJECTS, 0):
-        tables[LARGE_OBJECTS] = looker.large_objects(count, level)
+    if facts.objects.get(LARGE_OBJECTS):
+        tables[LARGE_OBJECTS] = looker.large_objects(level)
     baseline = DatabaseBaseline(
         level=min(looked_at, key=lambda one: one.depth),
         algorithm=f"hashtextextended/{connection.info.server_version // 10000}",
@@ -208,7 +227,7 @@ def measure(
 
 
 def _ask(
-    connection: Connection, questions: Questions, budget: timedelta, conditions: list[str]
+    connection: Connection, questions: Questions, looker: Looker, conditions: list[str]
 ) -> tuple[dict[str, Value], datetime | None]:
     """Ask the plan's own queries, as the application would: with the database's own settings.
 
@@ -222,7 +241,7 @@ def _ask(
             with savepoint(connection):
                 for name in _SAME_EVERYWHERE:
                     connection.execute(sql.SQL("set local {} to default").format(_bare(name)))
-                limit_statements(connection, budget * _SHARE)
+                limit_statements(connection, looker.time_left())
                 value = answer(connection, query, questions.zone)
         except CouldNotVerify as error:
             conditions.append(f"a query of the plan had no answer at capture: {error.message}")
@@ -269,8 +288,11 @@ _LOOK_QUERIES = {
                ) as ends)""",
     Level.COUNTS: "select count(*), null from only {table}",
 }
-_LARGE_OBJECTS_QUERY = """
-    select count(*),
-           coalesce(sum(hashtextextended(
-               oid::text || ':' || encode(sha256(lo_get(oid)), 'hex') collate "C", 0)), 0)
-    from pg_largeobject_metadata"""
+_LARGE_OBJECTS_QUERIES = {
+    Level.FULL: """
+        select count(*),
+               coalesce(sum(hashtextextended(
+                   oid::text || ':' || encode(sha256(lo_get(oid)), 'hex') collate "C", 0)), 0)
+        from pg_largeobject_metadata""",
+    Level.COUNTS: "select count(*), null from pg_largeobject_metadata",
+}

@@ -135,7 +135,8 @@ def _foreign_conditions(objects: Mapping[str, int]) -> tuple[str, ...]:
     count = objects["foreign tables"]
     if not count:
         return ()
-    return (f"the rows of {count} foreign tables lie on other servers and are not in the backup",)
+    words = count_words(count, "foreign table")
+    return (f"the rows of {words} lie on another server and are not in the backup",)
 
 
 def _read_hidden(connection: Connection) -> tuple[list[str], list[str]]:
@@ -184,7 +185,7 @@ _PRIMARY_KEY = """
           order by k.at)"""
 _TABLES = _query(
     """
-    select n.nspname, c.relname, c.relkind::text, c.relpersistence = 'u', pg_relation_size(c.oid),
+    select n.nspname, c.relname, c.relkind::text, c.relpersistence = 'u', pg_table_size(c.oid),
            array(select a.attname::text from pg_attribute a
                  where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
                  order by a.attname collate "C"),

@@ -35,6 +35,7 @@ from dr_orchestrator.errors import CaptureFailed
 from dr_orchestrator.process import Child, Command, Launcher, exit_words, known_cause
 from dr_orchestrator.servers.postgres_connection import (
     Connection,
+    break_off,
     failure_words,
 )
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms, ProgramFolder
@@ -133,7 +134,7 @@ class LogicalCapture:
     def leave(self) -> None:
         """Let the snapshot go. A baseline that is still being taken is broken off."""
         if not self._measuring.acquire(blocking=False):
-            self._connection.cancel()
+            break_off(self._connection)
             self._measuring.acquire()
         self._connection.close()
 
@@ -170,12 +171,12 @@ class LogicalCapture:
 
     def _lock_and_export(self, *, lock: bool = True) -> tuple[datetime, str]:
         connection = self._connection
+        seconds = int(_LOCK_WAIT.total_seconds())
+        connection.execute(f"set lock_timeout = '{seconds}s'")  # a table's size takes a lock too
         tables = [table for table in read_tables(connection) if table.kind == "r" and lock]
         connection.execute("begin isolation level repeatable read read only")
-        seconds = int(_LOCK_WAIT.total_seconds())
         limit = int(self._source.asset.timeout.total_seconds())
         # Not through set_config: a SELECT would take the snapshot before the locks.
-        connection.execute(f"set local lock_timeout = '{seconds}s'")
         connection.execute(f"set local idle_in_transaction_session_timeout = '{limit}s'")
         for start in range(0, len(tables), _LOCKED_AT_ONCE):
             some = tables[start : start + _LOCKED_AT_ONCE]

@@ -60,7 +60,12 @@ class LogicalRestoration(PostgresRestoration):
         server.initialise()
         self._server = server
         server.start(_START_LIMIT)
-        server.adopt_settings(session_settings(self._request.state))
+        try:
+            server.adopt_settings(session_settings(self._request.state))
+        except psycopg.Error as error:
+            raise server.failure(
+                f"the private server does not serve: {failure_words(error)}"
+            ) from None
 
     def load(self, restored: Path) -> None:
         server = self._started()

@@ -32,6 +32,7 @@ from dr_orchestrator.assets.postgres_source import Source, clock_condition, desc
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline
 from dr_orchestrator.core.point import AssetKind, Method
+from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import CaptureFailed, SpaceExhausted
 from dr_orchestrator.process import Command, Completed, Launcher, exit_words, known_cause
 from dr_orchestrator.servers.postgres_connection import Connection, failure_words, identifier
@@ -157,7 +158,8 @@ class PhysicalCapture:
                 f"{failure_words(error)}"
             ) from None
         if unlogged:
-            sentence = f"{len(unlogged)} unlogged tables are empty in a physical backup"
+            count = count_words(len(unlogged), "unlogged table")
+            sentence = f"{count} empty in a physical backup"
             measured = replace(measured, conditions=(*measured.conditions, sentence))
         return _Look(measured, earlier, later)
 
@@ -361,9 +363,8 @@ def _cluster_conditions(connection: Connection) -> tuple[str, ...]:
     ).fetchone()
     conditions: tuple[str, ...] = ()
     if row and row[0]:
-        conditions += (
-            f"{row[0]} other databases of the cluster are proven byte by byte, without a baseline",
-        )
+        count = count_words(row[0], "other database")
+        conditions += (f"{count} of the cluster proven byte by byte, without a baseline",)
     preloaded = connection.execute(  # not SHOW, which needs the right to read all settings
         "select setting from pg_settings where name = 'shared_preload_libraries'"
     ).fetchone()

@@ -88,7 +88,7 @@ class PostgresRestoration:
         try:
             with self._asking() as connection, connection.cursor(name="rows") as cursor:
                 cursor.itersize = _FETCHED_AT_ONCE
-                cursor.execute(query.encode())
+                cursor.execute(query.encode(), binary=True)  # whatever the DateStyle
                 yield from cursor
         except psycopg.Error as error:
             raise CouldNotVerify(f"the query failed: {failure_words(error)}") from None
@@ -96,21 +96,13 @@ class PostgresRestoration:
     def compare(self) -> tuple[Verification, ...]:
         asset, baseline = self._request.asset_id, self._request.state.baseline
         if not isinstance(baseline, DatabaseBaseline):
-            return (
-                Verification(
-                    title="the data is what it was at capture",
-                    asset=asset,
-                    result=Result.UNPROVEN,
-                    reason="no baseline was taken when it was captured",
-                ),
-            )
+            return (_unproven(asset, "no baseline was taken when it was captured"),)
         try:
             with self._transaction() as connection:
                 restored = self._look(connection, baseline)
         except psycopg.Error as error:
-            raise CouldNotVerify(
-                f"the restored database could not be read: {failure_words(error)}"
-            ) from None
+            words = failure_words(error)
+            return (_unproven(asset, f"the restored database could not be read: {words}"),)
         return compare(asset, self.method, baseline, restored)
 
     def leave(self) -> None:
@@ -136,9 +128,11 @@ class PostgresRestoration:
                 if connection.closed:
                     raise
                 unreadable[table.label] = f"reading it failed: {failure_words(error)}"
-        if then := baseline.tables.get(LARGE_OBJECTS):
-            count = facts.objects[LARGE_OBJECTS]
-            tables[LARGE_OBJECTS] = looker.large_objects(count, then.level)
+        if (then := baseline.tables.get(LARGE_OBJECTS)) and then.settled:
+            try:
+                tables[LARGE_OBJECTS] = looker.large_objects_at(then.level)
+            except psycopg.Error as error:
+                unreadable[LARGE_OBJECTS] = f"reading them failed: {failure_words(error)}"
         return Restored(
             major=str(connection.info.server_version // 10000),
             tables=tables,
@@ -168,6 +162,15 @@ class PostgresRestoration:
             connection.execute("begin isolation level repeatable read read only")
             yield connection
             connection.execute("rollback")
+
+
+def _unproven(asset: str, reason: str) -> Verification:
+    return Verification(
+        title="the data is what it was at capture",
+        asset=asset,
+        result=Result.UNPROVEN,
+        reason=reason,
+    )
 
 
 def session_settings(state: AssetState) -> Mapping[str, str]:

@@ -141,9 +141,9 @@ _REFUSALS = (
         "the PostgreSQL server at {where} does not let {user} in from here",
         "add a line to its pg_hba.conf: host {database} {user} ADDRESS/32 scram-sha-256",
     ),
-    ("role ", "the PostgreSQL server at {where} has no user {user}", "create user {user}"),
+    ('role "', "the PostgreSQL server at {where} has no user {user}", "create user {user}"),
     (
-        "database ",
+        'database "',
         "the PostgreSQL server at {where} has no database {database}",
         "check the asset's `database`",
     ),
@@ -173,12 +173,19 @@ _REFUSALS = (
         "check the asset's `host`, and name resolution on this machine",
     ),
     (
+        "FATAL",
+        "the PostgreSQL server at {where} refused {user}, or the database {database}",
+        "the server's own log says why",
+    ),
+    (
         "",
         "the PostgreSQL server at {where} cannot be reached",
         "is it running, and does a firewall let this machine in?",
     ),
 )
-"""What libpq says -> what we say. The last one holds for all else: refused, no route, timed out."""
+"""What libpq says -> what we say. The last one holds for all else: refused, no route, timed out.
+
+A server may speak another language than English: what it says then counts as a refusal only."""
 
 
 def describe(connection: Connection) -> dict[str, str]:
@@ -215,9 +222,10 @@ def describe(connection: Connection) -> dict[str, str]:
 
 def clock_condition(connection: Connection, clock: Clock) -> tuple[str, ...]:
     """Return a sentence where the server's clock and ours are more than a minute apart."""
-    row = connection.execute("select clock_timestamp()").fetchone()
+    # As a number: a time is written as the database's DateStyle has it.
+    row = connection.execute("select extract(epoch from clock_timestamp())::float8").fetchone()
     assert row is not None  # noqa: S101 - a function always answers
-    difference = abs(row[0] - clock.now())
+    difference = timedelta(seconds=abs(row[0] - clock.now().timestamp()))
     if difference <= _CLOCKS_APART:
         return ()
     return (

@@ -20,7 +20,7 @@ from dr_orchestrator.backup.staging import staging_folder
 from dr_orchestrator.core.record import PointRecorded
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.wording import size_words
-from dr_orchestrator.errors import CaptureFailed, DroError, SpaceExhausted
+from dr_orchestrator.errors import CaptureFailed, DroError, RepositoryLocked, SpaceExhausted
 from dr_orchestrator.plan.model import SqlCheck
 from dr_orchestrator.repositories.base import Progress, Repository, Saved, StreamSave
 from dr_orchestrator.repositories.manifests import asset_tags, point_of
@@ -49,6 +49,8 @@ class Failure:
     repository: str | None
     reason: str
     hint: str = ""
+    busy: bool = False
+    """Whether trying again later may be all it takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +176,7 @@ class _Backup:
                 repository=repository,
                 reason=error.message,
                 hint=error.hint,
+                busy=isinstance(error, RepositoryLocked),
             )
         )
 

@@ -46,19 +46,26 @@ def command(
     75 a repository is busy.
     """
     loaded = context.one_plan(practice)
+    systems = systems_of(loaded, system)
+    protected = loaded.plan.protected
+    context.app.look_ahead(
+        loaded.plan, (each for name in systems for each in protected[name].backup.to)
+    )
     context.app.sweep()
     made: list[tuple[RecoveryPoint, str]] = []
     failures: list[dict[str, object]] = []
     codes: list[ExitCode] = []
-    for name in systems_of(loaded, system):
+    for name in systems:
         try:
             result = _back_up(context, loaded, name, label)
         except DroError as error:
-            codes.append(error.exit_code)
+            busy = error.exit_code is ExitCode.BUSY
+            codes.append(ExitCode.BUSY if busy else ExitCode.FAILED)
             failures.append({"system": name, "asset": None, "reason": error.message})
             _say_failure(name, error.message, error.hint)
             continue
         codes.append(_EXIT[result.outcome])
+        codes += [ExitCode.BUSY for each in result.failures if each.busy]
         failures += [_failure_json(each) for each in result.failures]
         if result.point is not None:
             made.append((result.point, name))

@@ -57,6 +57,7 @@ def command(
     """
     loaded = context.one_plan(practice)
     requests = _requests(loaded, system, repository, point)
+    context.app.look_ahead(loaded.plan, (request.repository for request in requests))
     context.app.sweep()
     tests: list[RestoreTest] = []
     failures: list[dict[str, object]] = []

@@ -1,6 +1,7 @@
 """What every repository promises.
 
-Nothing it raises carries raw output of restic: that can hold names of files, which are patient data.
+Nothing it raises carries raw output of restic: that can hold names of files, and those are patient
+data.
 """
 
 from __future__ import annotations

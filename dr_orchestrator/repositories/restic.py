@@ -22,7 +22,7 @@ from dr_orchestrator.errors import (
     CaptureFailed,
     DroError,
     PointNotFound,
-    ProgramFailed,
+    ProgramPrintedTooMuch,
     RepositoryAbsent,
     RepositoryDamaged,
     RepositoryError,
@@ -250,13 +250,15 @@ class ResticRepository:
                 timeout=_SMALL_FILE_TIMEOUT,
                 output_limit=limit_bytes,
             ).stdout
-        except ProgramFailed:
+        except ProgramPrintedTooMuch:
             raise RepositoryDamaged(
                 f"a small file in snapshot {snapshot[:8]} in {self._name} is larger than "
                 f"{limit_bytes:,} bytes"
             ) from None
 
     def locks_of_the_dead(self) -> int:
+        if self._local is not None and is_certainly_empty(self._local / "locks"):
+            return 0  # restic would take half a second to say so
         locks = self._locks()
         dead = {each.id for each in locks if self._is_dead(each)}
         if not dead:

@@ -287,7 +287,7 @@ class BubblewrapDriver:
         except OSError as error:
             raise SandboxNotRemoved(
                 f"what was restored into {folder} could not be removed: {error.strerror}",
-                hint=f"it is patient data: remove the folder by hand (rm -rf {folder})",
+                hint="it is patient data: unmount what is mounted in it, then remove it by hand",
             ) from None
 
     # --- what dead runs left behind ---

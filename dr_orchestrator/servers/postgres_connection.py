@@ -6,7 +6,10 @@ to another server than the one that is meant.
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -169,6 +172,16 @@ def as_value(found: object, zone: tzinfo) -> Value:
         "the query answered something else than a number, a boolean or a time",
         hint="only such values may leave a sandbox: count or compare in the query",
     )
+
+
+def break_off(connection: Connection) -> None:
+    """Make what another thread does on this connection fail at once, there and on the server."""
+    with contextlib.suppress(psycopg.Error, OSError):
+        canceller = connection.pgconn.get_cancel()
+        # First no answer and no next query can pass, then the query that runs is cancelled.
+        with socket.socket(fileno=os.dup(connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
+        canceller.cancel()
 
 
 def failure_words(error: psycopg.Error) -> str:

@@ -50,7 +50,7 @@ _FIXED_SETTINGS = {
     "full_page_writes": "on",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "max_wal_size": "4GB",
+    "max_wal_size": "1GB",
     "checkpoint_timeout": "30min",
     "archive_mode": "off",
     "archive_command": "",
@@ -251,7 +251,7 @@ class PrivatePostgres:
 
 
 def _loaded_at(connection: Connection) -> object:
-    row = connection.execute("select pg_conf_load_time()").fetchone()
+    row = connection.execute("select extract(epoch from pg_conf_load_time())::float8").fetchone()
     return row[0] if row else None
 
 

@@ -73,12 +73,13 @@ def test_what_is_mounted_in_a_sandbox_is_neither_handed_over_nor_emptied(tmp_pat
             # asked first, so that a mistake fails this test instead of ending it and all others.
             assert _inhabitants(folder.name, SANDBOX_UID) == ()
             assert _inhabitants(folder.name, 0) == ()
-            with pytest.raises(SandboxNotRemoved, match="remove the folder by hand") as caught:
+            with pytest.raises(SandboxNotRemoved, match="something is mounted in it") as caught:
                 entered.__exit__(None, None, None)
         finally:
             subprocess.run(("umount", str(tree / "mounted")), check=False)
 
         assert str(folder) in caught.value.message
+        assert (tree / "mounted").is_dir(), "nothing was removed"
         assert (share / "scan.pdf").exists()
         assert (share / "scan.pdf").stat().st_uid == 0
         assert list(driver._directory.glob("*.owner")), "the next start can try again"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from dr_orchestrator.assets.postgres_logical_restoration import LogicalRestorati
 from dr_orchestrator.assets.postgres_restoration import PostgresRestoration
 from dr_orchestrator.core.point import AssetState
 from dr_orchestrator.core.verification import Result
-from dr_orchestrator.errors import CouldNotVerify, DroError, LoadFailed
+from dr_orchestrator.errors import CouldNotVerify, LoadFailed
 from dr_orchestrator.process import SystemLauncher
 from tests.support.postgres import (
     EMR,
@@ -62,7 +63,7 @@ def copied(server: Production, bench: Bench) -> Kept:
 
 @pytest.fixture(scope="module")
 def living(bench: Bench, archive: Kept) -> Iterator[PostgresRestoration]:
-    """A restored database that tests may damage: each gets a fresh copy of it."""
+    """Keep a restored database, of which each test may damage a copy."""
     state, kept, sidecars = archive
     with revived(bench, state, kept, sidecars) as restored:
         assert isinstance(restored, PostgresRestoration)
@@ -108,8 +109,8 @@ def test_an_undamaged_copy_passes(whole: PostgresRestoration) -> None:
         ("drop function emr.stamp() cascade", 1, "0 routines instead of 1"),
         ("alter table emr.encounter drop constraint encounter_patient_id_fkey", 1, "constraints"),
         ("select setval('emr.invoice', 4710)", 2, "emr.invoice"),
-        ("update pg_index set indisvalid = false where indexrelid = "
-         "'emr.encounter_patient'::regclass", 3, "1 index invalid"),
+        ("""update pg_index set indisvalid = false
+            where indexrelid = 'emr.encounter_patient'::regclass""", 3, "1 index invalid"),
     ],
 )  # fmt: skip
 def test_damage_in_the_restored_copy_fails_and_is_named(
@@ -123,17 +124,15 @@ def test_damage_in_the_restored_copy_fails_and_is_named(
 
 
 def loads_green(begun: LogicalRestoration, kept: Path) -> bool:
-    """Load and compare; tell whether it came out green, and show that nothing got out."""
+    """Load and compare; tell whether it came out green, or a name got out."""
     server = begun._server
     assert server is not None
     with server.connect("template1") as connection:
         connection.execute(sql.SQL("drop database if exists {}").format(sql.Identifier("emr")))
     try:
         begun.load(kept)
-    except DroError as error:
-        assert isinstance(error, LoadFailed | CouldNotVerify)
-        assert PATIENT not in str(error)
-        return False
+    except (LoadFailed, CouldNotVerify) as error:
+        return PATIENT in str(error)
     return all(each.result is Result.PASSED for each in begun.compare())
 
 
@@ -221,8 +220,9 @@ def test_the_server_ending_before_it_is_asked_is_unproven(bench: Bench, archive:
         assert restored._server is not None
         assert restored._server._child is not None
         restored._server._child.end()
+        assert results(restored.compare()) == ["unproven"]
         with pytest.raises(CouldNotVerify):
-            restored.compare()
+            restored.value("select 1", zone=UTC)
 
 
 def test_without_a_baseline_it_is_unproven(bench: Bench, archive: Kept) -> None:

@@ -36,8 +36,7 @@ def test_save_fails_when_the_repository_is_full_and_older_points_stay(bench: Ben
 def test_create_fails_when_the_repository_has_no_space(bench: Bench) -> None:
     with small_disk(bench.store, megabytes=1):
         (bench.store / "lost+found").mkdir()
-        with (bench.folder / "full").open("wb"):
-            _fill(str(bench.store / "lost+found" / "x"))
+        _fill(str(bench.store / "lost+found" / "x"))
 
         with pytest.raises(RepositoryFull):
             bench.repository().create()
@@ -46,8 +45,7 @@ def test_create_fails_when_the_repository_has_no_space(bench: Bench) -> None:
 def test_save_fails_when_this_machine_has_no_space_to_work_in(bench: Bench) -> None:
     repository = bench.repository(create=True)
     with small_disk(bench.folder / "small", megabytes=4):
-        cramped = bench.repository()
-        object.__setattr__(cramped._program, "tmp", bench.folder / "small")
+        cramped = bench.repository(tmp=bench.folder / "small")
 
         with pytest.raises(SpaceExhausted, match="this machine's disk"):
             cramped.save_tree(bench.tree({"big": _BIG}), tags={}, time=AS_OF, timeout=MINUTES)

@@ -241,16 +241,29 @@ def test_hostile_dump_gains_nothing_outside(sandbox: Sandbox) -> None:
 
 
 @pytest.fixture
-def hostile(sandbox: Sandbox) -> Path:
+def outside() -> Iterator[Path]:
+    """Make the folder that links of the hostile tree lead to.
+
+    In a system that is really attacked it would be /etc. Here it must not be: code that is wrong,
+    as it is while somebody tries whether these tests notice, would really give /etc away.
+    """
+    with short_folder() as folder:
+        (folder / "hostname").write_text("of our own")
+        (folder / "hostname").chmod(0o600)
+        yield folder
+
+
+@pytest.fixture
+def hostile(sandbox: Sandbox, outside: Path) -> Path:
     """Make what restic, run as root, brings back from a repository that somebody prepared."""
     tree = sandbox.target.path / "asset" / "srv" / "shared"
     tree.mkdir(parents=True)
     (tree / "shell").write_bytes(Path("/bin/sh").read_bytes())
     (tree / "shell").chmod(0o6755)
     os.mkfifo(tree / "pipe")
-    (tree / "link").symlink_to("/etc/hostname")
-    (tree / "folder link").symlink_to("/etc")
-    (tree / "up").symlink_to("../../../../../..")
+    (tree / "link").symlink_to(outside / "hostname")
+    (tree / "folder link").symlink_to(outside)
+    (tree / "up").symlink_to("../../../..")
     (tree / "...").mkdir()
     (tree / "..\n").write_text("plain")
     (tree / "closed").mkdir()
@@ -264,9 +277,17 @@ def hostile(sandbox: Sandbox) -> Path:
     return sandbox.target.path / "asset"
 
 
+def _owner_and_mode(path: Path) -> tuple[int, int, int, int]:
+    status = path.stat()
+    return status.st_uid, status.st_gid, status.st_mode, status.st_ctime_ns
+
+
 @needs_root
-def test_hostile_tree_is_made_harmless_when_adopted(sandbox: Sandbox, hostile: Path) -> None:
-    before = Path("/etc/hostname").stat()
+def test_hostile_tree_is_made_harmless_when_adopted(
+    sandbox: Sandbox, hostile: Path, outside: Path
+) -> None:
+    around = (outside, outside / "hostname", sandbox.target.path.parent)
+    before = [_owner_and_mode(path) for path in around]
 
     adopted = sandbox.adopt(hostile)
 
@@ -274,8 +295,7 @@ def test_hostile_tree_is_made_harmless_when_adopted(sandbox: Sandbox, hostile: P
     assert (adopted.removed_special, adopted.stripped_privilege) == (3, 1)
     assert not {"disk", "null", "pipe"} & {path.name for path in tree.iterdir()}
     assert stat.S_IMODE((tree / "shell").stat().st_mode) == 0o755
-    assert Path("/etc/hostname").stat() == before
-    assert Path("/etc").stat().st_uid == 0
+    assert [_owner_and_mode(path) for path in around] == before, "what links name is as it was"
     for path in (tree, *tree.rglob("*")):
         assert path.lstat().st_uid == SANDBOX_UID, path
 
@@ -284,13 +304,13 @@ def test_hostile_tree_is_made_harmless_when_adopted(sandbox: Sandbox, hostile: P
 def test_hostile_tree_cannot_have_a_file_outside_handed_over_by_a_hard_link(
     sandbox: Sandbox, hostile: Path
 ) -> None:
-    outside = sandbox.target.path.parent / "ours"
-    outside.write_text("not to be given away")
-    os.link(outside, hostile / "srv" / "shared" / "hard link")
+    ours = sandbox.target.path.parent / "ours"
+    ours.write_text("not to be given away")
+    os.link(ours, hostile / "srv" / "shared" / "hard link")
 
     adopted = sandbox.adopt(hostile)
 
-    assert outside.stat().st_uid == 0
+    assert ours.stat().st_uid == 0
     assert not (hostile / "srv" / "shared" / "hard link").exists()
     assert (hostile / "srv" / "shared" / "second name").stat().st_uid == SANDBOX_UID
     assert adopted.removed_special == 4

@@ -344,3 +344,42 @@ def test_no_secret_and_no_patient_leaves(server: Production, bench: Bench, tmp_p
         assert canary not in repr(captured)
     assert list((tmp_path / "runtime").iterdir()) == []
     assert PATIENT.encode() in kept.read_bytes()
+
+
+def test_every_kind_of_column_comes_back_equal_whatever_the_settings_for_text(
+    server: Production, bench: Bench
+) -> None:
+    schema = """
+        create extension hstore;
+        create type pair as (a int, b text);
+        create table kinds (
+            f4 real, f8 double precision, n numeric, m money, i interval, ts timestamp,
+            tz timestamptz, d date, t time, tt timetz, b bytea, c char(5), v varchar, j json,
+            jb jsonb, x xml, ip inet, u uuid, p point, r int4range, mr nummultirange, tv tsvector,
+            h hstore, co pair, ia int[], ta text[], rc regclass, o oid, bits bit varying, by bool);
+        insert into kinds values (
+            0.1, 1 / 3.0, 1.50, 1234.5, '1 year 2 days 03:04:05.678', '2026-03-08 02:30', now(),
+            '2026-02-03', '10:11:12', '10:11:12+02', '\\x00ff', 'ab', E'tab\\tback\\\\',
+            '{"b": 1,  "a":2}',
+            '{"b": 1,  "a":2}', '<a b="c"/>', '10.0.0.0/8', gen_random_uuid(), '(0.1,1e300)',
+            '[1,5)', '{[1,2),[3.5,4]}', 'a:1 b:2', 'k=>v', row(1, 'x, "y"'), '{1,NULL,3}',
+            '{"a b",NULL,"\\"q\\""}', 'kinds', 42, B'101', true);
+        insert into kinds default values;
+        alter database kinds set extra_float_digits = 0;
+        alter database kinds set datestyle = 'German, DMY';
+        alter database kinds set intervalstyle = 'iso_8601';
+        alter database kinds set bytea_output = 'escape';
+        alter database kinds set timezone = 'Asia/Kolkata';
+        drop schema if exists nothing;
+    """
+    with server.database("kinds", schema):
+        state, kept, captured = bench.capture(server.asset("kinds"))
+    with revived(bench, state, kept, captured.sidecars) as restoration:
+        assert results(restoration.compare()) == ALL_PASSED
+
+
+def test_a_database_without_the_schema_public_passes(server: Production, bench: Bench) -> None:
+    with server.database("emr", "drop schema public; create schema own; create table own.t ()"):
+        state, kept, captured = bench.capture(server.asset())
+    with revived(bench, state, kept, captured.sidecars) as restoration:
+        assert results(restoration.compare()) == ALL_PASSED

@@ -104,7 +104,7 @@ def test_unlogged_tables_are_left_out_and_said(server: Production, bench: Bench)
         state, kept, _ = bench.capture(cluster(server.asset()))
     assert baseline_of(state).tables["public.queue"].level is Level.NONE
     assert baseline_of(state).level is Level.FULL
-    assert "1 unlogged tables are empty in a physical backup" in state.conditions
+    assert "1 unlogged table empty in a physical backup" in state.conditions
     with revived(bench, state, kept) as restoration:
         verifications = restoration.compare()
         assert restoration.value("select count(*) from queue", zone=UTC) == 0
@@ -186,7 +186,7 @@ def test_prepared_transactions_come_back(server: Production, bench: Bench) -> No
 def test_other_databases_of_the_cluster_are_said(server: Production, bench: Bench) -> None:
     with server.database("emr", EMR), server.database("imaging"):
         state, _, _ = bench.capture(cluster(server.asset()))
-    assert any(text.startswith("1 other databases of the cluster") for text in state.conditions)
+    assert any(text.startswith("1 other database of the cluster") for text in state.conditions)
 
 
 def test_handed_over_cluster_starts_with_the_commands_it_comes_with(
@@ -218,9 +218,9 @@ def test_handed_over_cluster_starts_with_the_commands_it_comes_with(
 
 
 def test_a_cluster_without_any_settled_table_is_unproven(server: Production, bench: Bench) -> None:
-    with server.database("emr", "create table t (a int)"):
-        with busy(server, "emr", "insert into t values (1)"):
-            state, kept, _ = bench.capture(cluster(server.asset()))
+    busily = busy(server, "emr", "insert into t values (1)")
+    with server.database("emr", "create table t (a int)"), busily:
+        state, kept, _ = bench.capture(cluster(server.asset()))
     with revived(bench, state, kept) as restoration:
         verifications = restoration.compare()
     assert verifications[0].result is Result.PASSED

@@ -100,12 +100,11 @@ def test_second_save_of_a_tree_does_not_read_it_again(bench: Bench) -> None:
     tree = bench.tree()
     repository.save_tree(tree, tags={}, time=AS_OF, timeout=MINUTES)
     os.utime(tree / "a.pdf", (1, 1))  # changed since: this one is opened
-    before = {name: (tree / name).stat().st_atime_ns for name in ("a.pdf", "letters/b.txt")}
 
-    raw = bench.raw().run("backup", "--json", "--host", "riverside", str(tree)).stdout
+    # the driver's summary has no such count, so restic itself is asked
+    printed = bench.raw().run("backup", "--json", "--host", "riverside", str(tree)).stdout
 
-    assert '"files_unmodified":2' in raw
-    assert before["letters/b.txt"] == (tree / "letters/b.txt").stat().st_atime_ns
+    assert '"files_changed":1,"files_unmodified":2' in printed
 
 
 def test_save_leaves_out_what_is_excluded(bench: Bench, repository: Repository) -> None:

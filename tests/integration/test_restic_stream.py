@@ -176,8 +176,8 @@ bench = Bench(Path({str(bench.folder)!r}), SystemLauncher({PATH!r}))
 read_end, write_end = os.pipe()
 save = bench.repository().save_stream("x", read_end, tags={{}}, time=AS_OF, timeout=MINUTES)
 os.close(read_end)
-# the producer ends soon, whatever happens to us: its end must not be the stream's
-argv = ("sh", "-c", "head -c 300000 /dev/urandom; sleep 1")
+# the producer ends as soon as we have: its end must not be the stream's
+argv = ("sh", "-c", f"head -c 300000 /dev/urandom; while kill -0 {{os.getpid()}}; do :; done")
 producer = bench.launcher.start(Command(argv=argv, timeout=MINUTES), stdout=write_end)
 while not bench.raw().lock_ids():
     time.sleep(0.05)
@@ -190,7 +190,6 @@ time.sleep(60)
             restic = int(ours.stdout.readline())
             ours.kill()
         _until(lambda pid=restic: not Path(f"/proc/{pid}").exists())
-        time.sleep(1.5)  # longer than the producer takes
 
         assert bench.raw().snapshots() == []
         assert bench.repository().locks_of_the_dead() == 1

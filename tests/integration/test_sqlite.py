@@ -275,6 +275,8 @@ def test_staged_copy_is_one_file(went: Round, database: Path) -> None:
     went.capture(_asset(database))
 
     assert [path.name for path in went.staging.iterdir()] == [database.name]
+    # https://www.sqlite.org/fileformat.html: 2 would have every reader make a log beside it.
+    assert (went.staging / database.name).read_bytes()[18:20] == b"\x01\x01"
 
 
 # --- what is damaged, and must be found ---
@@ -523,6 +525,40 @@ def test_hostile_schema_gains_nothing(went: Round, database: Path, tmp_path: Pat
                 restoration.value(sql, zone=UTC)
         assert restoration.value("select count(*) from patient", zone=UTC) == 201
     assert not (tmp_path / "made.db").exists()
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "print('{\"row\": [1]}')",
+        "print('{\"row\": [1]}'); raise SystemExit(1)",
+        "print('nonsense')",
+        "print('[1]')",
+        "print('{\"done\": false}')",
+        "while True: print('x' * 10**6, end='')",
+        'print(\'{"row": {"b": 1}}\'); print(\'{"done": true}\')',
+        'print(\'{"row": [{"b": "Roe"}]}\'); print(\'{"done": true}\')',
+        'print(\'{"error": "Jane Roe"}\')',
+        "import os; os.kill(os.getpid(), 9)",
+    ],
+)
+def test_answers_that_are_cut_short_or_forged_prove_nothing(
+    went: Round, database: Path, script: str
+) -> None:
+    went.capture(_asset(database))
+
+    with went.back() as restoration:
+        (went.sandbox.target.path.parent / "room/sqlite-asset/sqlite_inside.py").write_text(script)
+
+        with pytest.raises(CouldNotVerify) as caught:
+            list(restoration.rows("select 1"))
+        with pytest.raises(CouldNotVerify):
+            restoration.value("select 1", zone=UTC)
+        assert "Roe" not in caught.value.message
+        found: tuple[Verification, ...] = ()
+        with contextlib.suppress(CouldNotVerify):
+            found = restoration.compare()
+        assert overall(found) is not Result.PASSED
 
 
 # --- what is no capture ---

@@ -318,7 +318,9 @@ class Bench:
             self.folder / "runtime",
         )
 
-    def request(self, asset: PostgresAsset, **fields: object) -> CaptureRequest:
+    def request(
+        self, asset: PostgresAsset, queries: tuple[str, ...] = (), newest: str | None = None
+    ) -> CaptureRequest:
         self._captures += 1
         staging = self.folder / f"staging-{self._captures}"
         staging.mkdir(mode=0o700)
@@ -329,12 +331,15 @@ class Bench:
             asset=asset,
             staging=staging,
             files_key=b"k" * 32,
-            **fields,
+            queries=queries,
+            newest=newest,
         )
 
-    def capture(self, asset: PostgresAsset, **fields: object) -> tuple[AssetState, Path, Captured]:
+    def capture(
+        self, asset: PostgresAsset, queries: tuple[str, ...] = (), newest: str | None = None
+    ) -> tuple[AssetState, Path, Captured]:
         """Capture, and keep what a repository would have kept; return its state and path."""
-        request = self.request(asset, **fields)
+        request = self.request(asset, queries, newest)
         kept = self.folder / f"kept-{self._captures}"
         with self.driver.capture(request) as capture:
             content = capture.content

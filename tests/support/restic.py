@@ -122,6 +122,7 @@ class Bench:
         lock_wait: timedelta = timedelta(0),
         create: bool = False,
         extra_env: Mapping[str, str] | None = None,
+        tmp: Path | None = None,
     ) -> ResticRepository:
         repository = ResticRepository(
             "onsite",
@@ -130,7 +131,7 @@ class Bench:
             launcher=launcher or self.launcher,
             clock=clock or SystemClock(),
             cache=self.folder / "cache",
-            tmp=self.folder / "tmp",
+            tmp=tmp or self.folder / "tmp",
             hostname="riverside",
             lock_wait=lock_wait,
             extra_env=extra_env,

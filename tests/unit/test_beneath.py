@@ -161,3 +161,10 @@ def test_remove_refuses_to_remove_through_a_link(tmp_path: Path) -> None:
         beneath.remove(tmp_path / "link")
 
     assert (tmp_path / "kept" / "file").exists()
+
+
+def test_mounted_in_knows_what_is_mounted_at_and_beneath_a_folder(tmp_path: Path) -> None:
+    assert beneath.mounted_in(Path("/proc"))
+    assert beneath.mounted_in(Path("/"))
+    assert not beneath.mounted_in(tmp_path)
+    assert not beneath.mounted_in(Path("/pro"))

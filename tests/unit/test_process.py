@@ -15,7 +15,13 @@ from pathlib import Path
 import pytest
 
 from dr_orchestrator.core.secret import Secret
-from dr_orchestrator.errors import Interrupted, ProgramFailed, ProgramMissing, ProgramTimedOut
+from dr_orchestrator.errors import (
+    Interrupted,
+    ProgramFailed,
+    ProgramMissing,
+    ProgramPrintedTooMuch,
+    ProgramTimedOut,
+)
 from dr_orchestrator.process import (
     Command,
     ProcessIdentity,
@@ -32,9 +38,11 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @pytest.fixture
 def launcher() -> Iterator[SystemLauncher]:
+    before = signal.getsignal(signal.SIGINT)
     launcher = SystemLauncher(_PATH)
     yield launcher
     launcher.close()
+    signal.signal(signal.SIGINT, before)
 
 
 def shell(script: str, *, seconds: float = 20, **more: object) -> Command:
@@ -185,7 +193,7 @@ def test_run_keeps_the_end_of_stderr(launcher: SystemLauncher) -> None:
 
 
 def test_run_ends_a_program_that_prints_too_much(launcher: SystemLauncher) -> None:
-    with pytest.raises(ProgramFailed, match="printed more than 100,000 bytes"):
+    with pytest.raises(ProgramPrintedTooMuch, match="printed more than 100,000 bytes"):
         launcher.run(Command(argv=("yes",), timeout=20 * SECONDS, output_limit=100_000))
 
 
@@ -319,6 +327,22 @@ for argv, code in (("true",), 0), (("false",), 1):
     assert launcher.run(Command(argv=argv, timeout=timedelta(seconds=5))).returncode == code
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+
+
+def test_programs_can_be_stopped_when_we_were_started_in_the_background() -> None:
+    # `dro backup … &` in a script: the shell makes us, and so our programs, ignore SIGINT.
+    script = f"""
+import signal
+from datetime import timedelta
+from dr_orchestrator.process import Command, SystemLauncher
+assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+launcher = SystemLauncher({_PATH!r})
+signal.raise_signal(signal.SIGINT)
+child = launcher.start(Command(argv=("sleep", "60"), timeout=timedelta(seconds=90)))
+assert child.end(30) == -signal.SIGINT, child.returncode
+"""
+    argv = ["sh", "-c", 'trap "" INT; exec "$@"', "sh", sys.executable, "-c", script]
+    subprocess.run(argv, check=True, timeout=60)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
@@ -458,11 +482,10 @@ time.sleep(300)
         assert ours.stdout is not None
         pids = [int(ours.stdout.readline()) for _ in range(3)]
         assert ours.stdout.readline() == b"ready\n"
-        assert not any(gone(pid) for pid in pids)
-
+        living = [pid for pid in pids if not gone(pid)]
         ours.kill()
-        ours.wait()
 
+    assert living == pids
     assert eventually(lambda: all(gone(pid) for pid in pids))
 
 

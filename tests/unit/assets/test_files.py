@@ -193,6 +193,17 @@ def _replace(name: str) -> Change:
     return change
 
 
+def _set_back(name: str) -> Change:
+    """Change the content of a file and nothing else that a program can set."""
+
+    def change(root: Path) -> None:
+        status = (root / name).stat()
+        (root / name).write_bytes(b"scAn 000")
+        os.utime(root / name, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    return change
+
+
 def _remove(name: str) -> Change:
     return lambda root: (root / name).unlink()
 
@@ -211,6 +222,7 @@ def _link(root: Path) -> None:
     [
         _write("0/0.pdf"),
         _write("0/0.pdf", b"scAn 000"),
+        _set_back("0/0.pdf"),
         _write("0/new.pdf"),
         _replace("0/0.pdf"),
         _remove("0/0.pdf"),
@@ -218,7 +230,17 @@ def _link(root: Path) -> None:
         _link,
         lambda root: shutil.rmtree(root / "2"),
     ],
-    ids=["changed", "same size", "new", "replaced", "removed", "moved", "relinked", "folder gone"],
+    ids=[
+        "changed",
+        "same size",
+        "time set back",
+        "new",
+        "replaced",
+        "removed",
+        "moved",
+        "relinked",
+        "folder gone",
+    ],
 )
 @pytest.mark.parametrize("when", ["early", "late"])
 @pytest.mark.parametrize("level", [Level.FULL, Level.SAMPLED])
