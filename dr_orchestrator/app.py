@@ -32,6 +32,11 @@ from dr_orchestrator.errors import (
 )
 from dr_orchestrator.plan.load import effective_yaml, find_plan, find_plans, load_plan
 from dr_orchestrator.process import SystemLauncher
+from dr_orchestrator.process_folder import (
+    make_process_folder,
+    remove_process_folder,
+    sweep_process_folders,
+)
 from dr_orchestrator.restore.rebuild import RebuildResult, rebuild_points
 from dr_orchestrator.restore.restore import (
     RestoreResult,
@@ -82,10 +87,12 @@ class App:
         self._repositories: dict[tuple[str, str], ResticRepository] = {}
         self._crashed: set[str] = set()
         self._lock = threading.Lock()
+        self._runtime = settings.state / "runtime"
 
     def close(self) -> None:
-        """End what still runs, and close the store."""
+        """End what still runs, remove what must not outlive us, and close the store."""
         self.launcher.close()
+        remove_process_folder(self._runtime)
         if "store" in self.__dict__:
             self.store.close()
 
@@ -127,7 +134,7 @@ class App:
             clock=self.clock,
             secrets=self.secrets,
             postgres_programs=self.settings.postgres_programs,
-            runtime=self._private_folder("runtime"),
+            runtime=make_process_folder(self._runtime),
         )
 
     def plans(self, practices: tuple[str, ...] = ()) -> tuple[LoadedPlan, ...]:
@@ -165,7 +172,7 @@ class App:
                     launcher=self.launcher,
                     clock=self.clock,
                     cache=self._private_folder("cache"),
-                    tmp=self._private_folder("tmp"),
+                    tmp=make_process_folder(self._runtime),
                     hostname=plan.practice.id,
                     extra_env=settings.storage_environment(spec.credentials.aws_profile),
                     lock_wait=settings.lock_wait,
@@ -241,6 +248,7 @@ class App:
     def sweep(self) -> Swept:
         """Close the runs of processes that are gone, and remove what they left behind."""
         closed = close_dead_runs(self.store, self.clock)
+        sweep_process_folders(self._runtime)
         self._crashed |= {run.practice for run in closed if run.operation is Operation.BACKUP}
         living = frozenset(run.id for run in self.store.open_runs())
         return Swept(

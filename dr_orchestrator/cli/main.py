@@ -13,8 +13,10 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -199,6 +201,17 @@ def _run(context: Context) -> ExitCode:
         return _fail(context, _STOPPED, "", ExitCode.INTERRUPTED)
     except DroError as error:
         return _fail(context, error.message, error.hint, error.exit_code)
+    except Exception as error:  # noqa: BLE001 - its text may hold patient data: never shown
+        where = " < ".join(_our_frames(error))
+        message = f"internal error: {type(error).__name__} in {where}"
+        return _fail(context, message, "a mistake of ours: please report it", ExitCode.FAILED)
+
+
+def _our_frames(error: BaseException) -> list[str]:
+    """Return where it happened in our own code, innermost first, without any value."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [each for each in frames if "dr_orchestrator" in each.filename]
+    return [f"{Path(each.filename).name}:{each.lineno}" for each in reversed(ours[-5:])]
 
 
 def _fail(context: Context, message: str, hint: str, code: ExitCode) -> ExitCode:

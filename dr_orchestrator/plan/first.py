@@ -39,6 +39,8 @@ systems:
       database:
         kind: sqlite # DECIDE: postgres, sqlite or files
         path: /srv/emr/emr.db # DECIDE
+      # database: {{kind: postgres, host: /run/postgresql, database: emr, user: root}}
+      # documents: {{kind: files, path: /srv/emr/documents}}
 """
 
 

@@ -105,14 +105,22 @@ def private_environment(address: Address, database: str) -> Mapping[str, str]:
 
 
 @contextmanager
-def savepoint(connection: Connection) -> Iterator[None]:
-    """Undo what happens in the block, settings too, and leave the transaction usable."""
+def savepoint(connection: Connection, *, keep: bool = False) -> Iterator[None]:
+    """Undo what happens in the block, settings too, and leave the transaction usable.
+
+    With `keep` only what fails is undone.
+    """
     connection.execute("savepoint dro")
     try:
         yield
-    finally:
+        if not keep:
+            connection.execute("rollback to savepoint dro")
+    except BaseException:
         if not connection.closed:
             connection.execute("rollback to savepoint dro")
+        raise
+    finally:
+        if not connection.closed:
             connection.execute("release savepoint dro")
 
 

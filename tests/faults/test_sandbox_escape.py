@@ -362,6 +362,25 @@ def test_program_inside_cannot_put_a_link_in_the_place_of_a_folder(sandbox: Sand
     assert folder.is_dir()
 
 
+def test_program_inside_does_not_see_a_folder_that_is_made_later(sandbox: Sandbox) -> None:
+    early = sandbox.folder("early")
+    wait_read, wait_write = os.pipe()
+    seen_read, seen_write = os.pipe()
+    sandbox.inside.start(
+        Command(argv=("sh", "-c", f"read go; ls {early.parent}"), timeout=_MINUTE),
+        stdin=wait_read,
+        stdout=seen_write,
+    )
+    sandbox.folder("later")
+    for descriptor, content in ((wait_write, b"go\n"), (wait_read, b""), (seen_write, b"")):
+        if content:
+            os.write(descriptor, content)
+        os.close(descriptor)
+
+    with os.fdopen(seen_read) as seen:
+        assert seen.read().split() == ["early", "home"]
+
+
 def test_user_namespaces_and_privileges_are_out_of_reach_inside(sandbox: Sandbox) -> None:
     status = _inside(sandbox, "cat", "/proc/self/status").stdout.decode()
 

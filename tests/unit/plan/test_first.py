@@ -18,6 +18,21 @@ def test_first_plan_is_valid_and_says_what_a_person_must_decide(tmp_path: Path) 
     assert loaded.text.count("# DECIDE") == 8
 
 
+def test_first_plan_shows_other_assets_to_uncomment(tmp_path: Path) -> None:
+    first = write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
+    text = first.plan.read_text()
+    begin, sqlite = text.index("      database:\n"), text.index("      # database:")
+
+    first.plan.write_text(text[:begin] + text[sqlite:].replace("# database", "database"))
+    first.plan.write_text(first.plan.read_text().replace("# documents", "documents"))
+
+    (system,) = load_plan(first.plan).plan.protected.values()
+    assert {name: asset.kind.value for name, asset in system.assets.items()} == {
+        "database": "postgres",
+        "documents": "files",
+    }
+
+
 def test_key_is_random_private_and_outside_of_the_plans_folder(tmp_path: Path) -> None:
     first = write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
     second = write_first_plan("lakeside", tmp_path / "plans" / "lakeside.yaml")
