@@ -64,7 +64,7 @@ class CaptureRequest:
     newest: str | None = None
     """SQL for the newest row, where the plan asks this asset."""
     newest_zone: tzinfo | None = None
-    """For times that carry no zone."""
+    """For times that carry no zone, of `newest` and of `queries`."""
     staging: Path = field(kw_only=True)
     """An empty folder of this capture's own, 0700, removed by the caller afterwards."""
     files_key: bytes = field(kw_only=True, repr=False)

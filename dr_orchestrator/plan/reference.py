@@ -101,7 +101,8 @@ def plan_reference() -> str:
 
 def settings_reference(model: type[BaseModel]) -> str:
     """Return the page that describes the machine's settings, from their model."""
-    return _page(_SETTINGS_HEAD, model)
+    # how values are written stands on the plan's page
+    return _page(_SETTINGS_HEAD, model).replace("(#values)", "(plan.md#values)")
 
 
 def _page(head: str, model: type[BaseModel]) -> str:

@@ -104,6 +104,8 @@ class Verifier:
         if not isinstance(check, SqlCheck):
             raise TypeError(check)
         zone: tzinfo = check.timezone or self.plan.practice.timezone
+        if check.expect.needs_baseline:
+            zone = self.plan.capture_zone(self.system)
         value = self._living(check.asset).value(check.sql, zone=zone)
         baseline = self.manifest.assets[check.asset].baseline
         answers = baseline.queries if isinstance(baseline, DatabaseBaseline) else {}
