@@ -22,7 +22,6 @@ from dr_orchestrator.backup.recovery_point import BackupRequest
 from dr_orchestrator.backup.staging import sweep_staging
 from dr_orchestrator.core.point import AssetKind
 from dr_orchestrator.core.record import RepositorySeen
-from dr_orchestrator.core.run import Operation
 from dr_orchestrator.errors import (
     DroError,
     Interrupted,
@@ -64,6 +63,9 @@ if TYPE_CHECKING:
 OnProgress = Callable[[str, "Progress"], None]
 
 
+_FILES_KEY_BYTES = 32
+
+
 def _silent(_asset: str, _progress: Progress) -> None:
     pass
 
@@ -85,7 +87,6 @@ class App:
         self.clock = clock
         self.launcher = SystemLauncher(settings.path)
         self._repositories: dict[tuple[str, str], ResticRepository] = {}
-        self._crashed: set[str] = set()
         self._lock = threading.Lock()
         self._runtime = settings.state / "runtime"
 
@@ -233,8 +234,7 @@ class App:
                 ) from absent
             repository = self._repository(plan, name)
             self._seen(practice, name, repository.create())
-        if practice in self._crashed:
-            repository.locks_of_the_dead()
+        repository.locks_of_the_dead()  # a backup that was stopped or killed may have left one
         return repository
 
     def _seen(self, practice: str, name: str, restic_id: str) -> None:
@@ -249,13 +249,14 @@ class App:
         """Close the runs of processes that are gone, and remove what they left behind."""
         closed = close_dead_runs(self.store, self.clock)
         sweep_process_folders(self._runtime)
-        self._crashed |= {run.practice for run in closed if run.operation is Operation.BACKUP}
-        living = frozenset(run.id for run in self.store.open_runs())
         return Swept(
             runs=closed,
             sandboxes=self.sandboxes.sweep(),
-            staging=sweep_staging(self.settings.state / "staging", living),
+            staging=sweep_staging(self.settings.state / "staging", self._living_runs),
         )
+
+    def _living_runs(self) -> frozenset[str]:
+        return frozenset(run.id for run in self.store.open_runs())
 
     def back_up(
         self,
@@ -280,7 +281,7 @@ class App:
             drivers=drivers or self.drivers,
             open_repository=self.open_for_writing,
             staging=self._private_folder("staging"),
-            files_key=self._files_key,
+            files_key=self.files_key,
             on_progress=on_progress,
         )
         return back_up(request, tools)
@@ -328,14 +329,32 @@ class App:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
 
-    def _files_key(self, practice: str) -> bytes:
-        """Return the practice's key of keyed hashes; made once, so that hashes compare."""
+    def files_key(self, practice: str) -> bytes:
+        """Return the practice's key of keyed hashes; made once, so that hashes compare.
+
+        It gets its name when it is whole and on disk: an empty key would hash names of files in a
+        way that anybody can repeat.
+        """
         file = self._private_folder("keys") / f"{practice}.files"
-        with contextlib.suppress(FileExistsError):
-            descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "wb") as new:  # noqa: PTH123 - a descriptor
-                new.write(secrets.token_bytes(32))
+        if not file.exists() or file.stat().st_size != _FILES_KEY_BYTES:
+            self._make_files_key(file)
         return file.read_bytes()
+
+    def _make_files_key(self, file: Path) -> None:
+        new = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(descriptor, "wb") as whole:  # noqa: PTH123 - a descriptor
+                whole.write(secrets.token_bytes(_FILES_KEY_BYTES))
+                whole.flush()
+                os.fsync(whole.fileno())
+            if file.exists():
+                new.replace(file)
+            else:
+                with contextlib.suppress(FileExistsError):  # another process was first
+                    file.hardlink_to(new)
+        finally:
+            new.unlink(missing_ok=True)
 
 
 def programs_outside_usr(patterns: tuple[str, ...]) -> tuple[Path, ...]:

@@ -39,7 +39,7 @@ insert into patient select n, 'patient ' || md5(n::text), date '1930-01-01' + n 
     from generate_series(1, {patients}) n;
 insert into visit select n, n % {patients} + 1, now() - n * interval '1 minute',
     repeat(md5(n::text) || ' ', 12) from generate_series(1, {visits}) n;
-insert into lab select n, n % {visits} + 1, 'L' || n % 400, (n * 7919 % 100000) / 100.0,
+insert into lab select n, n % {visits} + 1, 'L' || n % 400, (n::bigint * 7919 % 100000) / 100.0,
     now() - n * interval '10 seconds' from generate_series(1, {labs}) n;
 insert into document select n, n % {patients} + 1, 'scan/' || n || '.pdf', md5(n::text)
     from generate_series(1, {documents}) n;

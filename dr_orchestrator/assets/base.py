@@ -60,11 +60,13 @@ class CaptureRequest:
     asset_id: str
     asset: Asset
     queries: tuple[str, ...] = ()
-    """SQL whose answers at capture belong in the baseline (`expect: baseline`)."""
+    """SQL whose answers at capture belong in the baseline (`expect: baseline`). Times that carry no
+    zone are read in UTC: both sides must read them alike, and a plan's zone may change in between.
+    """
     newest: str | None = None
     """SQL for the newest row, where the plan asks this asset."""
     newest_zone: tzinfo | None = None
-    """For times that carry no zone, of `newest` and of `queries`."""
+    """For times of `newest` that carry no zone."""
     staging: Path = field(kw_only=True)
     """An empty folder of this capture's own, 0700, removed by the caller afterwards."""
     files_key: bytes = field(kw_only=True, repr=False)

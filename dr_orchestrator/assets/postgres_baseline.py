@@ -67,6 +67,7 @@ class Questions:
     queries: tuple[str, ...] = ()
     newest: str | None = None
     zone: tzinfo = UTC
+    """For times of `newest` that carry none; those of `queries` are read in UTC."""
 
 
 def settle_session(connection: Connection) -> None:
@@ -242,20 +243,24 @@ def _ask(
     """
     answers: dict[str, Value] = {}
     newest = None
-    newest_query = (questions.newest,) if questions.newest else ()
-    for query in dict.fromkeys((*questions.queries, *newest_query)):
+    asked: list[tuple[str, tzinfo | None]] = [
+        (query, None) for query in dict.fromkeys(questions.queries)
+    ]
+    if questions.newest:
+        asked.append((questions.newest, questions.zone))
+    for query, zone in asked:
         try:
             with savepoint(connection):
                 for name in _SAME_EVERYWHERE:
                     connection.execute(sql.SQL("set local {} to default").format(_bare(name)))
                 limit_statements(connection, looker.time_left())
-                value = answer(connection, query, questions.zone)
+                value = answer(connection, query, zone or UTC)
         except CouldNotVerify as error:
             conditions.append(f"a query of the plan had no answer at capture: {error.message}")
             continue
-        if query in questions.queries:
+        if zone is None:
             answers[query] = value
-        if query == questions.newest and isinstance(value, datetime):
+        elif isinstance(value, datetime):
             newest = value
     return answers, newest
 

@@ -12,7 +12,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -88,9 +88,12 @@ class SqliteCapture:
         _flush(self._copy)
 
     def measure(self) -> None:
-        with contextlib.closing(sqlite_inside.connect(str(self._copy))) as connection:
-            measurement = _Measurement(self._clock, self._request, self._asset, connection)
-            baseline = measurement.take()
+        try:
+            with contextlib.closing(sqlite_inside.connect(str(self._copy))) as connection:
+                measurement = _Measurement(self._clock, self._request, self._asset, connection)
+                baseline = measurement.take()
+        except sqlite3.Error as error:  # not even its list of tables can be read
+            raise self._failure(error) from None
         self._baseline = replace(baseline, sha256=_sha256(self._copy))
         self._conditions = tuple(measurement.conditions)
 
@@ -169,12 +172,13 @@ class _Measurement:
     def take(self) -> DatabaseBaseline:
         begun = self.clock.monotonic()
         budget = self.asset.baseline.budget.total_seconds()
+        objects = dict(self._try(partial(sqlite_inside.objects, self.connection)) or {})
+        sequences = self._try(partial(sqlite_inside.sequences, self.connection)) or {}
         # The first half may not use up all: what is counted only, must still be counted.
         stop = self._stop_after(begun + budget)
         tables = self._count(stop)
         if self.asset.baseline.level in {Level.FULL, Level.SAMPLED}:
             self._add_checksums(tables, stop)
-        objects = dict(sqlite_inside.objects(self.connection))
         self._look_for_damage(objects, stop)
         # Answers that checks wait for are not a matter of budget.
         self._stop_after(self.clock.monotonic() + self.asset.timeout.total_seconds())
@@ -184,7 +188,7 @@ class _Measurement:
             algorithm=sqlite_inside.ALGORITHM,
             tables=tables,
             objects=objects,
-            sequences=sqlite_inside.sequences(self.connection),
+            sequences=sequences,
             queries=queries,
             newest=newest,
             seconds=round(self.clock.monotonic() - begun, 3),
@@ -252,7 +256,7 @@ class _Measurement:
         failed = 0
         for sql in self.request.queries:
             try:
-                queries[sql] = self._value(sql)
+                queries[sql] = self._value(sql, UTC)
             except NoValue:
                 failed += 1
         if failed:
@@ -262,18 +266,18 @@ class _Measurement:
         newest = None
         if self.request.newest is not None:
             with contextlib.suppress(NoValue):
-                found = self._value(self.request.newest)
+                found = self._value(self.request.newest, self.request.newest_zone or UTC)
                 newest = found if isinstance(found, datetime) else None
             if newest is None:
                 self.conditions.append("the query for the newest row answered no time at capture")
         return queries, newest
 
-    def _value(self, sql: str) -> Value:
+    def _value(self, sql: str, zone: tzinfo) -> Value:
         try:
             kind, value = sqlite_inside.one_value(self.connection, sql)
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise NoValue("the query failed") from error
-        return as_value(kind, value, self.request.newest_zone or UTC)
+        return as_value(kind, value, zone)
 
 
 def _depth(level: Level) -> int:

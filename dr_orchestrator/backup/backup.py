@@ -207,7 +207,7 @@ class _Backup:
             asset=asset,
             queries=baseline_queries(self._system, asset_id),
             newest=newest.sql if newest and asked else None,
-            newest_zone=self._plan.capture_zone(self._system),
+            newest_zone=(newest.timezone if newest else None) or practice.timezone,
             staging=staging,
             files_key=self._tools.files_key(practice.id),
         )

@@ -49,7 +49,8 @@ def save_stream(
         size = _produce(stream, open_sinks, timeout, on_bytes)
         if size == 0:
             raise CaptureFailed(f"{stream.name}: the producer's stream was empty")
-        return open_sinks.complete()
+        saved = open_sinks.complete()
+    return {name: _whole(stream, each, size) for name, each in saved.items()}
 
 
 def _produce(
@@ -85,6 +86,15 @@ def _produce(
         )
     stream.check(first, last, size)
     return size
+
+
+def _whole(stream: Stream, saved: Saved | DroError, size: int) -> Saved | DroError:
+    """Hold restic's own count against ours: part of a stream must not pass for all of it."""
+    if isinstance(saved, DroError) or saved.bytes == size:
+        return saved
+    return CaptureFailed(
+        f"{stream.name}: restic saved {saved.bytes:,} bytes of a stream of {size:,}"
+    )
 
 
 class _Sinks:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dr_orchestrator import __version__
+from dr_orchestrator.assets.base import Stream
 from dr_orchestrator.core.point import AssetState, Manifest, PointCopy, Recoverable
-from dr_orchestrator.errors import DroError, RepositoryDamaged
-from dr_orchestrator.repositories.base import Repository, Saved, Snapshot
-from dr_orchestrator.repositories.manifests import point_tags, save_manifest
+from dr_orchestrator.errors import DroError
+from dr_orchestrator.repositories.base import Repository, Saved
+from dr_orchestrator.repositories.manifests import save_manifest
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -59,12 +60,10 @@ def save_point(
     """Save the manifest of everything in `held` that this repository took; then the point exists.
 
     Raises:
-        RepositoryDamaged: the repository does not list what it said it saved.
         RepositoryError: by its class; then there is no point in this repository.
     """
     practice = request.plan.practice
-    listed = repository.snapshots({"dro": "asset", **point_tags(practice.id, request.system, run)})
-    assets = {each.asset_id: _asset_state(each, repository, listed) for each in held}
+    assets = {each.asset_id: _asset_state(each, repository.name) for each in held}
     instants = [state.captured_at for state in assets.values()]
     as_of = min(instants)
     manifest = Manifest(
@@ -88,23 +87,16 @@ def save_point(
     return manifest, copy
 
 
-def _asset_state(held: Held, repository: Repository, listed: tuple[Snapshot, ...]) -> AssetState:
-    saved, captured = held.saved[repository.name], held.captured
+def _asset_state(held: Held, repository: str) -> AssetState:
+    saved, captured, content = held.saved[repository], held.captured, held.capture.content
     if not isinstance(saved, Saved) or captured is None:
         raise TypeError("only what was saved and finished can be in a point")
-    tag = f"asset={held.asset_id}"
-    full = [each for each in listed if tag in each.tags and each.id.startswith(saved.snapshot)]
-    if len(full) != 1:
-        raise RepositoryDamaged(
-            f"the repository {repository.name} does not list the snapshot of {held.asset_id} "
-            "that was just saved"
-        )
     return AssetState(
         kind=captured.kind,
         method=captured.method,
         scope=captured.scope,
-        snapshot=full[0].id,
-        path=full[0].paths[0],
+        snapshot=saved.snapshot,
+        path=f"/{content.name}" if isinstance(content, Stream) else str(content.path),
         bytes=saved.bytes,
         captured_at=captured.captured_at,
         tools=captured.tools,

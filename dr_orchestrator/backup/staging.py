@@ -9,10 +9,11 @@ import contextlib
 import shutil
 from typing import TYPE_CHECKING
 
+from dr_orchestrator import beneath
 from dr_orchestrator.errors import SpaceExhausted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -37,11 +38,18 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def sweep_staging(staging: Path, living_runs: frozenset[str]) -> int:
-    """Remove the staging of runs that are not alive any more; return how many there were."""
+def sweep_staging(staging: Path, living_runs: Callable[[], frozenset[str]]) -> int:
+    """Remove the staging of runs that are not alive any more; return how many there were.
+
+    `living_runs` is asked after the folders were listed: a run is recorded before it has a folder,
+    so that of one which begins meanwhile either both are seen or no folder is. Another process may
+    sweep at the same time.
+    """
     if not staging.is_dir():
         return 0
-    dead = [each for each in staging.iterdir() if each.name not in living_runs]
+    found = tuple(staging.iterdir())
+    living = living_runs()
+    dead = [each for each in found if each.name not in living]
     for folder in dead:
-        shutil.rmtree(folder)
+        beneath.remove(folder)
     return len(dead)

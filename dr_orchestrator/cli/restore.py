@@ -11,10 +11,13 @@ from dr_orchestrator.cli.backup import systems_of
 from dr_orchestrator.cli.progress import ProgressLine
 from dr_orchestrator.core.target import claim_new_directory
 from dr_orchestrator.core.wording import instant_words
-from dr_orchestrator.errors import ExitCode, UsageMistake
+from dr_orchestrator.errors import ExitCode, PointNotFound, UsageMistake
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.restore.restore import RestoreResult
 
@@ -67,9 +70,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     context.app.sweep()
     points = context.store().points(loaded.plan.practice.id, name)
     chosen = choose_point(points, system=name, repository=repository, wanted=point)
-    place = repository or next(
-        each for each in loaded.plan.repositories if chosen.copy_in(each) is not None
-    )
+    place = repository or _fullest(loaded.plan.repositories, chosen, assets)
     as_of = instant_words(chosen.as_of, loaded.plan.practice.timezone)
     context.say(f"{name}: point {chosen.id}, as of {as_of}, from {place}")
     target = claim_new_directory(directory.absolute())
@@ -83,6 +84,24 @@ def command(  # noqa: PLR0917 - click passes them by name
     if not result.failures:
         return ExitCode.OK
     return ExitCode.PARTIAL if result.restored else ExitCode.FAILED
+
+
+def _fullest(repositories: Iterable[str], point: RecoveryPoint, assets: tuple[str, ...]) -> str:
+    """Return the repository that holds most of what is wanted; of several the first of the plan.
+
+    A point can be whole in one repository and lack an asset in another.
+    """
+    held: dict[str, int] = {}
+    for repository in repositories:
+        copy = point.copy_in(repository)
+        if copy is not None:
+            held[repository] = len(set(assets or copy.snapshots) & set(copy.snapshots))
+    if not held:
+        raise PointNotFound(
+            f"point {point.id} is in no repository of the plan",
+            hint=f"it was saved to: {', '.join(copy.repository for copy in point.copies)}",
+        )
+    return max(held, key=lambda repository: held[repository])
 
 
 def _one_system(loaded: LoadedPlan, system: str | None) -> str:

@@ -84,7 +84,12 @@ def command(
 def _requests(
     loaded: LoadedPlan, system: str | None, repository: str | None, point: str | None
 ) -> list[RestoreTestRequest]:
-    """Return what the plan asks for, or what the command line asks for instead."""
+    """Return what the plan asks for, or what the command line asks for instead.
+
+    A system that the plan asks no test of is tested all the same: who asks for a test and gets none
+    would take the exit code 0 for a proof.
+    """
+    from dr_orchestrator.restore.choose import LATEST
     from dr_orchestrator.restore.restore_test import RestoreTestRequest
 
     plan = loaded.plan
@@ -93,11 +98,16 @@ def _requests(
             f"the plan has no repository {repository}",
             hint=f"it has: {', '.join(plan.repositories)}",
         )
-    wanted = [
-        (name, repository or test.from_, point or test.point)
-        for name in systems_of(loaded, system)
-        for test in plan.protected[name].restore_tests
-    ]
+    wanted = []
+    for name in systems_of(loaded, system):
+        spec = plan.protected[name]
+        asked: list[tuple[str, str]] = [(test.from_, test.point) for test in spec.restore_tests]
+        wanted += [
+            (name, repository or place, point or which)
+            for place, which in asked or [(spec.backup.to[0], LATEST)]
+        ]
+    if not wanted:
+        raise UsageMistake(f"{plan.practice.id} protects no system, so there is nothing to test")
     return [
         RestoreTestRequest(plan=plan, system=name, repository=place, point=which)
         for name, place, which in dict.fromkeys(wanted)

@@ -387,14 +387,6 @@ class Plan(Section):
             if isinstance(system, ProtectedSystem)
         }
 
-    def capture_zone(self, system: ProtectedSystem) -> ZoneInfo:
-        """Return the zone in which times that carry none are read when a system is captured.
-
-        A check that is expected to answer as at capture must be read in the same one.
-        """
-        stated = system.newest.timezone if system.newest else None
-        return stated or self.practice.timezone
-
     @property
     def first_repository(self) -> str:
         """The repository that everything goes to unless stated."""

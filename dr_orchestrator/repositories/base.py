@@ -32,7 +32,7 @@ class Saved:
     """What one save put into the repository."""
 
     snapshot: str
-    """As restic prints it: its short id on 0.14. `snapshots` gives the full one."""
+    """restic's full id, 64 hex digits."""
     files: int
     bytes: int
     """Of the data itself."""

@@ -74,14 +74,9 @@ def save_manifest(
         file.write_bytes(data)
     tags = manifest_tags(manifest.practice, manifest.system, manifest.point)
     saved = repository.save_tree(folder, tags=tags, time=manifest.as_of, timeout=_SAVE_TIMEOUT)
-    full = [each.id for each in repository.snapshots(tags) if each.id.startswith(saved.snapshot)]
-    if len(full) != 1:
-        raise RepositoryDamaged(
-            f"the repository {repository.name} does not list the manifest that was just saved"
-        )
     return PointCopy(
         repository=repository.name,
-        manifest_snapshot=full[0],
+        manifest_snapshot=saved.snapshot,
         manifest_sha256=hashlib.sha256(content).hexdigest(),
         snapshots={asset: state.snapshot for asset, state in manifest.assets.items()},
         recorded_at=manifest.finished,

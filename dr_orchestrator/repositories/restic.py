@@ -10,6 +10,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -60,6 +61,7 @@ _LIST_TIMEOUT = timedelta(minutes=10)
 _LOCKS_TIMEOUT = timedelta(minutes=2)
 _CREATE_TIMEOUT = timedelta(minutes=2)
 _SMALL_FILE_TIMEOUT = timedelta(minutes=10)
+_FULL_ID_LENGTH = 64
 _SNAPSHOT_ID = re.compile(r"[0-9a-f]{8,64}")
 _TAG_WORD = re.compile(r"[^\s,\x00-\x1f\x7f]([^,\x00-\x1f\x7f]*[^\s,\x00-\x1f\x7f])?")
 _FLAT_NAME = re.compile(r"[^/\x00-\x1f\x7f-][^/\x00-\x1f\x7f]*")
@@ -158,7 +160,7 @@ class ResticRepository:
             saved = self._outlasting_locks(attempt)
         if isinstance(saved, Unread):
             raise _incomplete(path, saved)
-        return saved
+        return self._with_full_id(saved, tags)
 
     def save_stream(
         self,
@@ -188,6 +190,7 @@ class ResticRepository:
             error_of=lambda completed: (
                 self._program.failure(completed, "saving a stream", version).error
             ),
+            complete=lambda saved: self._with_full_id(saved, tags),
             patience=self._patience,
             remove_dead_locks=self.locks_of_the_dead,
             on_progress=on_progress,
@@ -324,6 +327,28 @@ class ResticRepository:
         if reader.saved is None:
             raise RepositoryError(f"restic did not say what it saved in {self._name}")
         return reader.saved
+
+    def _with_full_id(self, saved: Saved, tags: Mapping[str, str]) -> Saved:
+        """Return `saved` with the snapshot's full id: restic 0.14 prints the short one (#2724).
+
+        A local repository is asked by looking at the names of its snapshot files, which are the
+        ids (restic's design, "Repository Layout"): listing them takes restic half a second.
+
+        Raises:
+            RepositoryDamaged: the snapshot that was just saved is not there.
+        """
+        if len(saved.snapshot) == _FULL_ID_LENGTH:
+            return saved
+        if self._local is not None:
+            names = [each.name for each in (self._local / "snapshots").iterdir()]
+        else:
+            names = [each.id for each in self.snapshots(tags)]
+        full = [name for name in names if name.startswith(saved.snapshot)]
+        if len(full) != 1 or len(full[0]) != _FULL_ID_LENGTH:
+            raise RepositoryDamaged(
+                f"the repository {self._name} does not hold the snapshot that was just saved"
+            )
+        return replace(saved, snapshot=full[0])
 
     def _failure(self, completed: Completed, doing: str, *, reads_back: bool = False) -> DroError:
         version = self._program.version

@@ -43,6 +43,7 @@ class ResticStream:
         *,
         start: Callable[[int, BackupReader], Child],
         error_of: Callable[[Completed], DroError],
+        complete: Callable[[Saved], Saved],
         patience: Callable[[Callable[[float], object]], Patience],
         remove_dead_locks: Callable[[], int],
         on_progress: OnProgress | None,
@@ -51,6 +52,7 @@ class ResticStream:
         self._read_end = os.dup(read_end)
         self._start = start
         self._error_of = error_of
+        self._complete = complete
         self._remove_dead_locks = remove_dead_locks
         self._on_progress = on_progress
         self._given_up = threading.Event()
@@ -106,7 +108,7 @@ class ResticStream:
             if self._child.interrupted:
                 raise Interrupted("stopped while restic saved a stream")
             if code == 0 and reader.saved is not None and reader.unread(code) is None:
-                return reader.saved
+                return self._complete(reader.saved)
             error = self._error_after(self._child)
             if not (isinstance(error, RepositoryLocked) and self._patience.outlast()):
                 raise error

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.run import Operation, Outcome
-from dr_orchestrator.errors import DroError, UsageMistake
+from dr_orchestrator.errors import DroError, PointNotFound, UsageMistake
 from dr_orchestrator.repositories.manifests import find_manifest, read_sidecars
 from dr_orchestrator.repositories.restored import locate
 from dr_orchestrator.restore.bring_back import RESTORE_TIMEOUT
@@ -79,6 +79,9 @@ class RestoreResult:
 def restore_point(request: RestoreToDirectory, tools: RestoreTools) -> RestoreResult:
     """Restore the assets that are asked for; one that cannot be does not stop another.
 
+    Where all are wanted, one that the system or the point has and this copy lacks is a failure:
+    half a system must not look like all of it.
+
     Raises:
         UsageMistake: the point holds no such asset.
         DroError: the repository or the manifest cannot be read.
@@ -95,7 +98,7 @@ def restore_point(request: RestoreToDirectory, tools: RestoreTools) -> RestoreRe
         repository = tools.open_repository(request.plan, request.repository)
         found = find_manifest(repository, point.practice, point.system, point.id)
         restored: list[RestoredAsset] = []
-        failures: dict[str, DroError] = {}
+        failures = {} if request.assets else _lacking(found, request)
         for asset in _chosen(found, request.assets):
             try:
                 restored.append(_restore_asset(asset, found, repository, request.target, tools))
@@ -121,7 +124,24 @@ def _chosen(found: FoundManifest, assets: tuple[str, ...]) -> tuple[str, ...]:
         raise UsageMistake(
             f"the point holds no asset {unknown[0]}", hint=f"it holds: {', '.join(held)}"
         )
-    return assets or held
+    return tuple(dict.fromkeys(assets)) or held
+
+
+def _lacking(found: FoundManifest, request: RestoreToDirectory) -> dict[str, DroError]:
+    """Return what belongs to the system, and cannot come back from this copy of the point."""
+    point, here = request.point, request.repository
+    lacking: dict[str, DroError] = {}
+    for asset in dict.fromkeys((*request.plan.protected[point.system].assets, *point.assets)):
+        if asset in found.manifest.assets:
+            continue
+        others = [copy.repository for copy in point.copies if asset in copy.snapshots]
+        lacking[asset] = PointNotFound(
+            f"it is not in the recovery point as {here} holds it",
+            hint=f"restore it with --asset {asset} --repository {others[0]}"
+            if others
+            else f"an older point may hold it: `dro points {point.practice}` lists them",
+        )
+    return lacking
 
 
 def _restore_asset(
@@ -132,7 +152,7 @@ def _restore_asset(
     tools: RestoreTools,
 ) -> RestoredAsset:
     state = found.manifest.assets[asset]
-    incoming = target.path / f"incoming-{asset}"
+    incoming = target.path / f"{asset}.incoming"  # no asset's name has a dot
     place = target.path / asset
     place.mkdir(mode=0o700)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.assets.files_listed import check_listed
@@ -105,7 +105,7 @@ class Verifier:
             raise TypeError(check)
         zone: tzinfo = check.timezone or self.plan.practice.timezone
         if check.expect.needs_baseline:
-            zone = self.plan.capture_zone(self.system)
+            zone = UTC  # as at capture, whatever the plan has said of zones since
         value = self._living(check.asset).value(check.sql, zone=zone)
         baseline = self.manifest.assets[check.asset].baseline
         answers = baseline.queries if isinstance(baseline, DatabaseBaseline) else {}

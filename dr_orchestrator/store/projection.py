@@ -7,6 +7,7 @@ empty store gives the same tables. Runs inside the transaction, and under the wr
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import singledispatch
 from typing import Any
 
@@ -80,6 +81,7 @@ def _point_recorded(entry: PointRecorded, connection: Connection) -> str | None:
     new_copies = [copy for copy in point.copies if not _copy_known(connection, point, copy)]
     for copy in new_copies:
         connection.execute(insert(schema.point_copy).values(copy_row(point, copy)))
+        _insert_assets(connection, point, copy.snapshots)
     return point.practice if known is None or new_copies else None
 
 
@@ -130,7 +132,18 @@ def _insert_point(connection: Connection, point: RecoveryPoint) -> None:
             skew_seconds=point.skew_seconds,
         )
     )
-    for name, asset in point.assets.items():
+    _insert_assets(connection, point, point.assets)
+
+
+def _insert_assets(connection: Connection, point: RecoveryPoint, names: Iterable[str]) -> None:
+    """Record those of the point's assets that are not yet: where its copies are found one by one,
+    the first of them may lack an asset that the next one holds.
+    """
+    for name in names:
+        key = {"practice": point.practice, "point": point.id, "asset": name}
+        asset = point.assets.get(name)
+        if asset is None or _row(connection, schema.point_asset, **key) is not None:
+            continue
         connection.execute(
             insert(schema.point_asset).values(
                 practice=point.practice,

@@ -152,3 +152,11 @@ def test_pages_draw_the_layers_that_import_linter_enforces() -> None:
     drawn = " > ".join(each for each in layers if not each.startswith("("))
     for page in ("CONTRIBUTING.md", "docs/architecture.md"):
         assert drawn in " ".join((ROOT / page).read_text().split()), page
+
+
+def test_architecture_names_every_folder_and_module() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    package = ROOT / "dr_orchestrator"
+    folders = {f"  {each.parent.name}/ " for each in package.glob("*/__init__.py")}
+    modules = {each.name for each in package.glob("*.py") if not each.name.startswith("__")}
+    assert {each for each in folders | modules if each not in page} == set()

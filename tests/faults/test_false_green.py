@@ -100,6 +100,21 @@ def test_a_missing_pack_fails(backed_up: Site) -> None:
     _tested(backed_up, 1, "failed")
 
 
+@pytest.mark.parametrize("words", [(), ("--repository", "onsite")])
+def test_a_system_that_the_plan_never_tests_is_tested_when_somebody_asks(
+    backed_up: Site, words: tuple[str, ...]
+) -> None:
+    """No test at all would exit 0, as a passed one does."""
+    text = backed_up.plan.read_text()
+    backed_up.plan.write_text(text.replace("rpo: 1h\n", "rpo: 1h\n    restore_tests: []\n"))
+    flip_one_byte(backed_up.repository)
+
+    ended = backed_up.dro("test", "riverside", *words, "--json")
+
+    assert ended.code == 1, ended.said
+    assert [each["result"] for each in ended.json["tests"]] == ["failed"]
+
+
 def test_a_missing_manifest_fails(backed_up: Site) -> None:
     listed = json.loads(
         backed_up.restic("snapshots", "--json", "--no-lock", "--tag", "dro=manifest")

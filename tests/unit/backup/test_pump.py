@@ -23,11 +23,12 @@ Check = Callable[[bytes, bytes, int], None]
 class Sink:
     """A save that reads its pipe like restic does, and saw either the end or the abort first."""
 
-    def __init__(self, *, dies_after: int | None = None) -> None:
+    def __init__(self, *, dies_after: int | None = None, loses: int = 0) -> None:
         self.content = b""
         self.aborted_before_end = False
         self.saw_end = False
         self._dies_after = dies_after
+        self._loses = loses
         self._aborted = threading.Event()
 
     def start(self, read_end: int) -> Sink:
@@ -49,7 +50,8 @@ class Sink:
         self._thread.join()
         if self._dies_after is not None:
             raise RepositoryUnreachable("the repository went away")
-        return Saved(snapshot="00", files=1, bytes=len(self.content), added_bytes=0)
+        size = len(self.content) - self._loses
+        return Saved(snapshot="00", files=1, bytes=size, added_bytes=0)
 
     def abort(self) -> None:
         self._aborted.set()
@@ -147,6 +149,16 @@ def test_save_stream_goes_on_with_the_others_when_one_repository_goes_away(
     saved = save_stream(stream, {"onsite": good.start, "offsite": bad.start}, timeout=_MINUTE)
     assert size_of(saved["onsite"]) == 9_000_000
     assert isinstance(saved["offsite"], RepositoryUnreachable)
+
+
+def test_save_stream_refuses_a_save_that_holds_less_than_the_stream(
+    launcher: SystemLauncher,
+) -> None:
+    stream = _stream(launcher, "head", "-c", "9000000", "/dev/zero")
+    sinks = {"onsite": Sink().start, "offsite": Sink(loses=1).start}
+    saved = save_stream(stream, sinks, timeout=_MINUTE)
+    assert size_of(saved["onsite"]) == 9_000_000
+    assert isinstance(saved["offsite"], CaptureFailed)
 
 
 def test_save_stream_raises_the_repositorys_error_when_none_is_left(

@@ -38,9 +38,11 @@ SUMMARY = json.dumps(
         "total_files_processed": 3,
         "total_bytes_processed": 10,
         "data_added": 5,
-        "snapshot_id": "30105576",
+        "snapshot_id": ID,
     }
 ).encode()
+SHORT = SUMMARY.replace(ID.encode(), ID[:8].encode())
+"""What restic 0.14 prints."""
 _ITEM = (
     '{"message_type":"error","error":{"Op":"open","Path":"/srv/Roe.pdf","Err":%d},"item":"/x"}\n'
 )
@@ -164,7 +166,45 @@ def test_save_tree_passes_exact_arguments(tmp_path: Path, source: Path) -> None:
         "--",
         str(source),
     )
-    assert (saved.snapshot, saved.files, saved.bytes, saved.added_bytes) == ("30105576", 3, 10, 5)
+    assert (saved.snapshot, saved.files, saved.bytes, saved.added_bytes) == (ID, 3, 10, 5)
+
+
+def test_save_tree_finds_the_full_id_of_a_local_snapshot_by_its_file(
+    tmp_path: Path, source: Path
+) -> None:
+    snapshots = tmp_path / "repository" / "snapshots"
+    snapshots.mkdir(parents=True)
+    for name in (ID, "b" * 64):
+        (snapshots / name).touch()
+    launcher = ScriptedLauncher(version(), Answer(("backup",), stdout=SHORT))
+    repository = driver(launcher, tmp_path, location=str(tmp_path / "repository"))
+
+    saved = repository.save_tree(source, tags={}, time=AS_OF, timeout=MINUTE)
+
+    assert saved.snapshot == ID
+
+
+@pytest.mark.parametrize("listed", [(ID,), (ID, "b" * 64), ()], ids=["it", "both", "none"])
+def test_save_tree_finds_the_full_id_of_a_remote_snapshot_by_listing(
+    tmp_path: Path, source: Path, listed: tuple[str, ...]
+) -> None:
+    rows = [
+        {"id": each, "time": "2026-11-18T12:00:01Z", "hostname": "riverside", "paths": ["/x"]}
+        for each in listed
+    ]
+    launcher = ScriptedLauncher(
+        version(),
+        Answer(("backup",), stdout=SHORT),
+        Answer(("snapshots",), stdout=json.dumps(rows).encode()),
+    )
+    repository = driver(launcher, tmp_path)
+
+    if ID in listed:
+        saved = repository.save_tree(source, tags={}, time=AS_OF, timeout=MINUTE)
+        assert saved.snapshot == ID
+    else:
+        with pytest.raises(RepositoryDamaged, match="does not hold the snapshot"):
+            repository.save_tree(source, tags={}, time=AS_OF, timeout=MINUTE)
 
 
 @pytest.mark.parametrize(
@@ -220,12 +260,12 @@ def test_save_tree_saves_again_when_a_file_was_removed_meanwhile(
     launcher = ScriptedLauncher(
         version(),
         Answer(("backup",), returncode=3, stdout=SUMMARY, stderr=_ITEM % 2),
-        Answer(("backup",), stdout=SUMMARY.replace(b"30105576", b"aaaaaaaa")),
+        Answer(("backup",), stdout=SUMMARY.replace(ID.encode(), b"a" * 64)),
     )
 
     saved = driver(launcher, tmp_path).save_tree(source, tags={}, time=AS_OF, timeout=MINUTE)
 
-    assert saved.snapshot == "aaaaaaaa"
+    assert saved.snapshot == "a" * 64
 
 
 def test_save_tree_fails_when_files_vanish_a_second_time(tmp_path: Path, source: Path) -> None:

@@ -1,0 +1,44 @@
+"""The object graph's own files: what is made once, is whole."""
+
+from __future__ import annotations
+
+import contextlib
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dr_orchestrator.app import App
+from dr_orchestrator.clock import SystemClock
+from dr_orchestrator.settings import load_settings
+
+
+@pytest.fixture
+def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
+    settings = tmp_path / "dro.yaml"
+    settings.write_text(f"plans: {tmp_path}/plans\nstate: {tmp_path}/state\n")
+    monkeypatch.setenv("DRO_SETTINGS", str(settings))
+    with contextlib.closing(App(load_settings(), SystemClock())) as app:
+        yield app
+
+
+def test_files_key_is_made_once_and_private(app: App) -> None:
+    key = app.files_key("riverside")
+    assert len(key) == 32
+    assert app.files_key("riverside") == key
+    assert app.files_key("lakeside") != key
+    (file, _) = sorted((app.settings.state / "keys").iterdir(), reverse=True)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_files_key_is_never_the_empty_one_of_a_start_that_was_cut_short(app: App) -> None:
+    """Hashes under an empty key can be repeated by anybody who guesses a file's name."""
+    file = app.settings.state / "keys" / "riverside.files"
+    file.parent.mkdir(mode=0o700, parents=True)
+    file.touch(mode=0o600)
+
+    key = app.files_key("riverside")
+
+    assert len(key) == 32
+    assert app.files_key("riverside") == key
