@@ -7,10 +7,11 @@ they left behind, since restored patient data must not outlive its run by more t
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from glob import glob
@@ -28,6 +29,7 @@ from dr_orchestrator.errors import (
     PlanInvalid,
     RepositoryAbsent,
     RepositoryChanged,
+    SandboxNotRemoved,
 )
 from dr_orchestrator.plan.load import effective_yaml, find_plan, find_plans, load_plan
 from dr_orchestrator.process import SystemLauncher
@@ -77,6 +79,8 @@ class Swept:
     runs: tuple[Run, ...] = field(default=())
     sandboxes: int = 0
     staging: int = 0
+    left: DroError | None = None
+    """What could not be removed: for a person to see, and no reason not to back up or restore."""
 
 
 class App:
@@ -248,12 +252,15 @@ class App:
     def sweep(self) -> Swept:
         """Close the runs of processes that are gone, and remove what they left behind."""
         closed = close_dead_runs(self.store, self.clock)
-        sweep_process_folders(self._runtime)
-        return Swept(
-            runs=closed,
-            sandboxes=self.sandboxes.sweep(),
-            staging=sweep_staging(self.settings.state / "staging", self._living_runs),
-        )
+        staging = 0
+        with _only_one(self.settings.state) as first:
+            if first:  # else another process removes it just now
+                sweep_process_folders(self._runtime)
+                staging = sweep_staging(self.settings.state / "staging", self._living_runs)
+        try:
+            return Swept(runs=closed, sandboxes=self.sandboxes.sweep(), staging=staging)
+        except SandboxNotRemoved as error:
+            return Swept(runs=closed, staging=staging, left=error)
 
     def _living_runs(self) -> frozenset[str]:
         return frozenset(run.id for run in self.store.open_runs())
@@ -355,6 +362,21 @@ class App:
                     file.hardlink_to(new)
         finally:
             new.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[bool]:
+    """Tell whether no other process is in such a block on `folder`; wait for none."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        first = True
+    except BlockingIOError:
+        first = False
+    try:
+        yield first
+    finally:
+        os.close(descriptor)
 
 
 def programs_outside_usr(patterns: tuple[str, ...]) -> tuple[Path, ...]:

@@ -8,6 +8,7 @@ import os
 import shutil
 from typing import TYPE_CHECKING
 
+from dr_orchestrator import beneath
 from dr_orchestrator.process import ProcessIdentity
 
 if TYPE_CHECKING:
@@ -29,12 +30,15 @@ def remove_process_folder(base: Path) -> None:
 
 
 def sweep_process_folders(base: Path) -> int:
-    """Remove the folders of processes that are gone; return how many there were."""
+    """Remove the folders of processes that are gone; return how many there were.
+
+    Another process may sweep at the same time.
+    """
     if not base.is_dir():
         return 0
     dead = [each for each in base.iterdir() if not _may_live(each.name)]
     for folder in dead:
-        shutil.rmtree(folder)
+        beneath.remove(folder)
     return len(dead)
 
 

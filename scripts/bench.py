@@ -308,7 +308,12 @@ def borgmatic(site: Site, server: Production, table: Table) -> None:
         argv = ("borgmatic", "-c", str(config), *words)
         # borgmatic signals its whole process group when it ends: it gets one of its own
         subprocess.run(
-            argv, env=environment, check=True, stdout=subprocess.DEVNULL, process_group=0
+            argv,
+            env=environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            process_group=0,
+            timeout=300,
         )
 
     try:
@@ -316,7 +321,7 @@ def borgmatic(site: Site, server: Production, table: Table) -> None:
         for row in ("first backup, logical + files", "second backup, nothing changed"):
             with timed(table, row, "borgmatic"):
                 run("create")
-    except subprocess.CalledProcessError as error:
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         print(f"  borgmatic could not be measured: {error}", file=sys.stderr)
 
 

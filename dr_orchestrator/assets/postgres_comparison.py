@@ -31,6 +31,8 @@ class Restored:
     """Of every table there is; the level is what the baseline has, or `counts`."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Table -> why reading it failed, in our words."""
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """Table -> that its pages are damaged, whatever they were at capture."""
     views: Mapping[str, bool] = field(default_factory=dict)
     """Materialised view -> whether it is populated."""
     objects: Mapping[str, int]
@@ -90,7 +92,10 @@ def _compare_tables(
 def _sort_out(method: Method, baseline: DatabaseBaseline, restored: Restored) -> _Tables:
     tables = _Tables()
     same_hash = baseline.algorithm == f"hashtextextended/{restored.major}"
+    tables.differ.update(restored.damaged)
     for name, then in baseline.tables.items():
+        if name in restored.damaged:
+            continue
         if not then.settled:
             tables.unsettled.append(name)
         elif then.level is Level.NONE:
@@ -107,7 +112,8 @@ def _sort_out(method: Method, baseline: DatabaseBaseline, restored: Restored) ->
         else:
             tables.equal.append(name)
     if method is Method.LOGICAL:
-        for name in restored.tables.keys() - baseline.tables.keys() - restored.views.keys():
+        known = baseline.tables.keys() | restored.views.keys() | restored.damaged.keys()
+        for name in restored.tables.keys() - known:
             tables.differ[name] = "was not there at capture"
     return tables
 

@@ -82,6 +82,10 @@ class LogicalCapture:
         settle_session(connection)
         require_readable(connection, source.asset.user)
         self._facts: Facts = read_facts(connection)
+        if not self._facts.tables:
+            self._conditions += (
+                f"the database {source.asset.database} holds no table: is it the one meant?",
+            )
         self._server = describe(connection)
         self._globals = self._save_globals()
 

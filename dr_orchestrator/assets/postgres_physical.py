@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -42,6 +44,7 @@ DATA = "data"
 """The data directory's name in what is saved."""
 TABLESPACES = "tablespaces"
 """The folder beside it with the tablespaces, each named by its oid."""
+_STATISTICS_SECONDS = 1.5
 MANIFEST = "backup_manifest"
 """Written by pg_basebackup; pg_verifybackup holds the files against it."""
 _WAL_ALLOWANCE = 64 * 1024 * 1024
@@ -58,7 +61,7 @@ class _Look:
 
     measured: Measured
     changes_earlier: Mapping[str, int]
-    changes_later: Mapping[str, int]
+    """How often each table had ever been changed, read before the snapshot was taken."""
 
 
 class PhysicalCapture:
@@ -86,11 +89,10 @@ class PhysicalCapture:
             self._server = {**describe(connection), **self._describe_cluster(connection)}
             self._conditions += _cluster_conditions(connection)
             self._slots = _setting(connection, "max_replication_slots")
-        self._before = self._look()
         self._after: _Look | None = None
-        self._instant = clock.now()
+        self._changes_later: Mapping[str, int] = {}
         try:
-            self._copy()
+            self._before, self._instant = self._copy_beside_a_look()
             self._expected_files = self._count_files()
         except BaseException:
             self.leave()
@@ -105,13 +107,21 @@ class PhysicalCapture:
         return Tree(path=self._root, expected_files=self._expected_files)
 
     def measure(self) -> None:
-        self._after = self._look()
+        begun = self._clock.monotonic()
+        self._after = self._look(threading.Event())
+        # Servers report their counters once a second while they work (pgstat.c, PostgreSQL 15).
+        self._clock.sleep(max(0.0, begun + _STATISTICS_SECONDS - self._clock.monotonic()))
+        try:
+            with self._source.connect() as connection:
+                self._changes_later = _read_changes(connection)
+        except psycopg.Error as error:
+            raise self._unreadable(error) from None
 
     def finish(self) -> Captured:
         if self._after is None:
             raise CaptureFailed("the baseline was not taken")
         before, after = self._before.measured, self._after.measured
-        changes = {*self._before.changes_earlier.items()} ^ {*self._after.changes_later.items()}
+        changes = {*self._before.changes_earlier.items()} ^ {*self._changes_later.items()}
         baseline = bracket(before.baseline, after.baseline, {name for name, _ in changes})
         conditions = dict.fromkeys((*self._conditions, *before.conditions, *after.conditions))
         return Captured(
@@ -130,8 +140,27 @@ class PhysicalCapture:
         if self._root.exists():
             shutil.rmtree(self._root)
 
-    def _look(self) -> _Look:
-        """Take the baseline, and how often each table was ever changed, before and after it."""
+    def _copy_beside_a_look(self) -> tuple[_Look, datetime]:
+        """Copy the cluster; return a look at it of before the copy, and when that was.
+
+        The look holds a snapshot from before the copy began, so it may be taken meanwhile.
+        """
+        with ThreadPoolExecutor(1, "look") as pool:
+            held = threading.Event()
+            looking = pool.submit(self._look, held)
+            looking.add_done_callback(lambda _ended: held.set())
+            held.wait()
+            if looking.done():
+                looking.result()  # raises what kept it from holding a snapshot
+            instant = self._clock.now()
+            self._copy()
+            return looking.result(), instant
+
+    def _look(self, held: threading.Event) -> _Look:
+        """Take the baseline, and before it how often each table was ever changed.
+
+        `held` is set once the instant that is looked at is fixed.
+        """
         spec = self._source.asset.baseline
         try:
             with self._source.connect() as connection:
@@ -139,7 +168,8 @@ class PhysicalCapture:
                 connection.execute("begin isolation level repeatable read read only")
                 settle_session(connection)
                 require_readable(connection, self._source.asset.user)
-                facts: Facts = read_facts(connection)
+                facts: Facts = read_facts(connection)  # the first query, which takes the snapshot
+                held.set()
                 measured = measure(
                     connection,
                     self._clock,
@@ -151,17 +181,19 @@ class PhysicalCapture:
                 )
                 connection.execute("commit")
                 unlogged = [table.label for table in facts.tables if table.unlogged]
-                later = _read_changes(connection)
         except psycopg.Error as error:
-            raise CaptureFailed(
-                f"the baseline of {self._source.asset.database} could not be taken: "
-                f"{failure_words(error)}"
-            ) from None
+            raise self._unreadable(error) from None
         if unlogged:
             count = count_words(len(unlogged), "unlogged table")
             sentence = f"{count} empty in a physical backup"
             measured = replace(measured, conditions=(*measured.conditions, sentence))
-        return _Look(measured, earlier, later)
+        return _Look(measured, earlier)
+
+    def _unreadable(self, error: psycopg.Error) -> CaptureFailed:
+        return CaptureFailed(
+            f"the baseline of {self._source.asset.database} could not be taken: "
+            f"{failure_words(error)}"
+        )
 
     def _require_replication(self, connection: Connection) -> None:
         user = self._source.asset.user

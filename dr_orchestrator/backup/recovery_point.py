@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -96,7 +97,7 @@ def _asset_state(held: Held, repository: str) -> AssetState:
         method=captured.method,
         scope=captured.scope,
         snapshot=saved.snapshot,
-        path=f"/{content.name}" if isinstance(content, Stream) else str(content.path),
+        path=f"/{content.name}" if isinstance(content, Stream) else _as_restic_has(content.path),
         bytes=saved.bytes,
         captured_at=captured.captured_at,
         tools=captured.tools,
@@ -105,6 +106,11 @@ def _asset_state(held: Held, repository: str) -> AssetState:
         conditions=captured.conditions,
         sidecars=tuple(sorted(captured.sidecars)),
     )
+
+
+def _as_restic_has(path: Path) -> str:
+    """Return a path as it stands in a snapshot: restic takes `..` out of it by its letters."""
+    return os.path.normpath(path)
 
 
 def _attachments(held: tuple[Held, ...], request: BackupRequest) -> dict[str, bytes]:

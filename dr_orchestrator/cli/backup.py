@@ -51,10 +51,9 @@ def command(
     context.app.look_ahead(
         loaded.plan, (each for name in systems for each in protected[name].backup.to)
     )
-    context.app.sweep()
+    codes = list(context.sweep())
     made: list[tuple[RecoveryPoint, str]] = []
     failures: list[dict[str, object]] = []
-    codes: list[ExitCode] = []
     for name in systems:
         try:
             result = _back_up(context, loaded, name, label)

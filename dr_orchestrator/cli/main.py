@@ -127,6 +127,17 @@ class Context:
             )
         return plans[0]
 
+    def sweep(self) -> tuple[ExitCode, ...]:
+        """Remove what killed runs left; return what that does to the exit code.
+
+        What cannot be removed is said, and keeps nothing from being backed up or restored.
+        """
+        left = self.app.sweep().left
+        if left is None:
+            return ()
+        click.echo(f"error: {left}", err=True)
+        return (ExitCode.PARTIAL,)
+
     def close(self) -> None:
         """Clean up."""
         if self._app is not None:

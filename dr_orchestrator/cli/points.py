@@ -8,7 +8,7 @@ import click
 
 from dr_orchestrator.cli.backup import point_json, systems_of
 from dr_orchestrator.core.wording import instant_words, size_words
-from dr_orchestrator.errors import ExitCode, UsageMistake
+from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
 
 if TYPE_CHECKING:
     from dr_orchestrator.cli.main import Context
@@ -72,7 +72,7 @@ def _rebuild(context: Context, loaded: LoadedPlan, repository: str | None) -> Ex
             "points are rebuilt from one repository",
             hint=f"--repository is one of: {', '.join(plan.repositories)}",
         )
-    context.app.sweep()
+    swept = context.sweep()
     result = context.app.rebuild(plan, repository)
     _show(context, loaded, list(result.points))
     for snapshot, reason in result.unusable:
@@ -83,7 +83,7 @@ def _rebuild(context: Context, loaded: LoadedPlan, repository: str | None) -> Ex
             "failures": [{"snapshot": each, "reason": why} for each, why in result.unusable],
         }
     )
-    return ExitCode.PARTIAL if result.unusable else ExitCode.OK
+    return ExitCode.PARTIAL if result.unusable else most_important(swept)
 
 
 def _show(context: Context, loaded: LoadedPlan, points: list[RecoveryPoint]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from dr_orchestrator.cli.backup import systems_of
 from dr_orchestrator.cli.progress import ProgressLine
 from dr_orchestrator.core.target import claim_new_directory
 from dr_orchestrator.core.wording import instant_words
-from dr_orchestrator.errors import ExitCode, PointNotFound, UsageMistake
+from dr_orchestrator.errors import ExitCode, PointNotFound, UsageMistake, most_important
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,22 +68,28 @@ def command(  # noqa: PLR0917 - click passes them by name
 
     loaded = context.one_plan(practice)
     name = _one_system(loaded, system)
-    context.app.sweep()
+    swept = context.sweep()
     points = context.store().points(loaded.plan.practice.id, name)
-    chosen = choose_point(points, system=name, repository=repository, wanted=point)
+    chosen = choose_point(
+        points, system=name, repository=repository, wanted=point, now=context.clock.now()
+    )
     place = repository or _fullest(loaded.plan.repositories, chosen, assets)
     as_of = instant_words(chosen.as_of, loaded.plan.practice.timezone)
     context.say(f"{name}: point {chosen.id}, as of {as_of}, from {place}")
     target = claim_new_directory(directory.absolute())
-    with ProgressLine(f"{name}: restoring") as line:
-        request = RestoreToDirectory(
-            plan=loaded.plan, point=chosen, repository=place, assets=assets, target=target
-        )
-        result = context.app.restore(request, line.update)
+    request = RestoreToDirectory(
+        plan=loaded.plan, point=chosen, repository=place, assets=assets, target=target
+    )
+    try:
+        with ProgressLine(f"{name}: restoring") as line:
+            result = context.app.restore(request, line.update)
+    finally:
+        with contextlib.suppress(OSError):  # holds something: then it stays
+            target.path.rmdir()
     _show(context, result)
     context.print_json_if_asked(_json_of(result))
     if not result.failures:
-        return ExitCode.OK
+        return most_important(swept)
     return ExitCode.PARTIAL if result.restored else ExitCode.FAILED
 
 

@@ -58,10 +58,9 @@ def command(
     loaded = context.one_plan(practice)
     requests = _requests(loaded, system, repository, point)
     context.app.look_ahead(loaded.plan, (request.repository for request in requests))
-    context.app.sweep()
+    codes = list(context.sweep())
     tests: list[RestoreTest] = []
     failures: list[dict[str, object]] = []
-    codes: list[ExitCode] = []
     for request in requests:
         try:
             with ProgressLine(f"{request.system}: restoring from {request.repository}") as line:

@@ -41,6 +41,8 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
+_LONGEST_CAPTURE = timedelta(days=1)
+"""A physical capture takes in what comes while it lasts: so much later than the point it may be."""
 _FLOAT_NOISE = 1e-12
 """Relative: a server may add the same floating-point numbers up in another order."""
 
@@ -104,6 +106,7 @@ class Expectation:
 
         - Null (`max` or `sum` over no rows) equals a baseline of null and nothing else. Against
           any other expectation it fails: an emptied table must not pass or stay open.
+        - A time that is long after `as_of` (an appointment) has no age: unproven.
         - A value of another kind than expected (a time where a number is expected) is unproven:
           the check says nothing about the data, and the plan is to be corrected.
         - `baseline` without an answer from capture is unproven.
@@ -114,11 +117,7 @@ class Expectation:
             return self._failed("the query answers null: there is no value")
         value = _aware(value, zone)
         if isinstance(self.operand, timedelta):
-            if not isinstance(value, datetime):
-                return self._unproven("the query answers no time, so it has no age")
-            if as_of - value < self.operand:
-                return self._passed()
-            return self._failed("the newest value is older than that")
+            return self._by_age(value, as_of, self.operand)
         operand = _aware(self.operand, zone)
         if _kind(value) != _kind(operand):
             return self._unproven(
@@ -127,6 +126,18 @@ class Expectation:
         if _COMPARE[self.operator](value, operand):
             return self._passed()
         return self._failed("the query answers something else")
+
+    def _by_age(self, value: Value, as_of: datetime, allowed: timedelta) -> Judgement:
+        if not isinstance(value, datetime):
+            return self._unproven("the query answers no time, so it has no age")
+        if value - as_of > max(allowed, _LONGEST_CAPTURE):
+            return self._unproven(
+                "the query answers a time after the recovery point, which tells no age: "
+                "does it look at appointments?"
+            )
+        if as_of - value < allowed:
+            return self._passed()
+        return self._failed("the newest value is older than that")
 
     def _against_capture(
         self, value: Value, baseline: Value | NotCaptured, zone: tzinfo

@@ -64,10 +64,12 @@ def save_manifest(
     yet) and save it. Once this returns, the recovery point exists.
 
     Raises:
+        ManifestInvalid: it is none that `read_manifest` would take; then there is no point.
         RepositoryError: by its class; then there is no point.
     """
     folder.mkdir(mode=0o700)
     content = encode_manifest(manifest)
+    decode_manifest(content)
     for name, data in {**attachments, _FILE: content}.items():
         file = folder / name
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
 from dr_orchestrator.errors import PointNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from dr_orchestrator.core.point import RecoveryPoint
 
@@ -17,10 +19,18 @@ RANDOM = "random"
 
 
 def choose_point(
-    points: Sequence[RecoveryPoint], *, system: str, repository: str | None, wanted: str
+    points: Sequence[RecoveryPoint],
+    *,
+    system: str,
+    repository: str | None,
+    wanted: str,
+    now: datetime,
 ) -> RecoveryPoint:
     """Return one of `points` (any order) of `system` that `repository` holds; any repository
     where that is `None`. `wanted` is `latest`, `random`, or the beginning of an id.
+
+    A point that a wrong clock dated ahead of `now` is the latest only where there is no other: it
+    would stand before all that is newer, until that date.
 
     Raises:
         PointNotFound: there is none, or the beginning fits several.
@@ -41,7 +51,8 @@ def choose_point(
             hint="`dro backup` makes one; `dro points rebuild` finds those that a repository holds",
         )
     if wanted == LATEST:
-        return held[-1]
+        believed = [point for point in held if point.as_of <= now + CLOCK_TOLERANCE]
+        return (believed or held)[-1]
     if wanted == RANDOM:
         return secrets.choice(held)
     matching = [point for point in held if point.id.startswith(wanted)]

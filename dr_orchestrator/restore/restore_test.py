@@ -80,7 +80,11 @@ def prove(request: RestoreTestRequest, tools: RestoreTestTools) -> tuple[Restore
     practice = request.plan.practice.id
     points = tools.store.points(practice, system=request.system)
     point = choose_point(
-        points, system=request.system, repository=request.repository, wanted=request.point
+        points,
+        system=request.system,
+        repository=request.repository,
+        wanted=request.point,
+        now=tools.clock.now(),
     )
     asked = _test(request, point, tools, follow_up_of=None)
     follow_ups: list[RestoreTest] = []

@@ -46,7 +46,7 @@ class Verifier:
 
     def proof(self) -> tuple[Verification, ...]:
         """Compare with the baseline, and files with the rows that name them."""
-        found: list[Verification] = []
+        found = self._unasked()
         for check in self.system.verify:
             if isinstance(check, BaselineCheck):
                 for asset, restoration in self.restorations.items():
@@ -69,6 +69,17 @@ class Verifier:
 
     def _absent(self) -> list[Verification]:
         """Say which of the plan's assets this point does not hold, and so were not tested."""
+        reasons = {
+            asset: f"{asset} is not in this recovery point, so nothing is known about it"
+            for asset in self.system.assets
+            if asset not in self.restorations
+        }
+        reasons |= {
+            asset: f"{asset} was something else when this recovery point was made: "
+            f"{state.kind.value}, and now {self.system.assets[asset].kind.value}"
+            for asset, state in self.manifest.assets.items()
+            if asset in self.system.assets and state.kind is not self.system.assets[asset].kind
+        }
         return [
             Verification(
                 title=f"{asset} is in the recovery point",
@@ -76,11 +87,29 @@ class Verifier:
                 result=Result.UNPROVEN,
                 expected="present",
                 actual="not in this point",
-                reason=f"{asset} is not in this recovery point, so nothing is known about it",
+                reason=reason,
                 proves=Depth.L2,
             )
-            for asset in self.system.assets
-            if asset not in self.restorations
+            for asset, reason in reasons.items()
+        ]
+
+    def _unasked(self) -> list[Verification]:
+        """Say which assets no check of the plan looks at: that they load does not prove them."""
+        checks = self.system.verify
+        if any(isinstance(check, BaselineCheck) for check in checks):
+            return []
+        asked = {check.asset for check in checks if isinstance(check, SqlCheck)}
+        asked |= {check.files.asset for check in checks if isinstance(check, FilesCheck)}
+        return [
+            Verification(
+                title=f"{asset} is what it was",
+                asset=asset,
+                result=Result.UNPROVEN,
+                reason=f"no check of the plan looks at {asset}: `- baseline` in `verify` does",
+                proves=Depth.L2,
+            )
+            for asset in self.restorations
+            if asset not in asked
         ]
 
     def _answer(self, check: Check, ask: Callable[[Check], Verification]) -> Verification:

@@ -121,11 +121,24 @@ class BubblewrapDriver:
             return 0
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return sum(self._sweep_one(name) for name in sorted(self._names()))
+            return self._sweep_all()
         except BlockingIOError:
             return 0  # somebody else sweeps
         finally:
             os.close(handle)
+
+    def _sweep_all(self) -> int:
+        """Remove what can be; what cannot keeps nothing else from being removed."""
+        swept = 0
+        left: list[SandboxNotRemoved] = []
+        for name in sorted(self._names()):
+            try:
+                swept += self._sweep_one(name)
+            except SandboxNotRemoved as error:
+                left.append(error)
+        if left:
+            raise left[0]
+        return swept
 
     @contextlib.contextmanager
     def _open(self, run: str, bytes_needed: int) -> Iterator[Sandbox]:

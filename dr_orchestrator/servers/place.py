@@ -15,7 +15,7 @@ class Place(Protocol):
 
     @property
     def inside(self) -> Launcher:
-        """Runs programs inside. `Command.secrets` and `run_as` are refused: nothing of ours goes in.
+        """Runs programs inside. `Command.secrets` and `run_as` are refused: nothing of ours enters.
 
         A program sees /usr read-only, a made-up /etc, /dev, /proc, and the place's own folders
         read-write at the same paths as outside.

@@ -180,7 +180,9 @@ def test_package_holds_every_file_that_git_has(package: Path) -> None:
 
 def test_commands_ran_the_package_that_was_built(machine: Machine, said: Said) -> None:
     where = "import dr_orchestrator; print(dr_orchestrator.__file__)"
-    assert machine.run(f'python -c "{where}"').stdout.startswith(str(machine.folder / "app"))
+    assert machine.run(f'{sys.executable} -c "{where}"').stdout.startswith(
+        str(machine.folder / "app")
+    )
 
 
 def test_page_leads_to_a_passed_test_at_depth_4(said: Said) -> None:

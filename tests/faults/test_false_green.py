@@ -115,6 +115,29 @@ def test_a_system_that_the_plan_never_tests_is_tested_when_somebody_asks(
     assert [each["result"] for each in ended.json["tests"]] == ["failed"]
 
 
+def test_an_asset_that_no_check_looks_at_is_unproven(backed_up: Site) -> None:
+    text = backed_up.plan.read_text()
+    before, _, _ = text.partition("    verify:\n")
+    check = "{title: visits, asset: database, sql: select count(*) from visit, expect: '> 0'}"
+    backed_up.plan.write_text(f"{before}    verify:\n      - {check}\n")
+
+    _, reason = _tested(backed_up, 4, "unproven")
+
+    assert "no check of the plan looks at documents" in reason
+
+
+def test_an_asset_that_was_something_else_then_is_unproven(backed_up: Site) -> None:
+    text, _, _ = backed_up.plan.read_text().partition("    newest:")
+    files = f"database: {{kind: files, path: {backed_up.documents}}}"
+    changed = text.replace(f"database: {{kind: sqlite, path: {backed_up.database}}}", files)
+    assert changed != text
+    backed_up.plan.write_text(changed)
+
+    _, reason = _tested(backed_up, 4, "unproven")
+
+    assert "database was something else" in reason
+
+
 def test_a_missing_manifest_fails(backed_up: Site) -> None:
     listed = json.loads(
         backed_up.restic("snapshots", "--json", "--no-lock", "--tag", "dro=manifest")

@@ -272,6 +272,30 @@ def test_damage_to_a_copied_cluster_is_found(
             begun.load(there)
 
 
+def test_a_page_that_is_damaged_in_production_is_no_passed_copy(
+    server: Production, bench: Bench
+) -> None:
+    """Every byte is as captured, and the table is lost all the same."""
+    with server.database("emr", EMR):
+        with server.connect("emr") as connection:
+            connection.execute("select count(*) from emr.encounter")
+            connection.execute("checkpoint")
+            row = connection.execute("select pg_relation_filepath('emr.encounter')").fetchone()
+        assert row is not None
+        with (server.data / row[0]).open("r+b") as file:
+            file.seek(3 * 8192)
+            file.write(b"\xff" * 64)
+        # as it is on the disk, where "emr" still has the page in memory
+        server.run("create database broken template emr strategy file_copy")
+        try:
+            state, kept, _ = bench.capture(cluster(server.asset("broken")))
+        finally:
+            server.run("drop database broken")
+    with revived(bench, state, kept) as restored:
+        failed = [each for each in restored.compare() if each.result is Result.FAILED]
+    assert [each.reason for each in failed] == ["emr.encounter: damaged: the server cannot read it"]
+
+
 def test_a_tablespace_that_is_missing_is_found_though_production_still_has_it(
     server: Production, bench: Bench, copied: Kept, tmp_path: Path
 ) -> None:

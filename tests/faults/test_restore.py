@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -137,3 +138,45 @@ def test_an_asset_that_is_named_twice_is_restored_once(site: Site) -> None:
 
     assert ended.code == 0, ended.said
     assert set(ended.json["restored"]) == {"database"}
+
+
+def test_what_was_saved_from_a_folder_written_with_dots_can_be_restored(site: Site) -> None:
+    """Restic takes the dots out of a path; what the manifest names must be what restic has."""
+    settings = site.folder / "dro.yaml"
+    dots = f"state: {site.folder}/plans/../state"
+    settings.write_text(settings.read_text().replace(f"state: {site.state}", dots))
+
+    assert site.dro("backup", "riverside").code == 0
+
+    assert site.dro("test", "riverside").code == 0
+    assert site.dro("restore", "riverside", "--to", f"{site.folder}/back").code == 0
+
+
+def test_a_leftover_that_cannot_be_removed_is_said_and_stops_nothing(site: Site) -> None:
+    """Somebody looked into a killed test's sandbox and left something mounted there."""
+    stuck = site.folder / "state-sandbox" / "abcdefgh" / "room"
+    other = site.folder / "state-sandbox" / "zyxwvuts"
+    stuck.parents[1].mkdir(mode=0o711)
+    for folder in (stuck, other):
+        folder.mkdir(parents=True)
+    subprocess.run(("mount", "-t", "tmpfs", "dro-test", stuck), check=True)
+    try:
+        for words in (("backup",), ("test",), ("restore", "--to", f"{site.folder}/back")):
+            ended = site.dro(words[0], "riverside", *words[1:])
+            assert ended.code == 3, ended.said
+            assert "something is mounted in it" in ended.stderr
+        assert not other.exists()
+        assert (site.folder / "back" / "documents").is_dir()
+    finally:
+        subprocess.run(("umount", stuck), check=True)
+    assert site.dro("backup", "riverside").code == 0
+
+
+def test_a_restore_that_never_began_leaves_no_directory_in_the_way(site: Site) -> None:
+    assert site.dro("backup", "riverside").code == 0
+    key = site.key.read_text()
+    site.key.write_text("another key")
+    place = site.folder / "restored"
+    assert site.dro("restore", "riverside", "--to", str(place)).code == 1
+    site.key.write_text(key)
+    assert site.dro("restore", "riverside", "--to", str(place)).code == 0

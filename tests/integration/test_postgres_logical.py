@@ -145,6 +145,7 @@ def test_an_empty_database_passes_when_it_was_empty(server: Production, bench: B
         verifications = restoration.compare()
     assert results(verifications) == ALL_PASSED
     assert verifications[0].actual == "no table, as at capture"
+    assert "the database vacant holds no table: is it the one meant?" in state.conditions
 
 
 def test_names_that_need_quoting_come_back(server: Production, bench: Bench) -> None:

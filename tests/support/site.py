@@ -137,7 +137,9 @@ class Site:
 
     def leftovers(self) -> list[str]:
         """Return everything a run must not leave behind: sandboxes, staging, processes, mounts."""
-        found = [str(each) for each in self._inside("state/staging", "state/runtime", "state-sandbox")]
+        found = [
+            str(each) for each in self._inside("state/staging", "state/runtime", "state-sandbox")
+        ]
         found += [f"process {pid}: {line}" for pid, line in processes_of(self.folder)]
         mounts = Path("/proc/self/mounts").read_text()
         if str(self.folder) in mounts:

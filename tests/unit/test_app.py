@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,3 +44,15 @@ def test_files_key_is_never_the_empty_one_of_a_start_that_was_cut_short(app: App
 
     assert len(key) == 32
     assert app.files_key("riverside") == key
+
+
+def test_sweep_leaves_it_to_the_process_that_sweeps_already(app: App) -> None:
+    left = app.settings.state / "staging" / "dead"
+    left.mkdir(parents=True)
+    other = os.open(app.settings.state, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    assert app.sweep().staging == 0
+    assert left.is_dir()
+    os.close(other)
+    assert app.sweep().staging == 1
+    assert not left.exists()

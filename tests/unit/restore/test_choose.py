@@ -11,6 +11,7 @@ from dr_orchestrator.errors import PointNotFound
 from dr_orchestrator.restore.choose import choose_point, point_before
 
 _START = datetime(2026, 11, 1, tzinfo=UTC)
+_NOW = _START + timedelta(days=5)
 
 
 def _point(day: int, *repositories: str, system: str = "emr") -> RecoveryPoint:
@@ -60,13 +61,22 @@ _POINTS = (
 def test_choose_point_returns_the_one_that_is_meant(
     repository: str | None, wanted: str, day: int
 ) -> None:
-    point = choose_point(_POINTS, system="emr", repository=repository, wanted=wanted)
+    point = choose_point(_POINTS, system="emr", repository=repository, wanted=wanted, now=_NOW)
     assert point.id.startswith(f"2026110{day}")
+
+
+def test_choose_point_latest_is_no_point_of_a_clock_that_was_ahead() -> None:
+    ahead = _point(9, "onsite")
+    points = (*_POINTS, ahead)
+    latest = choose_point(points, system="emr", repository="onsite", wanted="latest", now=_NOW)
+    assert latest.id.startswith("20261103")
+    only = choose_point((ahead,), system="emr", repository="onsite", wanted="latest", now=_NOW)
+    assert only is ahead
 
 
 def test_choose_point_random_stays_in_the_system_and_repository() -> None:
     drawn = {
-        choose_point(_POINTS, system="emr", repository="offsite", wanted="random").id
+        choose_point(_POINTS, system="emr", repository="offsite", wanted="random", now=_NOW).id
         for _ in range(60)
     }
     assert {each[:8] for each in drawn} == {"20261101", "20261102"}
@@ -86,13 +96,13 @@ def test_choose_point_never_picks_another_one_instead(
     system: str, repository: str | None, wanted: str, said: str
 ) -> None:
     with pytest.raises(PointNotFound, match=said):
-        choose_point(_POINTS, system=system, repository=repository, wanted=wanted)
+        choose_point(_POINTS, system=system, repository=repository, wanted=wanted, now=_NOW)
 
 
 def test_point_before_is_the_next_older_of_the_same_repository() -> None:
-    newest = choose_point(_POINTS, system="emr", repository="onsite", wanted="latest")
+    newest = choose_point(_POINTS, system="emr", repository="onsite", wanted="latest", now=_NOW)
     before = point_before(_POINTS, newest, "onsite")
     assert before is not None
     assert before.id.startswith("20261102")
-    oldest = choose_point(_POINTS, system="emr", repository="onsite", wanted="20261101")
+    oldest = choose_point(_POINTS, system="emr", repository="onsite", wanted="20261101", now=_NOW)
     assert point_before(_POINTS, oldest, "onsite") is None
