@@ -66,6 +66,9 @@ OnProgress = Callable[[str, "Progress"], None]
 
 
 _FILES_KEY_BYTES = 32
+_WORKERS = ("backup_", "restore_", "look_")
+"""How the threads of our pools are named; they end soon once no program runs any more."""
+_WORKER_SECONDS = 30.0
 
 
 def _silent(_asset: str, _progress: Progress) -> None:
@@ -91,15 +94,44 @@ class App:
         self.clock = clock
         self.launcher = SystemLauncher(settings.path)
         self._repositories: dict[tuple[str, str], ResticRepository] = {}
+        self._written: list[tuple[Plan, str]] = []
         self._lock = threading.Lock()
         self._runtime = settings.state / "runtime"
 
-    def close(self) -> None:
-        """End what still runs, remove what must not outlive us, and close the store."""
+    def close(self, *, stopped: bool = False) -> None:
+        """End what still runs, remove what must not outlive us, and close the store.
+
+        With `stopped`, a signal may have kept us from cleaning up: what is left is left to this.
+
+        Raises:
+            SandboxNotRemoved: something could not be removed.
+        """
         self.launcher.close()
+        for thread in threading.enumerate():
+            if thread.name.startswith(_WORKERS):
+                thread.join(_WORKER_SECONDS)
         remove_process_folder(self._runtime)
-        if "store" in self.__dict__:
-            self.store.close()
+        try:
+            if "sandboxes" in self.__dict__:
+                self.sandboxes.sweep(ours_too=True)
+        finally:
+            if "store" in self.__dict__:
+                if close_dead_runs(self.store, self.clock, ours_too=True):
+                    sweep_staging(self.settings.state / "staging", self._living_runs)
+                self.store.close()
+        if stopped:
+            self._remove_our_locks()
+
+    def _remove_our_locks(self) -> None:
+        """Remove the locks of restic's that were stopped before they knew their own lock.
+
+        Our launcher starts nothing any more, so another one does. What fails here is no loss: the
+        next start looks again.
+        """
+        with contextlib.closing(App(self.settings, self.clock)) as another:
+            for plan, name in self._written:
+                with contextlib.suppress(DroError):
+                    another._repository(plan, name).locks_of_the_dead()  # noqa: SLF001 - it is us
 
     # --- what the machine has -------------------------------------------------------------------
 
@@ -226,6 +258,7 @@ class App:
             RepositoryError: by its class; "unreachable" never leads to making one.
         """
         practice = plan.practice.id
+        self._written.append((plan, name))
         try:
             repository = self.open_for_reading(plan, name)
         except RepositoryAbsent as absent:

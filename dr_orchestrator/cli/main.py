@@ -138,10 +138,10 @@ class Context:
         click.echo(f"error: {left}", err=True)
         return (ExitCode.PARTIAL,)
 
-    def close(self) -> None:
-        """Clean up."""
+    def close(self, *, stopped: bool = False) -> None:
+        """Clean up; with `stopped` also what a signal kept from being cleaned up."""
         if self._app is not None:
-            self._app.close()
+            self._app.close(stopped=stopped)
 
     def stop_programs(self) -> None:
         """End every program that runs, so that whoever waits for one goes on."""
@@ -150,6 +150,7 @@ class Context:
 
 
 _STOPPED = Interrupted().message
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Commands(click.Group):
@@ -194,7 +195,12 @@ def main() -> None:
     try:
         code = _run(context)
     finally:
-        context.close()
+        try:
+            context.close(stopped=code is ExitCode.INTERRUPTED)
+        except DroError as error:
+            code = _fail(context, error.message, error.hint, error.exit_code)
+        for number in _STOP_SIGNALS:  # all is done: nothing is left to be stopped
+            signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
 
 
@@ -255,5 +261,5 @@ def _stop_on_signals(context: Context) -> None:
         threading.Thread(target=context.stop_programs, daemon=True).start()
         raise Interrupted
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOP_SIGNALS:
         signal.signal(number, stop)

@@ -56,6 +56,9 @@ class SandboxDriver(Protocol):
         """
         ...
 
-    def sweep(self) -> int:
-        """Remove what dead runs left behind (with whatever still runs in it); return how many."""
+    def sweep(self, *, ours_too: bool = False) -> int:
+        """Remove what dead runs left behind (with whatever still runs in it); return how many.
+
+        With `ours_too` this process counts as gone: the last act of one that was stopped.
+        """
         ...

@@ -109,7 +109,7 @@ class BubblewrapDriver:
         """See `SandboxDriver.open`."""
         return self._open(run, bytes_needed)
 
-    def sweep(self) -> int:
+    def sweep(self, *, ours_too: bool = False) -> int:
         """See `SandboxDriver.sweep`.
 
         Raises:
@@ -121,19 +121,19 @@ class BubblewrapDriver:
             return 0
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return self._sweep_all()
+            return self._sweep_all(ours_too=ours_too)
         except BlockingIOError:
             return 0  # somebody else sweeps
         finally:
             os.close(handle)
 
-    def _sweep_all(self) -> int:
+    def _sweep_all(self, *, ours_too: bool) -> int:
         """Remove what can be; what cannot keeps nothing else from being removed."""
         swept = 0
         left: list[SandboxNotRemoved] = []
         for name in sorted(self._names()):
             try:
-                swept += self._sweep_one(name)
+                swept += self._sweep_one(name, ours_too=ours_too)
             except SandboxNotRemoved as error:
                 left.append(error)
         if left:
@@ -314,7 +314,7 @@ class BubblewrapDriver:
                 found.add(stem)
         return found
 
-    def _sweep_one(self, name: str) -> bool:
+    def _sweep_one(self, name: str, *, ours_too: bool) -> bool:
         half_written = [
             path
             for path in self._directory.glob(f".{name}.*")
@@ -324,12 +324,12 @@ class BubblewrapDriver:
             path.unlink(missing_ok=True)
         if not self._marker(name).exists() and not (self._directory / name).exists():
             return False
-        if self._owner_may_live(name):
+        if self._owner_may_live(name, ours_too=ours_too):
             return False
         self._remove(name)
         return True
 
-    def _owner_may_live(self, name: str) -> bool:
+    def _owner_may_live(self, name: str, *, ours_too: bool) -> bool:
         """Whether a sandbox is still somebody's.
 
         Without a readable marker it is nobody's: the marker is whole before there is a folder.
@@ -338,6 +338,8 @@ class BubblewrapDriver:
             owner = json.loads(self._marker(name).read_text())
             identity = ProcessIdentity(owner["host"], owner["pid"], owner["started"])
         except (FileNotFoundError, ValueError, TypeError, KeyError):
+            return False
+        if ours_too and identity == ProcessIdentity.ours():
             return False
         return identity.alive is not False
 

@@ -82,14 +82,17 @@ def run_in_ledger(
     _close(store, clock, open_run)
 
 
-def close_dead_runs(store: Store, clock: Clock) -> tuple[Run, ...]:
+def close_dead_runs(store: Store, clock: Clock, *, ours_too: bool = False) -> tuple[Run, ...]:
     """Close the runs whose process is provably gone, and return them as they were closed.
 
-    Runs of other machines, and of processes that live, are left alone.
+    Runs of other machines, and of processes that live, are left alone. With `ours_too` this process
+    counts as gone: the last act of one that was stopped while it cleaned up.
     """
     closed = []
+    ours = ProcessIdentity.ours()
     for run in store.open_runs():
-        if ProcessIdentity(run.host, run.pid, run.pid_started).alive is not False:
+        owner = ProcessIdentity(run.host, run.pid, run.pid_started)
+        if owner.alive is not False and not (ours_too and owner == ours):
             continue
         end = RunClosed(
             run=run.id, finished_at=clock.now(), outcome=Outcome.INTERRUPTED, reason=_KILLED

@@ -41,7 +41,7 @@ class Desk(Context):
             if not practices or sample.plan.practice.id in practices
         )
 
-    def close(self) -> None:
+    def close(self, *, stopped: bool = False) -> None:
         self._store.close()
 
 
