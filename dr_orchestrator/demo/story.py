@@ -150,7 +150,7 @@ class _Story:
         except DroError as error:
             self.say(f"     dro test            could not run: {error.message}")
             return False
-        self.say(f"     dro test            {_verdict(test)}: {test.reason}")
+        self.say(f"     dro test            {_verdict(test)}: {_most_telling(test)}")
         return test.result is Result.FAILED
 
 
@@ -167,6 +167,16 @@ def _careless_ways(practice: MadeUpPractice) -> tuple[_Damage, ...]:
             {AssetKind.FILES: half_of_the_share},
         ),
     )
+
+
+def _most_telling(test: RestoreTest) -> str:
+    """Return why a test failed; of several failed checks the last, which is the most specific."""
+    failed = [each for each in test.verifications if each.result is Result.FAILED]
+    if not failed:
+        return test.reason
+    others = len(failed) - 1
+    more = f" (and {count_words(others, 'more check')})" if others else ""
+    return f"{failed[-1].title}: {failed[-1].reason}{more}"
 
 
 def _verdict(test: RestoreTest) -> str:
