@@ -113,7 +113,7 @@ class App:
         remove_process_folder(self._runtime)
         try:
             if "sandboxes" in self.__dict__:
-                self.sandboxes.sweep(ours_too=True)
+                self.sandboxes.sweep(only_ours=True)
         finally:
             if "store" in self.__dict__:
                 if close_dead_runs(self.store, self.clock, ours_too=True):

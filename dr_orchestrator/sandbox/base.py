@@ -56,9 +56,10 @@ class SandboxDriver(Protocol):
         """
         ...
 
-    def sweep(self, *, ours_too: bool = False) -> int:
+    def sweep(self, *, only_ours: bool = False) -> int:
         """Remove what dead runs left behind (with whatever still runs in it); return how many.
 
-        With `ours_too` this process counts as gone: the last act of one that was stopped.
+        With `only_ours` that is what this process left, and nothing else: the last act of one that
+        was stopped.
         """
         ...

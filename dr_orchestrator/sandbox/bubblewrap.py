@@ -109,7 +109,7 @@ class BubblewrapDriver:
         """See `SandboxDriver.open`."""
         return self._open(run, bytes_needed)
 
-    def sweep(self, *, ours_too: bool = False) -> int:
+    def sweep(self, *, only_ours: bool = False) -> int:
         """See `SandboxDriver.sweep`.
 
         Raises:
@@ -121,19 +121,19 @@ class BubblewrapDriver:
             return 0
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return self._sweep_all(ours_too=ours_too)
+            return self._sweep_all(only_ours=only_ours)
         except BlockingIOError:
             return 0  # somebody else sweeps
         finally:
             os.close(handle)
 
-    def _sweep_all(self, *, ours_too: bool) -> int:
+    def _sweep_all(self, *, only_ours: bool) -> int:
         """Remove what can be; what cannot keeps nothing else from being removed."""
         swept = 0
         left: list[SandboxNotRemoved] = []
         for name in sorted(self._names()):
             try:
-                swept += self._sweep_one(name, ours_too=ours_too)
+                swept += self._sweep_one(name, only_ours=only_ours)
             except SandboxNotRemoved as error:
                 left.append(error)
         if left:
@@ -314,7 +314,7 @@ class BubblewrapDriver:
                 found.add(stem)
         return found
 
-    def _sweep_one(self, name: str, *, ours_too: bool) -> bool:
+    def _sweep_one(self, name: str, *, only_ours: bool) -> bool:
         half_written = [
             path
             for path in self._directory.glob(f".{name}.*")
@@ -324,13 +324,13 @@ class BubblewrapDriver:
             path.unlink(missing_ok=True)
         if not self._marker(name).exists() and not (self._directory / name).exists():
             return False
-        if self._owner_may_live(name, ours_too=ours_too):
+        if self._owner_may_live(name, only_ours=only_ours):
             return False
         self._remove(name)
         return True
 
-    def _owner_may_live(self, name: str, *, ours_too: bool) -> bool:
-        """Whether a sandbox is still somebody's.
+    def _owner_may_live(self, name: str, *, only_ours: bool) -> bool:
+        """Whether a sandbox is still somebody's; with `only_ours` anybody's but ours.
 
         Without a readable marker it is nobody's: the marker is whole before there is a folder.
         """
@@ -338,9 +338,9 @@ class BubblewrapDriver:
             owner = json.loads(self._marker(name).read_text())
             identity = ProcessIdentity(owner["host"], owner["pid"], owner["started"])
         except (FileNotFoundError, ValueError, TypeError, KeyError):
-            return False
-        if ours_too and identity == ProcessIdentity.ours():
-            return False
+            return only_ours
+        if only_ours:
+            return identity != ProcessIdentity.ours()
         return identity.alive is not False
 
     def _marker(self, name: str) -> Path:

@@ -272,3 +272,17 @@ def test_sweep_removes_what_a_crash_left_at_any_step(driver: BubblewrapDriver) -
 def test_sweep_does_nothing_when_there_never_was_a_sandbox(tmp_path: Path) -> None:
     launcher = SystemLauncher(PATH)
     assert BubblewrapDriver(launcher, tmp_path / "absent", SANDBOX_UID, SystemClock()).sweep() == 0
+
+
+def test_sweep_of_only_ours_removes_what_we_left_and_leaves_a_dead_runs_to_the_next_start() -> None:
+    with sandbox_driver() as driver:
+        with driver.open("ours", bytes_needed=1) as sandbox:
+            ours = sandbox.target.path.parent
+            directory = ours.parent
+            somebodys = directory / "abcdefgh"
+            somebodys.mkdir()
+            assert driver.sweep(only_ours=True) == 1
+            assert not ours.exists()
+            assert somebodys.exists()
+        assert driver.sweep() == 1
+        assert not somebodys.exists()
