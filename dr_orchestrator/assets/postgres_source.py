@@ -141,7 +141,11 @@ _REFUSALS = (
         "the PostgreSQL server at {where} does not let {user} in from here",
         "add a line to its pg_hba.conf: host {database} {user} ADDRESS/32 scram-sha-256",
     ),
-    ('role "', "the PostgreSQL server at {where} has no user {user}", "create user {user}"),
+    (
+        'role "',
+        "the PostgreSQL server at {where} has no user {user}",
+        "as its superuser: CREATE ROLE {user} LOGIN BYPASSRLS IN ROLE pg_read_all_data",
+    ),
     (
         'database "',
         "the PostgreSQL server at {where} has no database {database}",

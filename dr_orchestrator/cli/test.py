@@ -68,7 +68,9 @@ def command(
         except DroError as error:
             codes.append(error.exit_code)
             failures.append({"system": request.system, "reason": error.message})
-            click.echo(f"error: {request.system}: {error}", err=True)
+            named = error.message.startswith(f"{request.system}: ")
+            what = "" if named else f"{request.system}: "
+            click.echo(f"error: {what}{error}", err=True)
             continue
         codes.append(_EXIT[made[0].result])
         tests += made
