@@ -44,20 +44,12 @@ class SystemClock:
 
 
 class Stopwatch:
-    """Adds up named stretches of time, so that what is proven and what proves it stay apart.
-
-    Stretches of one name are summed. Not for concurrent stretches of the same name.
-    """
+    """Tells how long something takes, from the moment it is made."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._origin = clock.monotonic()
-        self._excluded = 0.0
 
     def elapsed(self) -> float:
-        """Return the seconds since the start, without what was excluded."""
-        return self._clock.monotonic() - self._origin - self._excluded
-
-    def exclude(self, seconds: float) -> None:
-        """Take `seconds` out of the reckoning: time that proved something but restored nothing."""
-        self._excluded += seconds
+        """Return the seconds since the start."""
+        return self._clock.monotonic() - self._origin
