@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import NoReturn
+from types import MappingProxyType
+from typing import Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,8 +30,10 @@ from dr_orchestrator.plan.document import (
     text_of,
     writable_by_others,
 )
+from dr_orchestrator.plan.model import Identifier, Section
 from dr_orchestrator.plan.problem import Problem, report
 from dr_orchestrator.plan.quantity import PositiveDuration
+from dr_orchestrator.plan.secret_reference import SecretReference
 
 SYSTEM_FILE = Path("/etc/dro/dro.yaml")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -43,6 +47,25 @@ _MOST_JOBS = 4
 """More side by side only helps where the disk is idle, and a practice works on this machine."""
 
 
+class LabServer(Section):
+    """A server that may receive restores of tests, for what no sandbox of ours can run."""
+
+    kind: Literal["postgres", "mariadb"]
+    host: str = Field(min_length=1, description="host name, address, or a unix socket as in plans")
+    port: int | None = Field(
+        default=None, ge=1, le=65535, description="the engine's own unless stated"
+    )
+    user: str = Field(
+        min_length=1, description="an account that may make and drop databases, and nothing more"
+    )
+    password: SecretReference | None = Field(
+        default=None, description="left out where the server trusts the connection"
+    )
+    sslmode: Literal["disable", "prefer", "require"] = Field(
+        default="prefer", description="whether what is said over the network is encrypted"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of this machine, complete."""
@@ -54,6 +77,12 @@ class Settings:
     sandbox_uid: int
     postgres_programs: tuple[str, ...]
     """Patterns of folders, as `glob` takes them."""
+    mariadb_programs: tuple[str, ...]
+    """The same, of MariaDB's and MySQL's."""
+    command_programs: tuple[str, ...]
+    """The same, of the programs that `command` assets bring into the sandbox."""
+    lab_servers: Mapping[str, LabServer]
+    """Servers that may receive restores of tests, by name."""
     path: str
     """Folders, as PATH has them."""
     work_jobs: int
@@ -108,6 +137,22 @@ class SettingsFile(BaseModel):
         default=("/usr/lib/postgresql/*/bin",),
         min_length=1,
         description="patterns of the folders that PostgreSQL's server programs are in",
+    )
+    mariadb_programs: tuple[str, ...] = Field(
+        default=("/usr/bin", "/opt/mariadb-*/bin"),
+        min_length=1,
+        description="patterns of the folders that MariaDB's and MySQL's programs are in; the "
+        "`sbin` beside each is looked at too",
+    )
+    command_programs: tuple[str, ...] = Field(
+        default=(),
+        description="patterns of the folders outside /usr whose programs `command` assets may run "
+        "inside the sandbox",
+    )
+    lab_servers: dict[Identifier, LabServer] = Field(
+        default={},
+        description="servers that may receive restores of tests: each carries our marker database, "
+        "and none is the host of any asset",
     )
     path: str | None = Field(
         default=None, min_length=1, description="folders all other programs are looked for in: PATH"
@@ -179,6 +224,9 @@ def _complete(stated: SettingsFile, source: Path | None) -> Settings:
         sandbox_directory=stated.sandbox_directory or state.with_name(f"{state.name}-sandbox"),
         sandbox_uid=stated.sandbox_uid,
         postgres_programs=stated.postgres_programs,
+        mariadb_programs=stated.mariadb_programs,
+        command_programs=stated.command_programs,
+        lab_servers=MappingProxyType(stated.lab_servers),
         path=stated.path or os.environ.get("PATH") or _PATH,
         work_jobs=stated.work_jobs or min(processors, _MOST_JOBS),
         lock_wait=stated.lock_wait,
@@ -201,7 +249,9 @@ def _relative_paths(document: Document) -> list[Problem]:
     problems = []
     root = document.root
     paths = [child(root, key) for key in ("plans", "state", "cache", "sandbox_directory")]
-    for node in (*paths, *elements(child(root, "postgres_programs"))):
+    patterns = ("postgres_programs", "mariadb_programs", "command_programs")
+    programs = [node for key in patterns for node in elements(child(root, key))]
+    for node in (*paths, *programs):
         text = text_of(node)
         if node is not None and text is not None and not text.startswith("/"):
             problems.append(

@@ -36,6 +36,20 @@ _apt() {
   }
 }
 
+# Debian starts the services it installs, unless a policy says no (invoke-rc.d(8)).
+_without_services() {
+  local policy=/usr/sbin/policy-rc.d code=0
+  if [ -e $policy ]; then
+    "$@"
+    return
+  fi
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+  "${as_root[@]}" chmod 755 $policy
+  ("$@") || code=$?
+  "${as_root[@]}" rm -f $policy
+  [ $code -eq 0 ] || exit $code
+}
+
 need() {
   local item missing=() as_root=()
   for item in "$@"; do
@@ -61,7 +75,12 @@ need() {
     echo 'create_main_cluster = false' | "${as_root[@]}" tee "$clusters" >/dev/null
   fi
   _apt update
-  _apt install -y --no-install-recommends -o Dpkg::Options::=--force-confold "${missing[@]}"
+  _without_services _apt install -y --no-install-recommends -o Dpkg::Options::=--force-confold \
+    "${missing[@]}"
+  # Nor should a file server that nobody set up come up at the next start of the machine.
+  if [[ " ${missing[*]} " == *" samba "* ]] && command -v systemctl >/dev/null; then
+    "${as_root[@]}" systemctl disable smbd nmbd samba-ad-dc >/dev/null 2>&1 || true
+  fi
 
   for item in "$@"; do
     _is_there "${item#*:}" || die "still missing: ${item#*:}, though ${item%%:*} was installed"

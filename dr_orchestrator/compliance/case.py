@@ -18,11 +18,20 @@ from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import count_words, instant_words
-from dr_orchestrator.plan.model import Plan, ProtectedSystem
+from dr_orchestrator.plan.model import (
+    CommandAsset,
+    DataTime,
+    FilesAsset,
+    Plan,
+    ProtectedSystem,
+    SmbAsset,
+)
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the clocks of two machines may lie apart before a time is taken to be wrong."""
 _SHORTEST_WINDOW = timedelta(hours=24)
+_MADE_ELSEWHERE = (FilesAsset, SmbAsset, CommandAsset)
+"""What somebody else's job may write."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +46,7 @@ class Case:
     """First run here, or the oldest point if that is older; `None`: never acted on."""
     repositories_seen: Mapping[str, datetime]
     points: tuple[RecoveryPoint, ...]
-    """By the age of their data, oldest first."""
+    """By `as_of`, oldest first."""
     tests: tuple[RestoreTest, ...]
     """Without follow-ups, by `started_at`, oldest first."""
     damaged: frozenset[tuple[str, str]]
@@ -64,13 +73,13 @@ class Case:
             result[repository] = min(result.get(repository, test.prove_every), test.prove_every)
         return result
 
-    def data_time(self, point: RecoveryPoint) -> datetime:
-        """Return how old the data of a point is: `data_as_of` where known, never after now."""
-        return _data_time(point, self.now)
+    def taken(self, point: RecoveryPoint) -> datetime:
+        """Return when a point was captured, never after now."""
+        return min(point.as_of, self.now)
 
     @cached_property
     def restorable(self) -> tuple[RecoveryPoint, ...]:
-        """The points that bring back at least one asset of the plan, oldest data first."""
+        """The points that bring back at least one asset of the plan, oldest first."""
         return tuple(
             point
             for point in self.points
@@ -82,11 +91,31 @@ class Case:
         return bool(self._holders(point, asset))
 
     def instants(self, asset: str, repository: str | None = None) -> tuple[datetime, ...]:
-        """Return the ages of the data to which `asset` can be brought back, oldest first.
+        """Return when what can be brought back of `asset` was captured, oldest first.
 
         Out of one repository, or out of any.
         """
         return self._instants.get((asset, repository), ())
+
+    def data_times(self, asset: str) -> tuple[datetime, ...]:
+        """Return the ages of the data to which `asset` can be brought back, oldest first.
+
+        That is the age of what another tool made, and the instant of capture of all else.
+        """
+        return self._data_times.get(asset, ())
+
+    @cached_property
+    def _data_times(self) -> dict[str, tuple[datetime, ...]]:
+        return {
+            asset: tuple(
+                sorted(
+                    min(point.assets[asset].data_as_of or point.as_of, self.taken(point))
+                    for point in self.points
+                    if self.holds(point, asset)
+                )
+            )
+            for asset in self.system.assets
+        }
 
     @cached_property
     def _instants(self) -> dict[tuple[str, str | None], tuple[datetime, ...]]:
@@ -95,7 +124,7 @@ class Case:
             for asset in self.system.assets:
                 holders = self._holders(point, asset)
                 for repository in (*holders, *((None,) if holders else ())):
-                    found.setdefault((asset, repository), []).append(self.data_time(point))
+                    found.setdefault((asset, repository), []).append(self.taken(point))
         return {key: tuple(instants) for key, instants in found.items()}
 
     def _holders(self, point: RecoveryPoint, asset: str) -> frozenset[str]:
@@ -111,6 +140,31 @@ class Case:
             for copy in point.copies
             if asset in copy.snapshots and (point.id, copy.repository) not in self.damaged
         )
+
+    def untested(self, test: RestoreTest) -> tuple[str, ...]:
+        """Return the assets of the plan that a test said nothing about: they came into the plan
+        after its point was made, or were something else then.
+        """
+        held = next((point.assets for point in self.points if point.id == test.point), None)
+        if held is None:
+            return ()
+        return tuple(
+            asset
+            for asset, spec in self.system.assets.items()
+            if asset not in held or held[asset].kind is not spec.kind
+        )
+
+    def data_time(self, asset: str) -> DataTime | None:
+        """Return what the plan says of the age of an asset that somebody else's job writes."""
+        spec = self.system.assets[asset]
+        return spec.data_time if isinstance(spec, _MADE_ELSEWHERE) else None
+
+    def maker(self, asset: str) -> str:
+        """Return who writes an asset: the role of a contact, or the plan's own words."""
+        spec = self.system.assets[asset]
+        made_by = (spec.made_by or "") if isinstance(spec, _MADE_ELSEWHERE) else ""
+        contact = self.plan.contacts.get(made_by)
+        return contact.role if contact else made_by or f"the job that writes {asset}"
 
     def due(self, allowed: timedelta, repository: str | None = None) -> datetime | None:
         """Return when something that was never there is due: after `allowed` from the start.
@@ -166,7 +220,7 @@ def open_case(plan: Plan, name: str, record: PracticeRecord, now: datetime) -> C
         key=lambda test: (test.started_at, test.id),
     )
     first_run = record.first_seen.get(name, latest)
-    starts = [_data_time(point, now) for point in believed]
+    starts = [min(point.as_of, now) for point in believed]
     starts += [first_run] if name in record.first_seen and first_run <= latest else []
     return Case(
         plan=plan,
@@ -175,15 +229,11 @@ def open_case(plan: Plan, name: str, record: PracticeRecord, now: datetime) -> C
         now=now,
         started=min(starts, default=None),
         repositories_seen=record.repositories_seen,
-        points=tuple(sorted(believed, key=lambda point: (_data_time(point, now), point.id))),
+        points=tuple(sorted(believed, key=lambda point: (point.as_of, point.id))),
         tests=tuple(test for test in done if test.follow_up_of is None),
         damaged=_damaged(done),
         left_out=_left_out(len(points) - len(believed), len(tests) - len(done)),
     )
-
-
-def _data_time(point: RecoveryPoint, now: datetime) -> datetime:
-    return min(point.as_of, point.data_as_of or point.as_of, now)
 
 
 def _damaged(tests: Iterable[RestoreTest]) -> frozenset[tuple[str, str]]:

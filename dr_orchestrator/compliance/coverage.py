@@ -39,7 +39,7 @@ def judge_coverage(case: Case) -> Finding:
             due=case.due(case.system.rpo),
         )
     gaps = [_gap(case, asset) for asset in assets if not case.holds(holding[-1], asset)]
-    newest = f"the newest recovery point ({case.at(case.data_time(holding[-1]))})"
+    newest = f"the newest recovery point ({case.at(case.taken(holding[-1]))})"
     held = f"{len(assets) - len(gaps)} of {count_words(len(assets), 'asset')}"
     if not gaps:
         return case.finding(
@@ -69,7 +69,7 @@ def _gap(case: Case, asset: str) -> _Gap:
         due = case.due(case.system.rpo)
         return _Gap(asset=asset, verdict=Verdict.UNPROVEN, since=None, due=due)
     due = instants[-1] + case.system.rpo
-    lacking = (case.data_time(point) for point in case.restorable if not case.holds(point, asset))
+    lacking = (case.taken(point) for point in case.restorable if not case.holds(point, asset))
     since = min((instant for instant in lacking if instant >= instants[-1]), default=None)
     verdict = Verdict.UNPROVEN if case.now <= due else Verdict.BREACHED
     return _Gap(asset=asset, verdict=verdict, since=since, due=due)

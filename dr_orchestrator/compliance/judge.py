@@ -9,9 +9,11 @@ from dr_orchestrator.compliance.case import Case, open_case
 from dr_orchestrator.compliance.copies import judge_copies
 from dr_orchestrator.compliance.coverage import judge_coverage
 from dr_orchestrator.compliance.data_age import judge_data_age
+from dr_orchestrator.compliance.dump_age import judge_dump_age
 from dr_orchestrator.compliance.recovery_time import judge_rto
 from dr_orchestrator.compliance.restore_proven import judge_restore_tests
 from dr_orchestrator.compliance.rpo import judge_rpo
+from dr_orchestrator.compliance.skew import judge_skew
 from dr_orchestrator.core.finding import Finding
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.plan.model import Plan
@@ -38,10 +40,12 @@ def judge(plan: Plan, record: PracticeRecord, now: datetime) -> tuple[Finding, .
 
 def _findings(case: Case) -> Iterator[Finding]:
     yield judge_coverage(case)
+    yield from judge_dump_age(case)
     yield judge_rpo(case)
     yield from judge_rto(case)
     yield from judge_restore_tests(case)
     data_age = judge_data_age(case)
     if data_age is not None:
         yield data_age
+    yield from judge_skew(case)
     yield from judge_copies(case)

@@ -73,7 +73,7 @@ def _proof(case: Case, repository: str, prove_every: timedelta) -> Proof:
         repository=repository,
         prove_every=prove_every,
         conclusive=conclusive,
-        passed=passed if passed and due and case.now <= due else None,
+        passed=passed if passed and due and case.now <= due and not case.untested(passed) else None,
         failed=newest if newest and newest.result is Result.FAILED else None,
         due=due,
         why_not=_why_not(case, tests, passed, prove_every),
@@ -87,6 +87,11 @@ def _why_not(
     last_try = f"; the last try could not verify: {tried.reason}" if tried else ""
     if passed is None:
         return f"no restore test has come to a result yet{last_try}"
+    if untested := case.untested(passed):
+        return (
+            f"the last passed restore test ({case.at(passed.started_at)}) was without "
+            f"{' and '.join(untested)} as the plan has it now{last_try}"
+        )
     return (
         f"the last passed restore test was {case.at(passed.started_at)}, "
         f"longer than {duration_words(prove_every)} ago{last_try}"

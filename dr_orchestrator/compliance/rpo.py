@@ -28,7 +28,7 @@ class _Stretch:
 def judge_rpo(case: Case) -> Finding:
     """Judge the longest stretch of any asset against the RPO."""
     rpo = case.system.rpo
-    missing = tuple(asset for asset in case.system.assets if not case.instants(asset))
+    missing = tuple(asset for asset in case.system.assets if not case.data_times(asset))
     if len(missing) == len(case.system.assets):
         return _without_points(case)
     longest = max(_stretches(case), key=lambda stretch: (stretch.length, stretch.end))
@@ -49,7 +49,7 @@ def judge_rpo(case: Case) -> Finding:
         achieved=duration_words(longest.length),
         reason=_kept(case) if kept else _broken(case, longest),
         since=None if kept else longest.start,
-        due=min(case.instants(asset)[-1] for asset in case.system.assets) + rpo if kept else None,
+        due=min(case.data_times(asset)[-1] for asset in case.system.assets) + rpo if kept else None,
     )
 
 
@@ -60,15 +60,18 @@ def _stretches(case: Case) -> Iterator[_Stretch]:
     of good points, and never by time alone.
     """
     for asset in case.system.assets:
-        instants = case.instants(asset)
+        instants = case.data_times(asset)
         if not instants:
             continue
         joined_later = not case.holds(case.restorable[0], asset)
-        begin = [] if joined_later or case.started is None else [case.started]
+        begun = case.instants(asset)[0] if joined_later else case.started
+        begin = [] if joined_later or begun is None else [begun]
         window_start = instants[-1] - case.window
         for start, end in pairwise([*begin, *instants, case.now]):
             if end > window_start:
-                yield _Stretch(start, end, asset)
+                # of two dumps from before we looked first, nobody knows what lay between them
+                known = start if begun is None or end == case.now else max(start, begun)
+                yield _Stretch(known, end, asset)
 
 
 def _without_points(case: Case) -> Finding:
@@ -101,6 +104,9 @@ def _broken(case: Case, longest: _Stretch) -> str:
     what = f" of {longest.asset}" if len(case.system.assets) > 1 else ""
     over = f"{duration_words(longest.length - case.system.rpo)} too long"
     start = case.at(longest.start)
+    if case.data_time(longest.asset) is not None:
+        until = "" if longest.end == case.now else f" until {case.at(longest.end)}"
+        return f"nothing newer{what} than from {start} could be brought back{until}: {over}"
     if longest.end == case.now:
         return f"no recovery point{what} that can be restored since {start}: {over}"
     return f"no recovery point{what} from {start} to {case.at(longest.end)}: {over}"

@@ -67,9 +67,19 @@ class DatabaseBaseline:
     newest: datetime | None = None
     """The newest row, as the plan's `newest` query answered."""
     sha256: str | None = None
-    """Of the whole database file, where it is one file (SQLite)."""
+    """Of the whole database file, where it is one file (SQLite), or of a `command` dump."""
     seconds: float = 0.0
     """What taking this baseline cost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileBaseline:
+    """One file at capture."""
+
+    path: str
+    """Keyed hash of its path."""
+    bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +107,8 @@ class FilesBaseline:
     content: str = ""
     """Tally over relative path and SHA-256 of every settled file, where all were read and are too
     many to name in `samples`."""
+    dump: FileBaseline | None = None
+    """The newest file that somebody else's job wrote, where the plan says which. Since schema 2."""
     seconds: float = 0.0
 
 

@@ -23,6 +23,8 @@ class Objective(StrEnum):
 
     COVERAGE = "coverage"
     """Every asset of the system is in its newest recovery point."""
+    DUMP_AGE = "dump_age"
+    """Somebody else's job, whose dump is backed up, wrote a new one recently enough."""
     RPO = "rpo"
     """The longest stretch without a restorable point."""
     RTO = "rto"
@@ -31,6 +33,8 @@ class Objective(StrEnum):
     """A restore test passed recently enough."""
     DATA_AGE = "data_age"
     """The newest row was young enough, counted in opening hours."""
+    SKEW = "skew"
+    """The assets of a recovery point are of nearly one instant."""
     COPIES = "copies"
     """Each repository of the plan holds a fresh point."""
 

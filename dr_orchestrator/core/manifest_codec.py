@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from dr_orchestrator.errors import ManifestInvalid
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
+_LONGEST_SKEW = timedelta(days=365 * 1000).total_seconds()
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -68,8 +70,12 @@ def _require_sound(manifest: Manifest) -> None:
     """Refuse what parses but cannot be: names that lead somewhere else, times without zone."""
     instants = [manifest.as_of, manifest.finished, manifest.recoverable.start]
     instants += [state.captured_at for state in manifest.assets.values()]
+    made = (manifest.data_as_of, *(state.data_as_of for state in manifest.assets.values()))
+    instants += [instant for instant in made if instant is not None]
     if any(instant.utcoffset() is None for instant in instants):
         raise ManifestInvalid("the manifest is damaged: a time in it has no zone")
+    if not 0 <= manifest.skew_seconds <= _LONGEST_SKEW:
+        raise ManifestInvalid("the manifest is damaged: its assets cannot be that far apart")
     for asset, state in manifest.assets.items():
         if not _FULL_ID.fullmatch(state.snapshot):
             raise ManifestInvalid(f"the manifest names no full snapshot id for {asset}")

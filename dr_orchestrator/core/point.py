@@ -13,20 +13,23 @@ from enum import StrEnum
 
 from dr_orchestrator.core.baseline import DatabaseBaseline, FilesBaseline
 
-MANIFEST_SCHEMA = 1
+MANIFEST_SCHEMA = 2
 
 
 class AssetKind(StrEnum):
     """What can be protected."""
 
     POSTGRES = "postgres"
+    MARIADB = "mariadb"
     SQLITE = "sqlite"
+    COMMAND = "command"
     FILES = "files"
+    SMB = "smb"
 
     @property
     def is_database(self) -> bool:
         """Whether it is captured before the files that its rows refer to."""
-        return self is not AssetKind.FILES
+        return self not in {AssetKind.FILES, AssetKind.SMB}
 
 
 class Method(StrEnum):
@@ -37,6 +40,8 @@ class Method(StrEnum):
     COPY = "copy"
     """SQLite's online backup."""
     TREE = "tree"
+    STREAM = "stream"
+    """What a program of the practice's own prints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +60,8 @@ class AssetState:
     """Of the data itself, before restic's compression and deduplication."""
     captured_at: datetime
     """The instant its content is of."""
+    data_as_of: datetime | None = None
+    """How old the data was then, where another tool made it. Since schema 2."""
     tools: Mapping[str, str] = field(default_factory=dict)
     """Program -> version, of what captured it."""
     server: Mapping[str, str] = field(default_factory=dict)
@@ -89,9 +96,9 @@ class Manifest:
     """When capture began: no asset is older."""
     finished: datetime
     data_as_of: datetime | None = None
-    """How old the data was at `as_of`, where another tool made it."""
+    """How old the oldest data was at `as_of`, where another tool made any of it."""
     skew_seconds: float
-    """Between the instants of the first and of the last asset."""
+    """Between the instants that the oldest and the newest of its data are of."""
     repository: str
     """restic's own id of the repository this manifest was written for."""
     assets: Mapping[str, AssetState]
@@ -126,6 +133,8 @@ class AssetSummary:
     bytes: int
     level: str
     """Baseline level, `none` without one."""
+    data_as_of: datetime | None = None
+    """How old its data was at capture, where another tool made it."""
 
 
 @dataclass(frozen=True, kw_only=True)

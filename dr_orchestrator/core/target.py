@@ -1,8 +1,10 @@
 """Where a restore may land. The types keep a restore test away from anything live.
 
-`SandboxTarget` is what a restore test accepts; `NewDirectoryTarget` is what `dro restore` makes.
-Neither can be built from a plain path by accident: a sandbox driver makes the one, and
-`claim_new_directory` makes the other by creating the directory itself.
+`SandboxTarget` is what a restore test accepts for files, `LabTarget` for a database that it loads
+into a lab server; `NewDirectoryTarget` is what `dro restore` makes. None can be built from a plain
+path or name by accident: sandbox drivers vouch for the first two (a test keeps `sandbox_target` and
+`lab_target` to the folder `sandbox/`), and `claim_new_directory` makes the last by creating the
+directory itself.
 """
 
 from __future__ import annotations
@@ -27,6 +29,20 @@ class SandboxTarget:
         self.level = level
 
 
+class LabTarget:
+    """A throw-away database on a server that carries our marker and is no asset's host. Made only
+    by the driver of lab servers, which drops it whatever happens.
+    """
+
+    __slots__ = ("database", "level")
+
+    def __init__(self, database: str, level: str, *, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only a sandbox driver makes a LabTarget")
+        self.database = database
+        self.level = level
+
+
 class NewDirectoryTarget:
     """A directory that did not exist before this restore created it."""
 
@@ -39,8 +55,13 @@ class NewDirectoryTarget:
 
 
 def sandbox_target(path: Path, level: str) -> SandboxTarget:
-    """Vouch that `path` lies in a sandbox. Called by sandbox drivers only (a linter rule)."""
+    """Vouch that `path` lies in a sandbox. Called by sandbox drivers only."""
     return SandboxTarget(path, level, seal=_SEAL)
+
+
+def lab_target(database: str, level: str) -> LabTarget:
+    """Vouch that `database` is our own on a lab server. Called by sandbox drivers only."""
+    return LabTarget(database, level, seal=_SEAL)
 
 
 def claim_new_directory(path: Path) -> NewDirectoryTarget:

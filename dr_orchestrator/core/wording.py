@@ -31,10 +31,12 @@ _UNIT_NAMES = {"s": "second", "min": "minute", "h": "hour", "d": "day"}
 
 _OBJECTIVES = {
     Objective.COVERAGE: "backups complete",
+    Objective.DUMP_AGE: "backups made by others",
     Objective.RPO: "backups in time",
     Objective.RTO: "recovery time",
     Objective.RESTORE_TEST: "restore test",
     Objective.DATA_AGE: "age of the data",
+    Objective.SKEW: "all parts of one moment",
     Objective.COPIES: "copies",
 }
 _VERDICTS = {

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
+from dr_orchestrator.plan.asset_consistency import local_folder
 from dr_orchestrator.plan.document import (
     Document,
     Node,
@@ -18,11 +19,10 @@ from dr_orchestrator.plan.document import (
     children,
     elements,
     text_of,
-    writable_by_others,
 )
 from dr_orchestrator.plan.notes import Notes
 from dr_orchestrator.plan.problem import Problem
-from dr_orchestrator.plan.system_consistency import check_system, local_folder
+from dr_orchestrator.plan.system_consistency import check_system
 
 _SECRET_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 
@@ -133,7 +133,7 @@ def _secrets(notes: Notes) -> None:
                     file, f"lies in the git work tree {tree}", "keep keys where git cannot go"
                 )
         command = child(reference, "command")
-        if command is not None and (why := writable_by_others(notes.place)):
+        if command is not None and (why := notes.writable_by_others):
             notes.mistake(
                 command,
                 f"commands run only from a file that others cannot write: {why}",
@@ -149,6 +149,8 @@ def _references_to_secrets(notes: Notes) -> Iterator[Node]:
         for _, entry in children(child(system, "assets")):
             if node := child(entry.node, "password"):
                 yield node
+            for _, secret in children(child(entry.node, "secrets")):
+                yield secret.node
 
 
 def _whole(notes: Notes) -> None:

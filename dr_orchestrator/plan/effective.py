@@ -19,6 +19,7 @@ from dr_orchestrator.plan.model import (
     Plan,
     ProtectedSystem,
     RestoreTestSpec,
+    RunCheck,
     SqlCheck,
     System,
 )
@@ -39,6 +40,8 @@ _DEFAULTS: tuple[tuple[str, str], ...] = (
     (r".*\.restore_tests\[0\]\.schedule", "nightly from the first repository"),
     (r".*\.restore_tests\[\d+\]\.schedule", "weekly from each further repository"),
     (r".*\.verify\[\d+\]", "compared with what it was at capture"),
+    (r".*\.verify\[\d+\]\.title", "the pack's own title"),
+    (r".*\.verify\[\d+\]\.assets", "the only asset of each kind the pack asks"),
     (r".*\.(newest|verify\[\d+\])\.timezone", "the practice's time zone"),
 )
 
@@ -76,7 +79,7 @@ def _restore_tests(system: ProtectedSystem, to: tuple[str, ...]) -> tuple[Restor
 
 
 def _check(check: Check, zone: ZoneInfo) -> Check:
-    if isinstance(check, SqlCheck) and check.timezone is None:
+    if isinstance(check, SqlCheck | RunCheck) and check.timezone is None:
         return check.model_copy(update={"timezone": zone})
     return check
 

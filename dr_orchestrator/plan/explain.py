@@ -14,6 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 
+from dr_orchestrator.core.point import AssetKind
 from dr_orchestrator.plan.document import (
     Document,
     Entry,
@@ -33,15 +34,14 @@ Location = tuple[str | int, ...]
 
 LATER = frozenset(
     {
-        *("aws_secret", "copy_to", "data_time", "dump", "extends", "files", "keyring", "labels"),
-        *("notify", "object_lock", "pack", "retention", "runbook", "runbooks"),
+        *("aws_secret", "copy_to", "extends", "files", "keyring", "labels"),
+        *("notify", "object_lock", "retention", "runbook", "runbooks"),
     }
 )
 """Keys that the plan format has and this version of the program does not read."""
-LATER_KINDS = frozenset({"command", "mariadb", "smb"})
-"""Kinds of assets of which the same is true."""
 _LATER_HINT = "take it out: it comes with a later version"
-_KINDS_HINT = "kinds are postgres, sqlite and files"
+_KINDS = [kind.value for kind in AssetKind]
+_KINDS_HINT = f"kinds are {', '.join(_KINDS[:-1])} and {_KINDS[-1]}"
 _UNKNOWN_KEY, _MISSING_KEY = "unknown key", "is missing"
 _NEAR_KEY = re.compile(r"^did you mean `(.+)`\?$")
 _SUPPRESSED = frozenset({"default_factory_not_called"})
@@ -200,9 +200,7 @@ def _wrong_kind(node: Node, document: Document) -> Problem:
         return document.problem(node.position, path, _MISSING_KEY, _KINDS_HINT)
     kind = node.entries["kind"].node
     text = text_of(kind) or ""
-    if text in LATER_KINDS:
-        return document.problem(kind.position, path, "is not in this version yet", _KINDS_HINT)
-    near = did_you_mean(text, ["postgres", "sqlite", "files"])
+    near = did_you_mean(text, _KINDS)
     return document.problem(kind.position, path, "is no kind of asset", near or _KINDS_HINT)
 
 

@@ -37,7 +37,7 @@ systems:
     rpo: 1h # DECIDE: at most this much work may have to be entered again
     assets:
       database:
-        kind: sqlite # DECIDE: postgres, sqlite or files
+        kind: sqlite # DECIDE: postgres, mariadb, sqlite, command, files or smb
         path: /srv/emr/emr.db # DECIDE
       # database: {{kind: postgres, host: /run/postgresql, database: emr, user: root}}
       # documents: {{kind: files, path: /srv/emr/documents}}

@@ -29,7 +29,7 @@ from dr_orchestrator.core.baseline import Level
 from dr_orchestrator.core.point import AssetKind, Method
 from dr_orchestrator.plan.expectation import Expectation
 from dr_orchestrator.plan.opening import OpeningHours
-from dr_orchestrator.plan.quantity import Duration, PositiveDuration
+from dr_orchestrator.plan.quantity import Duration, PositiveDuration, Size
 from dr_orchestrator.plan.schedule import Schedule
 from dr_orchestrator.plan.secret_reference import SecretReference
 
@@ -112,6 +112,39 @@ _DATABASE_BASELINE = BaselineSpec.model_construct(level=Level.FULL, budget=timed
 _FILES_BASELINE = BaselineSpec.model_construct(level=Level.SAMPLED, budget=timedelta(minutes=2))
 
 
+class DataTime(Section):
+    """How old the data is that somebody else's job writes: its newest file tells."""
+
+    newest: str = Field(
+        min_length=1,
+        description="pattern of the files that the job writes, as `EMR_FULL_*.bak`: `*` and `?` "
+        "stay within a name, `**/` stands for any folders",
+    )
+    max_age: PositiveDuration = Field(
+        description="after this long without a new file the job counts as dead"
+    )
+    at_least: Size = Field(default=1, description="smaller files do not count as written")
+    settled: PositiveDuration = Field(
+        default=timedelta(minutes=10),
+        description="a file changed more recently than this may still be being written",
+    )
+
+
+_MADE_BY = Field(
+    default=None,
+    min_length=1,
+    description="who makes what lies here, where that is somebody else's job; asks for `data_time`",
+)
+_DATA_TIME = Field(
+    default=None, description="which of the files tells how old the data is; required by `made_by`"
+)
+_LAB = Field(
+    default=None,
+    description="lab server of the machine settings that restore tests load it into, where no "
+    "sandbox of ours can",
+)
+
+
 class PostgresAsset(Section):
     """A PostgreSQL database, or with `method: physical` its whole cluster."""
 
@@ -129,6 +162,30 @@ class PostgresAsset(Section):
         default="database", description="`physical` takes the whole cluster, and must say so"
     )
     baseline: BaselineSpec = _DATABASE_BASELINE
+    lab: Identifier | None = _LAB
+    timeout: PositiveDuration = Field(
+        default=timedelta(hours=6), description="after which a capture is given up"
+    )
+
+
+class MariadbAsset(Section):
+    """A MariaDB or MySQL database, or with `method: physical` its whole server."""
+
+    kind: Literal[AssetKind.MARIADB]
+    host: str = Field(min_length=1, description="host name, address, or path of a unix socket")
+    port: int = Field(default=3306, ge=1, le=65535)
+    database: str = Field(min_length=1)
+    user: str = Field(min_length=1)
+    password: SecretReference | None = Field(
+        default=None, description="left out where the server trusts the connection"
+    )
+    sslmode: Literal["disable", "prefer", "require", "verify-full"] = "prefer"
+    method: Literal[Method.LOGICAL, Method.PHYSICAL] = Method.LOGICAL
+    scope: Literal["database", "cluster"] = Field(
+        default="database", description="`physical` takes the whole server, and must say so"
+    )
+    baseline: BaselineSpec = _DATABASE_BASELINE
+    lab: Identifier | None = _LAB
     timeout: PositiveDuration = Field(
         default=timedelta(hours=6), description="after which a capture is given up"
     )
@@ -162,6 +219,8 @@ class FilesAsset(Section):
         default=1, ge=0, description="fewer files than this are a failure, not an empty success"
     )
     baseline: BaselineSpec = _FILES_BASELINE
+    made_by: str | None = _MADE_BY
+    data_time: DataTime | None = _DATA_TIME
     timeout: PositiveDuration = timedelta(hours=12)
 
     @property
@@ -170,7 +229,78 @@ class FilesAsset(Section):
         return Method.TREE
 
 
-Asset = Annotated[PostgresAsset | SqliteAsset | FilesAsset, Field(discriminator="kind")]
+class SmbAsset(Section):
+    """A Windows or Samba share, read over the network without being mounted."""
+
+    kind: Literal[AssetKind.SMB]
+    host: str = Field(min_length=1, description="the file server's name or address")
+    share: str = Field(min_length=1, description="name of the share")
+    path: str = Field(default="", description="folder inside the share; all of it unless stated")
+    port: int = Field(default=445, ge=1, le=65535)
+    user: str = Field(min_length=1)
+    domain: str = Field(default="WORKGROUP", min_length=1)
+    password: SecretReference
+    exclude: tuple[str, ...] = Field(default=(), description="patterns of what to leave out")
+    marker: str | None = Field(
+        default=None, description="file that lies in the folder only when it is the right one"
+    )
+    require_files: int = Field(
+        default=1, ge=0, description="fewer files than this are a failure, not an empty success"
+    )
+    permissions: Literal["save", "skip"] = Field(
+        default="save", description="whether Windows permissions are saved beside the files"
+    )
+    baseline: BaselineSpec = _FILES_BASELINE
+    made_by: str | None = _MADE_BY
+    data_time: DataTime | None = _DATA_TIME
+    timeout: PositiveDuration = timedelta(hours=12)
+
+    @property
+    def method(self) -> Method:
+        """How it is captured: there is one way."""
+        return Method.TREE
+
+
+class CommandAsset(Section):
+    """What only the practice's own programs can dump, and load again."""
+
+    kind: Literal[AssetKind.COMMAND]
+    dump: tuple[str, ...] = Field(
+        min_length=1,
+        description="program and arguments that write the dump: to stdout, or with "
+        "`output: tree` into the empty folder that stands for `{folder}`",
+    )
+    output: Literal["stream", "tree"] = "stream"
+    secrets: dict[str, SecretReference] = Field(
+        default={},
+        description="environment variable -> secret; the variable names a file to read it from",
+    )
+    at_least: Size = Field(default=1, description="a smaller dump is a failure")
+    ends_with: str | None = Field(
+        default=None,
+        min_length=1,
+        description="regular expression that the end of a complete dump (its last 4 KiB) matches",
+    )
+    restore: tuple[str, ...] = Field(
+        default=(),
+        description="program and arguments that load the dump inside the sandbox: `{dump}` is what "
+        "came back, `{folder}` an empty folder to work in",
+    )
+    made_by: str | None = _MADE_BY
+    data_time: DataTime | None = _DATA_TIME
+    lab: Identifier | None = _LAB
+    timeout: PositiveDuration = timedelta(hours=6)
+
+    @property
+    def method(self) -> Method:
+        """How it is captured."""
+        return Method.TREE if self.output == "tree" else Method.STREAM
+
+
+Asset = Annotated[
+    PostgresAsset | MariadbAsset | SqliteAsset | CommandAsset | FilesAsset | SmbAsset,
+    Field(discriminator="kind"),
+]
 
 
 class RecoveryStep(Section):
@@ -266,9 +396,48 @@ class FilesCheck(Section):
     files: FilesCheckBody
 
 
+class RunCheck(Section):
+    """One value out of what a `command` asset restored, by a program of the practice's own."""
+
+    title: str = Field(min_length=1)
+    asset: Identifier
+    run: tuple[str, ...] = Field(
+        min_length=1,
+        description="program and arguments that print one number, boolean or time; run inside the "
+        "sandbox, `{dump}` and `{folder}` as in `restore`",
+    )
+    at_capture: tuple[str, ...] = Field(
+        default=(),
+        description="program and arguments that print the same of production, while the dump is "
+        "made: for `expect: baseline`",
+    )
+    expect: Expectation
+    timezone: Timezone | None = Field(
+        default=None, description="of times that carry none; the practice's unless stated"
+    )
+
+
+class PackCheck(Section):
+    """All that is known about one EMR: the checks of a pack."""
+
+    pack: Identifier = Field(description="name of the pack; `dro pack list` shows them")
+    title: str = Field(
+        default="", description="as it stands on the report; the pack's unless stated"
+    )
+    assets: dict[Identifier, Identifier] = Field(
+        default={},
+        description="what the pack calls an asset -> the system's asset; the only one of its kind "
+        "unless stated",
+    )
+
+
 def _check_kind(value: Any) -> str:
     if value == "baseline" or isinstance(value, BaselineCheck):
         return "baseline"
+    if isinstance(value, RunCheck) or (isinstance(value, dict) and "run" in value):
+        return "run"
+    if isinstance(value, PackCheck) or (isinstance(value, dict) and "pack" in value):
+        return "pack"
     if isinstance(value, dict) and "baseline" in value:
         return "baseline"
     if isinstance(value, FilesCheck) or (isinstance(value, dict) and "files" in value):
@@ -279,7 +448,9 @@ def _check_kind(value: Any) -> str:
 Check = Annotated[
     Annotated[BaselineCheck, Tag("baseline")]
     | Annotated[SqlCheck, Tag("sql")]
-    | Annotated[FilesCheck, Tag("files")],
+    | Annotated[FilesCheck, Tag("files")]
+    | Annotated[RunCheck, Tag("run")]
+    | Annotated[PackCheck, Tag("pack")],
     Discriminator(_check_kind),
 ]
 
@@ -311,6 +482,10 @@ class ProtectedSystem(Section):
     rpo: PositiveDuration = Field(description="promised longest stretch of work that may be lost")
     max_data_age: Duration | None = Field(
         default=None, description="how old the newest row may be, counted in opening hours"
+    )
+    max_skew: PositiveDuration | None = Field(
+        default=None,
+        description="longest time between the instants of its assets in one recovery point",
     )
     recovery: tuple[RecoveryStep, ...] = ()
     assets: dict[Identifier, Asset] = Field(min_length=1)

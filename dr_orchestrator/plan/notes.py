@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
-from dr_orchestrator.plan.document import Document, Node, child, children, text_of
+from dr_orchestrator.plan.document import (
+    Document,
+    Node,
+    child,
+    children,
+    text_of,
+    writable_by_others,
+)
 from dr_orchestrator.plan.problem import Problem, did_you_mean
 
 
@@ -26,6 +34,11 @@ class Notes:
         """Yield each system with its id."""
         for name, entry in children(child(self.root, "systems")):
             yield name, entry.node
+
+    @cached_property
+    def writable_by_others(self) -> str:
+        """Who else can change the plan's own file; empty where nobody can, or it is elsewhere."""
+        return writable_by_others(self.place) if self.place else ""
 
     def mistake(self, node: Node, message: str, hint: str = "") -> None:
         """Note what makes the plan invalid."""

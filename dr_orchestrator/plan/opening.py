@@ -8,7 +8,7 @@ that it leaves out does not count.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import pairwise
@@ -18,6 +18,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
 
 from dr_orchestrator.plan.quantity import mistake
+from dr_orchestrator.plan.wall_clock import stretches_of_one_offset, wall_offset, wall_time
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DAY = timedelta(days=1)
@@ -115,6 +116,17 @@ class OpeningHours:
             raise mistake(str(error), _DAYS_HINT) from None
 
 
+def is_open(
+    instant: datetime, *, hours: OpeningHours, closed: Collection[date], zone: tzinfo
+) -> bool:
+    """Return whether the practice is open at an aware instant, by the clock on its wall."""
+    shown = instant.astimezone(zone).replace(tzinfo=None)
+    since_midnight = shown - datetime.combine(shown, _MIDNIGHT)
+    return shown.date() not in closed and any(
+        opens <= since_midnight < closes for opens, closes in hours.week[shown.weekday()]
+    )
+
+
 def open_time_between(
     start: datetime,
     end: datetime,
@@ -129,9 +141,9 @@ def open_time_between(
     `closed`. Zero where `end` is not after `start`.
     """
     total = timedelta()
-    for first, last in _stretches_of_one_offset(start.astimezone(UTC), end.astimezone(UTC), zone):
-        offset = _offset(first, zone)
-        opens, closes = ((at + offset).replace(tzinfo=None) for at in (first, last))
+    for first, last in stretches_of_one_offset(start.astimezone(UTC), end.astimezone(UTC), zone):
+        offset = wall_offset(first, zone)
+        opens, closes = wall_time(first, offset), wall_time(last, offset)
         total += _open_on_the_wall(opens, closes, hours, closed)
     return total
 
@@ -149,34 +161,6 @@ def _open_on_the_wall(
                 total += max(overlap, timedelta())
         day += _DAY
     return total
-
-
-def _stretches_of_one_offset(
-    start: datetime, end: datetime, zone: tzinfo
-) -> Iterator[tuple[datetime, datetime]]:
-    """Cut a stretch of UTC where the zone's clocks change, to the second."""
-    cuts = [start]
-    step = start
-    while step < end:
-        following = min(step + _DAY, end)
-        if _offset(step, zone) != _offset(following, zone):
-            cuts.append(_change_of_clocks(step, following, zone))
-        step = following
-    yield from pairwise([*cuts, end] if start < end else [])
-
-
-def _change_of_clocks(before: datetime, after: datetime, zone: tzinfo) -> datetime:
-    while after - before > timedelta(seconds=1):
-        middle = before + (after - before) // 2
-        if _offset(middle, zone) == _offset(before, zone):
-            before = middle
-        else:
-            after = middle
-    return after.replace(microsecond=0)
-
-
-def _offset(instant: datetime, zone: tzinfo) -> timedelta:
-    return instant.astimezone(zone).utcoffset() or timedelta()
 
 
 def _checked_days(value: object) -> str:

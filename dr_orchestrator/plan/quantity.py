@@ -168,15 +168,14 @@ PositiveDuration = Annotated[
     ),
 ]
 """A duration that is not `0s`."""
-Size = Annotated[
-    int,
-    _Written(
-        parse_size,
-        format_size,
-        r"^\d+(\.\d+)? ?(B|KiB|MiB|GiB|TiB)$",
-        "write a number and its unit, as 10 MiB or 2.5 GiB",
-    ),
-]
+SIZE = _Written(
+    parse_size,
+    format_size,
+    r"^\d+(\.\d+)? ?(B|KiB|MiB|GiB|TiB)$",
+    "write a number and its unit, as 10 MiB or 2.5 GiB",
+)
+"""The mark by which a number that is a size is known."""
+Size = Annotated[int, SIZE]
 """`10 MiB`, in bytes."""
 Percentage = Annotated[
     float,

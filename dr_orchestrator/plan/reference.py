@@ -16,13 +16,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic.json_schema import GenerateJsonSchema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import PydanticUndefined
+from pydantic_core.core_schema import WithDefaultSchema
 
 from dr_orchestrator.plan.expectation import Expectation
 from dr_orchestrator.plan.model import Plan, RestoreTestSpec, Section
 from dr_orchestrator.plan.opening import OpeningHours
-from dr_orchestrator.plan.quantity import format_duration
+from dr_orchestrator.plan.quantity import SIZE, format_duration, format_size
 from dr_orchestrator.plan.schedule import Schedule
 
 _WORDS: dict[Any, str] = {
@@ -58,6 +59,7 @@ The least plan that works is `plans/least.yaml`; everything at once is `plans/ex
 """
 _VALUES = {
     "duration": "`90s`, `45m`, `24h`, `7d`, `2w`, `1h30m`; never a bare number",
+    "size": "`512 B`, `10 MiB`, `2.5 GiB`; never a bare number",
     "schedule": '`every 30m`, `"03:30"` (daily), `"Sun 04:00"` (weekly), or five cron fields as '
     '`"*/15 8-18 * * 1-5"`; in the practice\'s time zone',
     "opening hours": 'by weekday: `{mon-fri: "08:00-18:00", sat: "09:00-12:00,14:00-16:00"}`',
@@ -76,7 +78,14 @@ is refused. This page is made from the model (`scripts/reference`).
 
 
 class _Schema(GenerateJsonSchema):
-    """Shows defaults as a plan writes them: `1h`, not `PT1H`."""
+    """Shows defaults as a plan writes them: `1h`, not `PT1H`; `1 B`, not 1."""
+
+    def default_schema(self, schema: WithDefaultSchema) -> JsonSchemaValue:
+        """Return the schema of a value that has a default; a number that is written is a size."""
+        described = super().default_schema(schema)
+        if described.get("type") == "string" and isinstance(described.get("default"), int):
+            described["default"] = format_size(described["default"])
+        return described
 
     def encode_default(self, dft: Any) -> Any:
         """Return a default as JSON has it."""
@@ -137,7 +146,7 @@ def _section(model: type[BaseModel]) -> str:
     for name, field in model.model_fields.items():
         cells = (
             f"`{field.alias or name}`",
-            _type_words(field.annotation),
+            "[size](#values)" if SIZE in field.metadata else _type_words(field.annotation),
             _default_words(name, field, model),
             field.description or "",
         )
@@ -180,6 +189,8 @@ def _default_words(name: str, field: FieldInfo, model: type[BaseModel]) -> str:
         return "**required**"
     if field.default_factory is not None or field.default is PydanticUndefined:
         return _COMPUTED.get(name, "see right") if model is RestoreTestSpec else "see right"
+    if SIZE in field.metadata:
+        return f"`{format_size(field.default)}`"
     return _default_value(field.default)
 
 

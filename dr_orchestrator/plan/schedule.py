@@ -19,10 +19,10 @@ from dr_orchestrator.plan.quantity import format_duration, mistake, parse_durati
 
 _DAY = timedelta(days=1)
 _SHORTEST = timedelta(minutes=1)
-_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
 _DAILY = re.compile(_TIME, re.ASCII)
-_WEEKLY = re.compile(rf"({'|'.join(_WEEKDAYS)}) ({_TIME})", re.ASCII | re.IGNORECASE)
+_WEEKLY = re.compile(rf"({'|'.join(WEEKDAYS)}) ({_TIME})", re.ASCII | re.IGNORECASE)
 _CRON = re.compile(r"[0-9A-Za-z*/,#-]{1,40}(?: [0-9A-Za-z*/,#-]{1,40}){4}", re.ASCII)
 _SAMPLE = (datetime(2023, 12, 31), datetime(2033, 1, 1))  # noqa: DTZ001 - a calendar, nowhere
 """Naive, since a normal interval knows no change of clocks; three leap days lie in it."""
@@ -39,6 +39,8 @@ class Schedule:
     """As a plan writes it."""
     period: timedelta = field(compare=False)
     """The longest normal interval between two occurrences; for `*/15 8-18 * * 1-5` the weekend."""
+    cron: str | None = field(compare=False)
+    """The times of day it means, as five cron fields; None where it is nothing but an interval."""
 
     @classmethod
     def parse(cls, text: str) -> Schedule:
@@ -51,11 +53,12 @@ class Schedule:
         if words.startswith("every "):
             return _every(words.removeprefix("every "))
         if _DAILY.fullmatch(words):
-            return cls(words, _DAY)
+            return cls(words, _DAY, _cron(words, "*"))
         if weekly := _WEEKLY.fullmatch(words):
-            return cls(f"{weekly[1].capitalize()} {weekly[2]}", 7 * _DAY)
+            day = weekly[1].capitalize()
+            return cls(f"{day} {weekly[2]}", 7 * _DAY, _cron(weekly[2], day))
         if _CRON.fullmatch(words):
-            return cls(words, _longest_gap(words))
+            return cls(words, _longest_gap(words), words)
         raise ValueError("is not a schedule")
 
     @classmethod
@@ -101,7 +104,12 @@ def _every(text: str) -> Schedule:
     period = parse_duration(text)
     if period < _SHORTEST:
         raise ValueError("happens more often than once a minute")
-    return Schedule(f"every {format_duration(period)}", period)
+    return Schedule(f"every {format_duration(period)}", period, None)
+
+
+def _cron(time_of_day: str, weekday: str) -> str:
+    hour, minute = time_of_day.split(":")
+    return f"{minute} {hour} * * {weekday}"
 
 
 def _longest_gap(expression: str) -> timedelta:

@@ -22,10 +22,24 @@ if TYPE_CHECKING:
 MOST = 3
 _CAUSES = (
     frozenset({Objective.RESTORE_TEST, Objective.RTO}),
+    frozenset({Objective.DUMP_AGE}),
     frozenset({Objective.COVERAGE, Objective.RPO, Objective.COPIES}),
     frozenset({Objective.DATA_AGE}),
+    frozenset({Objective.SKEW}),
 )
 """Objectives that fall together, and are put right together."""
+
+_OVERDUE_TEST = "Ask your IT provider to rebuild {yours} from backup now: the test is overdue."
+_REQUESTS = {
+    Objective.RTO: _OVERDUE_TEST,
+    Objective.RESTORE_TEST: _OVERDUE_TEST,
+    Objective.COVERAGE: "Ask your IT provider to back up all parts of {yours}: some are missing.",
+    Objective.RPO: "Ask your IT provider why backups of {yours} were late or missing.",
+    Objective.COPIES: "Ask your IT provider to renew the copy of {yours}{where}.",
+    Objective.SKEW: "Ask your IT provider to have all parts of {yours} backed up at one moment.",
+    Objective.DATA_AGE: "Ask your IT provider why the backup of {yours} holds no newer work; "
+    "tell them if nobody worked in it.",
+}
 
 
 def needs(view: View) -> tuple[Need, ...]:
@@ -38,11 +52,22 @@ def needs(view: View) -> tuple[Need, ...]:
 def _of_findings(view: View, verdict: Verdict) -> Iterator[Need]:
     for system in view.systems:
         for cause in _CAUSES:
-            group = [f for f in view.findings_of(system) if f.objective in cause]
+            group = [f for f in _causes(view, system) if f.objective in cause]
             worst_here = Verdict.BREACHED if _any(group, Verdict.BREACHED) else Verdict.UNPROVEN
             open_now = [f for f in group if f.verdict is verdict and _is_open(view, f)]
             if open_now and worst_here is verdict:
                 yield Need(text=_request(view, open_now[0]), by=_today(view))
+
+
+def _causes(view: View, system: str) -> Iterator[Finding]:
+    """Yield the findings on a system, without those that an old dump of somebody else's breaks."""
+    findings = view.findings_of(system)
+    died = [each.since for each in findings if each.objective is Objective.DUMP_AGE and each.since]
+    for finding in findings:
+        late = finding.objective is Objective.RPO and finding.since in died
+        apart = finding.objective is Objective.SKEW and bool(died)
+        if not late and not apart:
+            yield finding
 
 
 def _any(findings: list[Finding], verdict: Verdict) -> bool:
@@ -66,25 +91,14 @@ def _request(view: View, finding: Finding) -> str:
         return sentence(f"Ask your IT provider to put right the failed backup of {yours}: {todo}")
     broken = finding.verdict is Verdict.BREACHED
     where = f" in “{finding.repository}”" if finding.repository else ""
-    match finding.objective:
-        case Objective.RTO if broken:
-            return (
-                f"Decide how recovery of {yours} can become faster than "
-                f"{finding.promised}, or agree on a longer limit."
-            )
-        case Objective.RTO | Objective.RESTORE_TEST:
-            return f"Ask your IT provider to rebuild {yours} from backup now: the test is overdue."
-        case Objective.COVERAGE:
-            return f"Ask your IT provider to back up all parts of {yours}: some are missing."
-        case Objective.RPO:
-            return f"Ask your IT provider why backups of {yours} were late or missing."
-        case Objective.COPIES:
-            return f"Ask your IT provider to renew the copy of {yours}{where}."
-        case _:
-            return (
-                f"Ask your IT provider why the backup of {yours} holds no newer work; "
-                "tell them if nobody worked in it."
-            )
+    if finding.objective is Objective.RTO and broken:
+        return (
+            f"Decide how recovery of {yours} can become faster than "
+            f"{finding.promised}, or agree on a longer limit."
+        )
+    if finding.objective is Objective.DUMP_AGE:
+        return sentence(f"Have this put right for {yours}: {view.plain(finding.reason)}")
+    return _REQUESTS[finding.objective].format(yours=yours, where=where)
 
 
 def _today(view: View) -> str:

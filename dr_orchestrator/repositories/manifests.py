@@ -158,6 +158,7 @@ def point_of(manifest: Manifest, copies: tuple[PointCopy, ...]) -> RecoveryPoint
                 method=state.method,
                 bytes=state.bytes,
                 level=state.baseline.level.value if state.baseline else "none",
+                data_as_of=state.data_as_of,
             )
             for name, state in manifest.assets.items()
         },

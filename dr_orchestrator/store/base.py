@@ -5,6 +5,7 @@ There is one way in, `record`, and its entries are frozen nouns of `core`. Nobod
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -13,7 +14,7 @@ from typing import Protocol, Self
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.record import Entry, PracticeRecord
 from dr_orchestrator.core.restore_test import RestoreTest
-from dr_orchestrator.core.run import Run
+from dr_orchestrator.core.run import Outcome, Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,18 @@ class JournalLine:
     practice: str
     payload: str
     """The entry as canonical JSON; `codec.decode_entry` reads it back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunHistory:
+    """What was attempted within a stretch of time, and what still is."""
+
+    open: tuple[Run, ...]
+    """The runs that were never closed, whenever they began, newest first."""
+    closed: tuple[Run, ...]
+    """The newest of those that began within that time, newest first."""
+    ended: Mapping[Outcome, int]
+    """How all the closed runs of that time ended, and how many each; none is left out."""
 
 
 class Store(Protocol):
@@ -81,6 +94,31 @@ class Store(Protocol):
 
     def open_runs(self, practice: str | None = None) -> tuple[Run, ...]:
         """Return the runs that were never closed, oldest first: running, or killed."""
+        ...
+
+    def runs(
+        self,
+        practices: Collection[str] | None = None,
+        system: str | None = None,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        outcomes: Collection[Outcome] | None = None,
+        limit: int,
+    ) -> RunHistory:
+        """Return what was attempted by these practices; by all where `None` is given.
+
+        `closed` are at most `limit` runs that began at `since` or later, but before `until`, and
+        ended as one of `outcomes`. Neither of the last two narrows `ended`.
+        """
+        ...
+
+    def find_runs(self, id_or_prefix: str, *, limit: int) -> tuple[Run, ...]:
+        """Return the run of this id; else at most `limit` whose id begins so, newest first."""
+        ...
+
+    def tests_by(self, run: Run) -> tuple[RestoreTest, ...]:
+        """Return the restore test that `run` made, then those that followed it up, oldest first."""
         ...
 
     def repository_id(self, practice: str, name: str) -> str | None:

@@ -153,6 +153,7 @@ def _insert_assets(connection: Connection, point: RecoveryPoint, names: Iterable
                 method=asset.method.value,
                 bytes=asset.bytes,
                 level=asset.level,
+                data_as_of=asset.data_as_of,
             )
         )
 

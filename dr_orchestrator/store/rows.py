@@ -48,7 +48,11 @@ def points_from(
     assets_of: dict[str, dict[str, AssetSummary]] = {}
     for row in assets:
         summary = AssetSummary(
-            kind=AssetKind(row.kind), method=Method(row.method), bytes=row.bytes, level=row.level
+            kind=AssetKind(row.kind),
+            method=Method(row.method),
+            bytes=row.bytes,
+            level=row.level,
+            data_as_of=row.data_as_of,
         )
         assets_of.setdefault(row.point, {})[row.asset] = summary
     copies_of: dict[str, list[PointCopy]] = {}

@@ -37,7 +37,7 @@ from sqlalchemy.types import TypeEngine
 
 from dr_orchestrator.store.codec import instant_from, instant_text
 
-STORE_VERSION = "0001"
+STORE_VERSION = "0003"
 """The newest migration. Four digits, so that versions compare as text."""
 
 
@@ -113,6 +113,8 @@ run = Table(
     UniqueConstraint("schedule_id", "due_at"),
     CheckConstraint("(finished_at IS NULL) = (outcome IS NULL)", name="closed"),
     Index("ix_run_practice", "practice", "system", "started_at"),
+    Index("ix_run_started_at", "started_at"),
+    Index("ix_run_practice_started_at", "practice", "started_at"),
     Index(
         "ix_run_open",
         "started_at",
@@ -147,6 +149,7 @@ point_asset = Table(
     Column("method", Text, nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("level", Text, nullable=False),
+    Column("data_as_of", Instant),
     ForeignKeyConstraint(["practice", "point"], ["point.practice", "point.id"]),
 )
 

@@ -6,21 +6,22 @@ store first, so that what is looked up before writing still holds when it is wri
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import Connection, Engine, Select, Table, func, insert, select, text
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, insert, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.record import Entry, PracticeRecord
 from dr_orchestrator.core.restore_test import RestoreTest
-from dr_orchestrator.core.run import Run
+from dr_orchestrator.core.run import Outcome, Run
 from dr_orchestrator.errors import DroError, PointNotFound, SpaceExhausted, StoreUnusable
-from dr_orchestrator.store.base import JournalLine
+from dr_orchestrator.store.base import JournalLine, RunHistory
 from dr_orchestrator.store.codec import encode_entry, kind_of
 from dr_orchestrator.store.projection import project
 from dr_orchestrator.store.rows import points_from, restore_test_from, run_from
@@ -125,8 +126,61 @@ class SqlStore:
         if practice is not None:
             wanted = wanted.where(run.c.practice == practice)
         with self._reading() as connection:
-            rows = connection.execute(wanted.order_by(run.c.started_at, run.c.id))
-            return tuple(run_from(row) for row in rows)
+            return _runs(connection, wanted.order_by(run.c.started_at, run.c.id))
+
+    def runs(
+        self,
+        practices: Collection[str] | None = None,
+        system: str | None = None,
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        outcomes: Collection[Outcome] | None = None,
+        limit: int,
+    ) -> RunHistory:
+        """Return what was attempted within a stretch of time; see `Store.runs`."""
+        asked: list[ColumnElement[bool]] = []
+        if practices is not None:
+            asked.append(run.c.practice.in_(practices))
+        if system is not None:
+            asked.append(run.c.system == system)
+        within = [*asked, run.c.started_at >= since, run.c.finished_at.is_not(None)]
+        if until is not None:
+            within.append(run.c.started_at < until)
+        ended = select(run.c.outcome, func.count()).where(*within).group_by(run.c.outcome)
+        closed = _newest_runs().where(*within).limit(limit)
+        if outcomes is not None:
+            closed = closed.where(run.c.outcome.in_([each.value for each in outcomes]))
+        # Few, so sorted out here: asked for by practice, SQLite passes by the index of open runs.
+        still_open = _newest_runs().where(run.c.finished_at.is_(None))
+        with self._reading() as connection:
+            return RunHistory(
+                open=tuple(
+                    each
+                    for each in _runs(connection, still_open)
+                    if (practices is None or each.practice in practices)
+                    and system in {None, each.system}
+                ),
+                closed=_runs(connection, closed),
+                ended={Outcome(name): count for name, count in connection.execute(ended)},
+            )
+
+    def find_runs(self, id_or_prefix: str, *, limit: int) -> tuple[Run, ...]:
+        """Return the run of this id, or runs whose id begins so; see `Store.find_runs`."""
+        alike = run.c.id.startswith(id_or_prefix, autoescape=True)
+        with self._reading() as connection:
+            exact = _runs(connection, select(run).where(run.c.id == id_or_prefix))
+            return exact or _runs(connection, _newest_runs().where(alike).limit(limit))
+
+    def tests_by(self, run: Run) -> tuple[RestoreTest, ...]:
+        """Return the restore test of a run, and its follow-ups; see `Store.tests_by`."""
+        test = restore_test.c
+        wanted = _tests_of(run.practice).where(
+            test.system == run.system,
+            (test.id == run.id) | (test.follow_up_of == run.id),
+        )
+        with self._reading() as connection:
+            return _tests(connection, wanted)
 
     def repository_id(self, practice: str, name: str) -> str | None:
         """Return restic's own id of a repository; see `Store.repository_id`."""
@@ -224,6 +278,14 @@ def _tests_of(practice: str) -> Select[Any]:
     return of_practice.order_by(restore_test.c.started_at, restore_test.c.id)
 
 
+def _newest_runs() -> Select[Any]:
+    return select(run).order_by(run.c.started_at.desc(), run.c.id.desc())
+
+
+def _runs(connection: Connection, wanted: Select[Any]) -> tuple[Run, ...]:
+    return tuple(run_from(row) for row in connection.execute(wanted))
+
+
 def _points(connection: Connection, wanted: Select[Any]) -> tuple[RecoveryPoint, ...]:
     keys = wanted.order_by(None).with_only_columns(point.c.practice, point.c.id).subquery()
 
@@ -268,5 +330,4 @@ def _last_runs(connection: Connection, practice: str) -> tuple[Run, ...]:
     )
     columns = [finished.c[column.name] for column in run.c]
     newest = select(*columns).where(finished.c.age == 1)
-    rows = connection.execute(newest.order_by(finished.c.finished_at, finished.c.id))
-    return tuple(run_from(row) for row in rows)
+    return _runs(connection, newest.order_by(finished.c.finished_at, finished.c.id))

@@ -21,11 +21,13 @@ from dr_orchestrator.core.record import (
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.verification import Result, Verification
 from dr_orchestrator.errors import PointNotFound, RepositoryChanged
-from dr_orchestrator.store.base import Store
+from dr_orchestrator.store.base import RunHistory, Store
 from dr_orchestrator.store.codec import decode_entry
 from dr_orchestrator.store.sqlite import open_store
 from tests.support.clock import START, FakeClock
 from tests.support.evidence import (
+    DATABASE,
+    DOCUMENTS,
     PRACTICE,
     full_id,
     make_copy,
@@ -218,6 +220,16 @@ def test_point_recorded_adds_only_the_copies_that_are_new(store: Store) -> None:
     assert replace(point, copies=()) == replace(first, copies=())
 
 
+def test_point_remembers_how_old_the_data_of_each_asset_was(store: Store) -> None:
+    dumps = replace(DOCUMENTS, data_as_of=START - 9 * HOUR)
+    point = make_point(START, data_as_of=START - 9 * HOUR, assets={"a": DATABASE, "b": dumps})
+
+    store.record(PointRecorded(point=point))
+
+    assert store.points(PRACTICE) == (point,)
+    assert store.practice_record(PRACTICE).points == (point,)
+
+
 def test_point_of_one_practice_is_not_hidden_by_another_of_the_same_id(store: Store) -> None:
     ours = make_point(START)
     theirs = replace(ours, practice="lakeside", label="theirs")
@@ -319,6 +331,89 @@ def test_open_runs_are_those_nobody_closed(store: Store) -> None:
 
     assert store.open_runs() == (other, new)
     assert store.open_runs(PRACTICE) == (new,)
+
+
+def _histories(store: Store) -> None:
+    """Record six closed runs, an hour apart, of two practices and systems, and two open ones."""
+    for hour, (practice, system, outcome) in enumerate(
+        (
+            (PRACTICE, "emr", Outcome.FAILED),
+            (PRACTICE, "emr", Outcome.DONE),
+            (PRACTICE, "imaging", Outcome.FAILED),
+            ("lakeside", "emr", Outcome.PARTIAL),
+            (PRACTICE, "emr", Outcome.DONE),
+            (PRACTICE, "emr", Outcome.FAILED),
+        )
+    ):
+        at = START + hour * HOUR
+        run = make_run(at, id=f"run-{hour}", practice=practice, system=system)
+        store.record(RunOpened(run=run), _closed(run.id, at + HOUR, outcome))
+    store.record(
+        RunOpened(run=make_run(START - 99 * HOUR, id="old")),
+        RunOpened(run=make_run(START, id="other", practice="lakeside")),
+    )
+
+
+def test_runs_are_those_that_began_within_the_time_newest_first(store: Store) -> None:
+    _histories(store)
+
+    history = store.runs(since=START + HOUR, until=START + 5 * HOUR, limit=9)
+
+    assert [run.id for run in history.closed] == ["run-4", "run-3", "run-2", "run-1"]
+    assert history.ended == {Outcome.DONE: 2, Outcome.FAILED: 1, Outcome.PARTIAL: 1}
+    assert [run.id for run in history.open] == ["other", "old"]
+    assert all(run.finished_at is None for run in history.open)
+    assert history.closed[0] == make_run(
+        START + 4 * HOUR, id="run-4", finished_at=START + 5 * HOUR, outcome=Outcome.DONE
+    )
+
+
+def test_runs_are_of_what_was_asked_and_counted_whatever_the_limit(store: Store) -> None:
+    _histories(store)
+
+    ours = store.runs([PRACTICE], "emr", since=START, outcomes=[Outcome.FAILED], limit=1)
+    both = store.runs([PRACTICE, "lakeside"], since=START, limit=99)
+
+    assert [run.id for run in ours.closed] == ["run-5"]
+    assert ours.ended == {Outcome.DONE: 2, Outcome.FAILED: 2}
+    assert [run.id for run in ours.open] == ["old"]
+    assert store.runs([PRACTICE], "imaging", since=START, limit=9).open == ()
+    assert sum(both.ended.values()) == len(both.closed) == 6
+    assert store.runs([], since=START, limit=9) == RunHistory(open=(), closed=(), ended={})
+
+
+def test_runs_that_began_at_once_have_a_lasting_order(store: Store) -> None:
+    store.record(*(RunOpened(run=make_run(START, id=name)) for name in "bca"))
+    store.record(*(_closed(name, START + HOUR) for name in "acb"))
+
+    assert [run.id for run in store.runs(since=START, limit=2).closed] == ["c", "b"]
+
+
+def test_find_runs_takes_an_id_or_its_beginning(store: Store) -> None:
+    ids = ("20261118-120000-aa", "20261118-120000-ab", "20261118-120000-aax", "20261119-1")
+    store.record(
+        *(RunOpened(run=make_run(START + at * HOUR, id=name)) for at, name in enumerate(ids))
+    )
+
+    def found(prefix: str, limit: int = 9) -> list[str]:
+        return [run.id for run in store.find_runs(prefix, limit=limit)]
+
+    assert found(ids[0]) == [ids[0]]  # though another begins like it
+    assert found("20261119") == [ids[3]]
+    assert found("20261118") == [ids[2], ids[1], ids[0]]
+    assert found("20261118", limit=2) == [ids[2], ids[1]]
+    assert found("2027") == found("%") == found("2026____-") == []
+
+
+def test_tests_by_a_run_are_its_own_and_those_that_followed_it_up(store: Store) -> None:
+    run = make_run(START)
+    own = make_test(START, Result.FAILED, id=run.id)
+    elsewhere = make_test(START + HOUR, repository="offsite", follow_up_of=run.id)
+    stranger = make_test(START + 2 * HOUR, follow_up_of="another")
+    store.record(*(RestoreTestRecorded(test=test) for test in (elsewhere, stranger, own)))
+
+    assert store.tests_by(run) == (own, elsewhere)
+    assert store.tests_by(make_run(START + HOUR)) == ()
 
 
 def test_practice_record_names_the_first_run_and_the_newest_finished_ones(store: Store) -> None:

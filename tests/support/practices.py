@@ -14,13 +14,13 @@ from typing import Any
 from dr_orchestrator.compliance.advice import advise
 from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
-from dr_orchestrator.core.point import RecoveryPoint
+from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, RecoveryPoint
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.verification import Depth, Result, Verification
 from dr_orchestrator.plan.effective import with_defaults
 from dr_orchestrator.plan.model import Plan
-from tests.support.evidence import full_id, make_point
+from tests.support.evidence import DOCUMENTS, full_id, make_point
 
 NOW = datetime(2026, 11, 22, 1, 15, tzinfo=UTC)
 """A Saturday evening in Chicago: 21 November, 19:15."""
@@ -361,6 +361,38 @@ def first_day() -> Practice:
         (),
         (point for point in points("emr", where=("onsite",)) if point.as_of > morning),
         since=morning,
+    )
+
+
+def dead_job() -> Practice:
+    """Return a practice whose EMR vendor's job died three weeks ago, while our backups go on."""
+    written = datetime(2026, 10, 31, 7, 42, tzinfo=UTC)
+    dump = AssetSummary(
+        kind=AssetKind.SMB, method=Method.TREE, bytes=6 << 30, level="full", data_as_of=written
+    )
+    share = {
+        "kind": "smb",
+        "host": "files.example",
+        "share": "backup",
+        "user": "backup",
+        "password": {"env": "SHARE"},
+        "made_by": "the EMR vendor's nightly job",
+        "data_time": {"newest": "EMR_FULL_*.bak", "max_age": "26h", "at_least": "2 GiB"},
+    }
+    emr = system("Electronic medical record", rpo="26h", max_skew="5m", assets={"dumps": share})
+    emr["assets"]["documents"] = {"kind": "files", "path": "/srv/emr/documents"}
+    held = {"dumps": dump, "documents": DOCUMENTS}
+    kept = (
+        make_point(
+            each.as_of,
+            assets=held,
+            data_as_of=written,
+            skew_seconds=(each.as_of - written).total_seconds(),
+        )
+        for each in points("emr")
+    )
+    return judged(
+        plan({"emr": emr}), nights("emr", 1), kept, since=NOW - timedelta(days=2, minutes=-12)
     )
 
 

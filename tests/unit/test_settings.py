@@ -40,6 +40,8 @@ def test_machine_without_settings_gets_defaults(monkeypatch: pytest.MonkeyPatch)
     assert settings.sandbox_directory == Path("/var/lib/dro-sandbox")
     assert settings.sandbox_uid == 47115
     assert settings.postgres_programs == ("/usr/lib/postgresql/*/bin",)
+    assert settings.mariadb_programs == ("/usr/bin", "/opt/mariadb-*/bin")
+    assert (settings.command_programs, settings.lab_servers) == ((), {})
     assert settings.path == "/opt/bin:/usr/bin"
     assert settings.work_jobs == 4
     assert settings.lock_wait == timedelta(minutes=2)
@@ -109,6 +111,59 @@ def test_all_mistakes_are_reported_with_their_positions(settings_file: Path) -> 
         "5:12: work_jobs: an unquoted word that YAML 1.1 reads as true or false",
         "6:1: no_color: unknown key",
         "7:20: postgres_programs: must not be empty",
+    ]
+
+
+def test_programs_and_lab_servers_are_stated_by_name(settings_file: Path) -> None:
+    settings_file.write_text(
+        "mariadb_programs: [/opt/mariadb-11.4/bin]\ncommand_programs: [/opt/emr/*/bin]\n"
+        "lab_servers:\n"
+        "  bench: {kind: mariadb, host: 10.0.0.9, port: 3307, user: lab,"
+        " password: {file: /etc/dro/keys/lab}}\n"
+        "  old-pg: {kind: postgres, host: /run/lab, user: lab}\n"
+    )
+
+    settings = load_settings()
+
+    assert settings.mariadb_programs == ("/opt/mariadb-11.4/bin",)
+    assert settings.command_programs == ("/opt/emr/*/bin",)
+    bench, old = settings.lab_servers["bench"], settings.lab_servers["old-pg"]
+    assert (bench.kind, bench.host, bench.port, bench.user) == ("mariadb", "10.0.0.9", 3307, "lab")
+    assert bench.password is not None
+    assert bench.password.file == "/etc/dro/keys/lab"
+    assert (old.port, old.password) == (None, None)
+    with pytest.raises(TypeError):
+        settings.lab_servers["third"] = bench  # type: ignore[index]
+
+
+def test_mistakes_about_programs_and_lab_servers_have_their_positions(
+    settings_file: Path,
+) -> None:
+    settings_file.write_text(
+        "mariadb_programs: []\ncommand_programs: [opt/emr]\n"
+        "lab_servers:\n"
+        "  Bench: {kind: postgres, host: h, user: u}\n"
+        "  a: {kind: oracle, host: h, user: u}\n"
+        "  b: {kind: mariadb, host: h, user: u, password: hunter2}\n"
+        "  c: {kind: mariadb, host: h, port: 0, user: u}\n"
+        "  d: {kind: postgres, host: h}\n"
+        "  e: {kind: postgres, host: h, user: u, databse: d}\n"
+    )
+
+    with pytest.raises(SettingsInvalid) as caught:
+        load_settings()
+
+    assert "hunter2" not in str(caught.value)
+    lines = [line for line in str(caught.value).splitlines() if "hint:" not in line]
+    assert [line.removeprefix(f"{settings_file}:") for line in lines] == [
+        "1:19: mariadb_programs: must not be empty",
+        "2:20: command_programs[0]: must be an absolute path",
+        "4:3: lab_servers.Bench: is not an id",
+        "5:13: lab_servers.a.kind: must be one of postgres, mariadb",
+        "6:50: lab_servers.b.password: must be a reference: a password never stands in a plan",
+        "7:37: lab_servers.c.port: must be at least 1",
+        "8:6: lab_servers.d.user: is missing",
+        "9:41: lab_servers.e.databse: unknown key",
     ]
 
 

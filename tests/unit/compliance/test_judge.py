@@ -12,7 +12,7 @@ import pytest
 from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.compliance.verdict import is_overdue, practice_verdict
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
-from dr_orchestrator.core.point import AssetKind, RecoveryPoint
+from dr_orchestrator.core.point import AssetKind, AssetSummary, RecoveryPoint
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.verification import Result
@@ -58,6 +58,27 @@ def _found(
     return finding
 
 
+EVERYTHING = make_plan(
+    max_data_age="4h",
+    max_skew="5m",
+    assets={
+        "database": {"kind": "sqlite", "path": "/srv/emr/emr.db"},
+        "documents": {
+            "kind": "files",
+            "path": "/srv/dumps",
+            "made_by": "the vendor's nightly job",
+            "data_time": {"newest": "EMR_*.bak", "max_age": "26h"},
+        },
+    },
+)
+"""Promises everything that a plan can; `documents` are what the vendor's job writes."""
+
+
+def _dumps(written: datetime) -> dict[str, AssetSummary]:
+    """Return the assets of a point whose newest dump was written then."""
+    return {"database": DATABASE, "documents": replace(DOCUMENTS, data_as_of=written)}
+
+
 def _good_record(**changes: Any) -> PracticeRecord:
     """Return the record of a practice that keeps every promise of `PLAN`."""
     evidence: dict[str, Any] = {
@@ -72,7 +93,10 @@ def _good_record(**changes: Any) -> PracticeRecord:
 
 
 def test_judge_finds_every_promise_met_when_all_is_well() -> None:
-    findings = judge(make_plan(max_data_age="4h"), _good_record(), NOW)
+    points = _points(every=HOUR / 2)
+    points = [replace(each, assets=_dumps(each.as_of)) for each in points]
+
+    findings = judge(EVERYTHING, _good_record(points=points), NOW)
 
     assert [finding.objective for finding in findings] == list(Objective)
     assert {finding.verdict for finding in findings} == {MET}
@@ -81,7 +105,7 @@ def test_judge_finds_every_promise_met_when_all_is_well() -> None:
 
 
 def test_judge_proves_nothing_when_nothing_is_known() -> None:
-    findings = judge(make_plan(max_data_age="4h"), make_record(), NOW)
+    findings = judge(EVERYTHING, make_record(), NOW)
 
     assert [finding.objective for finding in findings] == list(Objective)
     assert {finding.verdict for finding in findings} == {UNPROVEN}
@@ -91,13 +115,15 @@ def test_judge_proves_nothing_when_nothing_is_known() -> None:
 def test_judge_is_quiet_in_the_first_days_and_names_when_each_proof_is_due() -> None:
     record = make_record(first_seen=NOW - 30 * MINUTE)
 
-    findings = judge(make_plan(max_data_age="4h"), record, NOW)
+    findings = judge(EVERYTHING, record, NOW)
 
     assert {finding.verdict for finding in findings} == {UNPROVEN}
     assert not any(is_overdue(finding, NOW) for finding in findings)
     dues = {finding.objective: finding.due for finding in findings}
     start = NOW - 30 * MINUTE
     assert dues[Objective.RPO] == dues[Objective.COVERAGE] == start + HOUR
+    assert dues[Objective.SKEW] == start + HOUR
+    assert dues[Objective.DUMP_AGE] == start + 26 * HOUR
     assert dues[Objective.RESTORE_TEST] == dues[Objective.RTO] == start + 2 * DAY
     assert dues[Objective.DATA_AGE] == start + 2 * DAY
     assert dues[Objective.COPIES] == start + DAY
@@ -204,11 +230,198 @@ def test_rpo_is_breached_when_every_backup_since_the_first_run_failed() -> None:
 
 
 def test_rpo_goes_by_the_age_of_the_data_when_another_tool_made_it() -> None:
-    point = make_point(NOW - MINUTE, data_as_of=NOW - 9 * HOUR)
+    written = NOW - 9 * HOUR
+    points = _points(every=HOUR / 2)
+    points = [replace(each, assets=_dumps(min(written, each.as_of))) for each in points]
 
-    finding = _found(Objective.RPO, make_record(points=[point]))
+    finding = _found(Objective.RPO, make_record(points=points), plan=EVERYTHING)
 
-    assert (finding.verdict, finding.achieved) == (BREACHED, "9 h")
+    assert (finding.verdict, finding.achieved, finding.since) == (BREACHED, "9 h", written)
+    assert finding.reason == (
+        "nothing newer of documents than from 2026-11-17 21:00 CST could be brought back: "
+        "8 h too long"
+    )
+
+
+def test_rpo_of_one_asset_is_not_that_of_another_that_was_made_before_the_first_backup() -> None:
+    """The first backup of a practice finds a dump of three weeks ago, and a living database."""
+    plan = make_plan(rpo="22d", assets=EVERYTHING.protected["emr"].assets)
+    points = [
+        make_point(NOW - age, assets=_dumps(NOW - 21 * DAY), data_as_of=NOW - 21 * DAY)
+        for age in (10 * MINUTE, 40 * MINUTE)
+    ]
+    record = make_record(first_seen=NOW - 41 * MINUTE, points=points)
+
+    assert _found(Objective.RPO, record, plan=plan).achieved == "21 d"
+    database_only = {"database": {"kind": "sqlite", "path": "/srv/emr/emr.db"}}
+    alone = _found(Objective.RPO, record, plan=make_plan(assets=database_only))
+    assert (alone.verdict, alone.achieved) == (MET, "30 min")
+
+
+def test_rpo_does_not_count_what_lay_between_dumps_from_before_the_first_backup() -> None:
+    """The job keeps one dump; the newest goes away, and what is left was there before us."""
+    points = [
+        make_point(NOW - HOUR, assets=_dumps(NOW - 3 * HOUR)),
+        make_point(NOW - MINUTE, assets=_dumps(NOW - 3 * DAY)),
+    ]
+    plan = make_plan(rpo="26h", assets=EVERYTHING.protected["emr"].assets)
+
+    finding = _found(Objective.RPO, make_record(points=points, first_seen=NOW - HOUR), plan=plan)
+
+    assert (finding.verdict, finding.achieved) == (MET, "3 h")
+
+
+def test_rpo_of_a_dump_counts_from_one_dump_to_the_next_not_from_point_to_point() -> None:
+    """Nightly dumps, saved every half hour: a day was left out, and the next one came."""
+    nights = [NOW - age for age in (3 * HOUR, 51 * HOUR, 75 * HOUR)]
+    points = [
+        replace(each, assets=_dumps(max(night for night in nights if night < each.as_of)))
+        for each in _points(every=HOUR / 2)
+        if each.as_of > nights[-1]
+    ]
+    plan = make_plan(rpo="26h", assets=EVERYTHING.protected["emr"].assets)
+
+    finding = _found(Objective.RPO, make_record(points=points), plan=plan)
+
+    assert (finding.verdict, finding.achieved, finding.since) == (BREACHED, "2 d", nights[1])
+    assert "until 2026-11-18 03:00 CST" in finding.reason
+
+
+def test_copies_are_fresh_when_an_old_dump_was_saved_there_just_now() -> None:
+    """That the dump is old is told by its own promise; the repository is not to blame."""
+    points = [make_point(NOW - MINUTE, assets=_dumps(NOW - 21 * DAY))]
+
+    assert _found(Objective.COPIES, make_record(points=points), plan=EVERYTHING).verdict is MET
+
+
+def test_coverage_looks_at_the_newest_backup_not_at_the_one_with_the_newest_data() -> None:
+    """The vendor removed the newest dump, and the next backup lacks the database."""
+    older = make_point(NOW - HOUR / 2, assets=_dumps(NOW - HOUR))
+    newer = make_point(
+        NOW - MINUTE,
+        assets={"documents": replace(DOCUMENTS, data_as_of=NOW - 2 * DAY)},
+        data_as_of=NOW - 2 * DAY,
+    )
+
+    finding = _found(Objective.COVERAGE, make_record(points=[older, newer]), plan=EVERYTHING)
+
+    assert (finding.verdict, finding.achieved) == (UNPROVEN, "1 of 2 assets")
+
+
+# --- dump age -----------------------------------------------------------------------------------
+
+
+def _dump_age(*looks: tuple[timedelta, timedelta], now: datetime = NOW, **changes: Any) -> Finding:
+    """Judge points of these ages, each with the age of the dump it holds."""
+    points = [make_point(NOW - age, assets=_dumps(NOW - written)) for age, written in looks]
+    record = make_record(points=points, first_seen=LONG_AGO)
+    return _found(Objective.DUMP_AGE, record, plan=changes.get("plan", EVERYTHING), now=now)
+
+
+def test_dump_age_is_met_while_the_job_writes() -> None:
+    finding = _dump_age((MINUTE, 25 * HOUR), (3 * DAY, 4 * DAY))
+
+    assert (finding.verdict, finding.promised, finding.achieved, finding.due) == (
+        MET,
+        "a new one within 26 h",
+        "25 h old",
+        NOW + HOUR,
+    )
+
+
+def test_dump_age_is_breached_when_the_job_died_although_backups_go_on() -> None:
+    finding = _dump_age(*((HOUR * age, 21 * DAY) for age in range(5)))
+
+    assert (finding.verdict, finding.since) == (BREACHED, NOW - 21 * DAY)
+    assert finding.reason == (
+        "the vendor's nightly job has written nothing since 2026-10-28 07:00 CDT"
+    )
+
+
+def test_dump_age_names_the_contact_that_makes_the_dump() -> None:
+    content = EVERYTHING.model_dump(mode="json", by_alias=True, exclude_none=True)
+    content["contacts"] = {"vendor": {"role": "EMR vendor support"}}
+    content["systems"]["emr"]["assets"]["documents"]["made_by"] = "vendor"
+    named = _dump_age((MINUTE, 21 * DAY), plan=Plan.model_validate(content))
+    del content["systems"]["emr"]["assets"]["documents"]["made_by"]
+    nobody = _dump_age((MINUTE, 21 * DAY), plan=Plan.model_validate(content))
+
+    assert named.reason.startswith("EMR vendor support has written nothing")
+    assert nobody.reason.startswith("the job that writes documents has written nothing")
+
+
+def test_dump_age_is_unproven_when_no_backup_looked_since() -> None:
+    """Our own backups stopped: that says nothing of the vendor's job."""
+    finding = _dump_age((5 * HOUR, 23 * HOUR), now=NOW + 4 * HOUR)
+
+    assert (finding.verdict, finding.due) == (UNPROVEN, NOW + 3 * HOUR)
+    assert "no backup has looked since" in finding.reason
+    assert is_overdue(finding, NOW + 4 * HOUR)
+
+
+def test_dump_age_is_not_mended_by_time_nor_by_a_point_from_before_the_promise() -> None:
+    without = make_point(NOW - MINUTE)
+    record = make_record(points=[without], first_seen=LONG_AGO)
+
+    finding = _found(Objective.DUMP_AGE, record, plan=EVERYTHING)
+
+    assert (finding.verdict, finding.due) == (UNPROVEN, LONG_AGO + 26 * HOUR)
+    late = _dump_age((MINUTE, 27 * HOUR), now=NOW + 9 * DAY)
+    assert late.verdict is BREACHED
+
+
+def test_dump_age_is_not_deceived_by_a_dump_that_is_dated_in_the_future() -> None:
+    finding = _dump_age((2 * DAY, -400 * DAY))
+
+    assert (finding.verdict, finding.achieved) == (UNPROVEN, "2 d old")
+
+
+def test_dump_age_tells_of_the_job_that_is_in_the_worst_state() -> None:
+    assets = EVERYTHING.model_dump(mode="json", exclude_none=True)["systems"]["emr"]["assets"]
+    assets["database"] = assets["documents"] | {"made_by": "the laboratory's job"}
+    point = make_point(
+        NOW - MINUTE,
+        assets={
+            "database": replace(DOCUMENTS, data_as_of=NOW - 3 * DAY),
+            "documents": replace(DOCUMENTS, data_as_of=NOW - HOUR),
+        },
+    )
+
+    finding = _found(Objective.DUMP_AGE, make_record(points=[point]), plan=make_plan(assets=assets))
+
+    assert finding.verdict is BREACHED
+    assert finding.reason.startswith("the laboratory's job")
+
+
+# --- skew ---------------------------------------------------------------------------------------
+
+
+def _skew(*points: RecoveryPoint) -> Finding:
+    return _found(Objective.SKEW, make_record(points=points), plan=make_plan(max_skew="5m"))
+
+
+def test_skew_is_judged_on_the_newest_point_that_holds_every_asset() -> None:
+    apart = make_point(NOW - HOUR, skew_seconds=301.0)
+    before = make_point(NOW - 2 * HOUR, skew_seconds=900.0)
+    good = make_point(NOW - 3 * HOUR, skew_seconds=299.0)
+    part = make_point(NOW - MINUTE, skew_seconds=0.0, assets={"database": DATABASE})
+
+    broken = _skew(good, before, apart, part)
+
+    assert (broken.verdict, broken.achieved, broken.since) == (
+        BREACHED,
+        "5 min 1 s apart",
+        NOW - 2 * HOUR,
+    )
+    assert "is in some of them and not in others" in broken.reason
+    assert _skew(good, part).verdict is MET
+    assert _skew(part).verdict is UNPROVEN
+
+
+def test_skew_is_not_judged_where_nothing_is_promised() -> None:
+    findings = judge(PLAN, _good_record(), NOW)
+
+    assert {Objective.SKEW, Objective.DUMP_AGE} & {each.objective for each in findings} == set()
 
 
 def test_rpo_counts_points_of_any_repository() -> None:
@@ -429,6 +642,25 @@ def test_restore_test_is_due_again_before_its_proof_grows_old() -> None:
     assert finding.due == test.started_at + 2 * DAY
     assert finding.promised == "proven every 2 d"
     assert finding.achieved == "passed 2026-11-17 22:00 CST"
+
+
+@pytest.mark.parametrize(
+    "assets",
+    [{"database": DATABASE}, {"database": DATABASE, "documents": replace(DATABASE, bytes=1)}],
+    ids=["a new asset", "another kind"],
+)
+def test_restore_test_proves_nothing_of_what_was_not_yet_in_the_plan(
+    assets: dict[str, AssetSummary],
+) -> None:
+    test = make_test(NOW - 5 * HOUR)
+    before = make_point(test.point_as_of, assets=assets)
+    record = make_record(points=[before, make_point(NOW - HOUR)], tests=[test])
+
+    found = [_found(each, record) for each in (Objective.RESTORE_TEST, Objective.RTO)]
+
+    assert {each.verdict for each in found} == {UNPROVEN}
+    assert all(each.due == NOW - 5 * HOUR + 2 * DAY for each in found)
+    assert all("was without documents as the plan has it now" in each.reason for each in found)
 
 
 def test_restore_test_is_overdue_when_the_last_passed_too_long_ago() -> None:

@@ -32,12 +32,24 @@ ALL_ASSETS = {"database": DATABASE, "documents": DOCUMENTS}
 MINUTES = st.integers(0, 6 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes))
 """Ages up to six days: within and beyond every limit of the plans below."""
 
+WRITTEN_BY_OTHERS = {
+    "database": {"kind": "sqlite", "path": "/srv/emr/emr.db"},
+    "documents": {
+        "kind": "files",
+        "path": "/srv/dumps",
+        "made_by": "the vendor's nightly job",
+        "data_time": {"newest": "EMR_*.bak", "max_age": "26h"},
+    },
+}
+
 plans = st.builds(
     make_plan,
     practice=st.sampled_from([{}, {"open": {"mon-fri": "08:00-18:00"}}]),
     rto=st.sampled_from(["1h", "4h", "24h"]),
     rpo=st.sampled_from(["15m", "1h", "24h", "3d"]),
     max_data_age=st.sampled_from(["4h", "24h"]),
+    max_skew=st.sampled_from([None, "5m"]),
+    assets=st.sampled_from([WRITTEN_BY_OTHERS, make_plan().protected["emr"].assets]),
     backup=st.sampled_from(
         [
             {"schedule": "every 15m", "to": ["onsite"]},
@@ -61,11 +73,14 @@ plans = st.builds(
 def recovery_points(draw: st.DrawFn) -> RecoveryPoint:
     as_of = NOW - draw(MINUTES)
     older = draw(st.none() | MINUTES)
+    written = None if older is None else as_of - older
+    held = {**ALL_ASSETS, "documents": replace(DOCUMENTS, data_as_of=written)}
     return make_point(
         as_of,
-        data_as_of=None if older is None else as_of - older,
+        data_as_of=written,
+        skew_seconds=draw(st.sampled_from([2.5, 300.0, 301.0])),
         repositories=tuple(draw(st.lists(st.sampled_from(REPOSITORIES), unique=True))),
-        assets={name: ALL_ASSETS[name] for name in draw(st.sets(st.sampled_from([*ALL_ASSETS])))},
+        assets={name: held[name] for name in draw(st.sets(st.sampled_from([*held])))},
     )
 
 
@@ -92,7 +107,7 @@ def records(draw: st.DrawFn) -> PracticeRecord:
     seen = draw(st.dictionaries(st.sampled_from(REPOSITORIES), MINUTES))
     return make_record(
         first_seen=None if first_seen is None else NOW - first_seen,
-        points=draw(st.lists(recovery_points(), max_size=8)),
+        points=draw(st.lists(recovery_points(), max_size=8, unique_by=lambda point: point.id)),
         tests=draw(st.lists(restore_tests(), max_size=6)),
         repositories_seen={name: NOW - age for name, age in seen.items()},
     )

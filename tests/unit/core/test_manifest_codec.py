@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dr_orchestrator.core.baseline import DatabaseBaseline, FilesBaseline, Level, TableBaseline
+from dr_orchestrator.core.baseline import (
+    DatabaseBaseline,
+    FileBaseline,
+    FilesBaseline,
+    Level,
+    TableBaseline,
+)
 from dr_orchestrator.core.manifest_codec import decode_manifest, encode_manifest
 from dr_orchestrator.core.point import AssetKind, AssetState, Manifest, Method, Recoverable
 from dr_orchestrator.errors import ManifestInvalid
@@ -90,9 +97,38 @@ def test_equal_manifests_are_equal_bytes() -> None:
 
 
 def test_manifest_of_a_newer_schema_is_refused_with_what_to_do() -> None:
-    with pytest.raises(ManifestInvalid, match="schema 2") as caught:
-        decode_manifest(_changed("schema", to=2))
+    with pytest.raises(ManifestInvalid, match="schema 3, this version reads up to 2") as caught:
+        decode_manifest(_changed("schema", to=3))
     assert "update" in caught.value.hint
+
+
+def test_manifest_of_schema_1_is_read_without_what_it_could_not_say() -> None:
+    raw = json.loads(encode_manifest(manifest(schema=1)))
+    for state in raw["assets"].values():
+        del state["data_as_of"]
+    del raw["assets"]["documents"]["baseline"]["dump"]
+
+    assert decode_manifest(json.dumps(raw).encode()) == manifest(schema=1)
+
+
+def test_manifest_says_how_old_each_asset_s_data_was() -> None:
+    whole = manifest()
+    dumps = replace(
+        whole.assets["documents"],
+        kind=AssetKind.SMB,
+        data_as_of=_AT,
+        baseline=FilesBaseline(
+            level=Level.COUNTS,
+            files=1,
+            bytes=5,
+            listing="12",
+            key="00",
+            dump=FileBaseline(path="ab", bytes=5, sha256="cd"),
+        ),
+    )
+    told = replace(whole, data_as_of=_AT, assets={**whole.assets, "dumps": dumps})
+
+    assert decode_manifest(encode_manifest(told)) == told
 
 
 @pytest.mark.parametrize(
@@ -105,6 +141,10 @@ def test_manifest_of_a_newer_schema_is_refused_with_what_to_do() -> None:
         _changed("assets", to={}).replace(b'"assets": {}', b'"assets": []'),
         _changed("as_of", to="2026-11-21T19:15:00"),
         _changed("skew_seconds", to="much"),
+        _changed("skew_seconds", to=-1),
+        _changed("skew_seconds", to=float("nan")),
+        _changed("skew_seconds", to=1e300),
+        _changed("assets", "documents", "data_as_of", to="2026-11-21T19:15:00"),
         encode_manifest(manifest())[:-200],
         b"",
         b"[]",
@@ -118,6 +158,10 @@ def test_manifest_of_a_newer_schema_is_refused_with_what_to_do() -> None:
         "assets-not-an-object",
         "time-without-zone",
         "wrong-type",
+        "before-itself",
+        "not-a-number",
+        "longer-than-time",
+        "data-time-without-zone",
         "cut-off",
         "empty",
         "not-an-object",

@@ -37,7 +37,7 @@ systems:
         method: physical
         host: 10.0.0.6
       documents: {kind: files, path: /srv/emr/documents, marker: ../x}
-      share: {kind: smb}
+      share: {kind: cifs}
     max_data_age: 4h
     backup: {schedule: every 30x, to: [onsite, offsit]}
     restore_tests:
@@ -69,7 +69,7 @@ _EXPECTED = [
     (24, 17, "physical", "systems.emr.assets.database.method", "takes the whole cluster, and must"),
     (25, 9, "host", "systems.emr.assets.database.host", "the same key again"),
     (26, 66, "../x", "systems.emr.assets.documents.marker", "must be a path inside the folder"),
-    (27, 21, "smb", "systems.emr.assets.share.kind", "is not in this version yet"),
+    (27, 21, "cifs", "systems.emr.assets.share.kind", "is no kind of asset"),
     (28, 19, "4h", "systems.emr.max_data_age", "has no effect"),
     (29, 24, "every 30x", "systems.emr.backup.schedule", "is not a duration"),
     (29, 48, "offsit", "systems.emr.backup.to[1]", "there is no such repository"),

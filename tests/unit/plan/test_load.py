@@ -22,7 +22,7 @@ from dr_orchestrator.plan.load import (
     origin_lines,
     read_plan,
 )
-from dr_orchestrator.plan.model import Plan, ProtectedSystem, SqlCheck
+from dr_orchestrator.plan.model import Plan, ProtectedSystem, RunCheck, SqlCheck
 from dr_orchestrator.plan.problem import Problem
 
 _ROOT = Path(__file__).parents[3]
@@ -271,7 +271,6 @@ def test_origin_lines_show_each_value_once() -> None:
         (_LEAST.replace("{env: KEY}", "{keyring: x}"), "keyring", "not in this version yet"),
         (_LEAST.replace("{env: KEY}", "{aws_secret: x}"), "aws_secret", "not in this version yet"),
         (_LEAST.replace("{env: KEY}", "{command: pass show x}"), "pass", "must be a list"),
-        (_LEAST.replace("kind: sqlite", "kind: mariadb"), "mariadb", "not in this version yet"),
         (_LEAST.replace("kind: sqlite", "kind: sqllite"), "sqllite", "is no kind of asset"),
         (_LEAST.replace("kind: sqlite, ", ""), "{path", "is missing"),
         (_LEAST.replace("rto: 4h", "rto: 0s"), "0s", "more than zero"),
@@ -292,6 +291,154 @@ def test_contradiction_is_one_problem_where_it_stands(text: str, at: str, messag
     assert message in problem.message
     assert "hunter2" not in problem.text()
     assert "12345678" not in problem.text()
+
+
+_COMMAND = "kind: command, dump: [/opt/emr/dump], restore: [/opt/emr/load, '{dump}']"
+_RUN = "title: a, asset: new, run: [/opt/emr/count, '{folder}'], expect:"
+_SMB = "kind: smb, host: h, share: scans, user: u, password: {env: KEY}"
+_MARIADB = "kind: mariadb, host: h, database: d, user: u"
+_DUMPS = "kind: files, path: /srv/dumps"
+_JOB = "data_time: {newest: 'EMR_*.bak', max_age: 1h}"
+
+
+_ONE_ASSET = "".join(
+    line
+    for line in _LEAST.splitlines(keepends=True)
+    if "server:" not in line and "docu" not in line
+)
+
+
+def _asset(*keys: str) -> str:
+    """Return the least plan with one more asset, whose keys these are."""
+    return _LEAST + f"      new: {{{', '.join(keys)}}}\n"
+
+
+def _run(asset: str, check: str) -> str:
+    return _asset(asset) + f"    verify: [baseline, {{{check}}}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "message"),
+    [
+        (_asset(_MARIADB, "method: physical"), "physical", "takes the whole server, and must say"),
+        (_asset(_MARIADB, "scope: cluster"), "cluster}", "takes one database"),
+        (_asset(_MARIADB, "method: physical", "scope: cluster", "lab: x"), "x}", "has no effect"),
+        (_asset(_MARIADB.replace(" h,", " /run/m.sock,"), "port: 3307"), "3307", "has no effect"),
+        (_asset(_MARIADB.replace(" h,", " /run/mysqld/,")), "/run/mysqld/", "is a folder"),
+        (_asset(_MARIADB.replace(" h,", " run/m.sock,")), "run/m.sock", "or an absolute path"),
+        (_asset(_SMB.replace("scans", "scans/2026")), "scans/2026", "must not have slashes"),
+        (_asset(_SMB.replace(" h,", " '\\\\h',")), "'\\\\h'", "must not have slashes"),
+        (_asset(_SMB, "path: /2026"), "/2026", "a path inside the share"),
+        (_asset(_SMB, "path: a/../../b"), "a/../", "a path inside the share"),
+        (_asset(_SMB, "path: 'a\\b'"), "'a\\b'", "a path inside the share"),
+        (_asset(_SMB.replace("user: u", "user: 'dom\\u'")), "'dom\\u'", "the domain in it"),
+        (_asset(_SMB, "marker: ../x"), "../x", "a path inside the folder"),
+        (_asset(_COMMAND.replace("/opt/emr/dump", "dump")), "dump]", "absolute path"),
+        (_asset(_COMMAND.replace("/opt/emr/load", "load")), "load", "absolute path"),
+        (_asset(_COMMAND, "output: tree"), "[/opt/emr/dump]", "does not name `{folder}`"),
+        (_asset(_COMMAND.replace("dump]", "dump, '{folder}']")), "'{folder}'", "for nothing here"),
+        (_asset(_COMMAND.replace("'{dump}'", "'{folder}'")), "[/opt/emr/load", "not name `{dump}`"),
+        (_asset(_COMMAND, "ends_with: '(done'"), "'(done'", "no regular expression"),
+        (
+            _asset(
+                _COMMAND.replace("dump]", "dump, '--to={folder}']"), "output: tree", "ends_with: x"
+            ),
+            "x}",
+            "has no effect",
+        ),
+        (_asset(_COMMAND, "secrets: {a-b: {env: KEY}}"), "{env: KEY}}}", "name of a variable"),
+        (_asset(_COMMAND, "secrets: {KEY: hunter2}"), "hunter2", "never stands in a plan"),
+        (_asset("kind: command, dump: [/opt/emr/dump], lab: x"), "x}", "has no effect"),
+        (_asset(_COMMAND, _JOB), "{newest", "has no effect"),
+        (_asset(_COMMAND, "at_least: 5"), "5}", "a number without its unit"),
+        (_asset(_DUMPS, "made_by: the vendor"), "the vendor", "needs `data_time`"),
+        (_asset(_SMB, "made_by: the vendor"), "the vendor", "needs `data_time`"),
+        (_asset(_COMMAND, "made_by: the vendor"), "the vendor", "needs `data_time`"),
+        (_asset(_DUMPS, _JOB.replace("EMR", "/EMR")), "'/EMR", "a pattern of files"),
+        (_asset(_DUMPS, _JOB.replace("EMR", "../EMR")), "'../EMR", "a pattern of files"),
+        (_asset(_DUMPS, _JOB.replace("EMR", "[E]MR")), "'[E]MR", "a pattern of files"),
+        (_asset(_DUMPS, _JOB.replace("EMR_*.bak", "a/**")), "'a/**'", "a pattern of files"),
+        (_asset(_DUMPS, _JOB.replace("1h", "1h, settled: 1h")), "1h}}", "as long as `max_age`"),
+        (_asset(_DUMPS, "data_time: {newest: x}"), "{newest", "is missing"),
+        (_run(_COMMAND, f"{_RUN.replace('new', 'documents')} 1"), "documents", "not of kind comm"),
+        (_run(_COMMAND, f"{_RUN} baseline"), "baseline}", "needs `at_capture`"),
+        (_run(_COMMAND, f"{_RUN} 1, at_capture: [/x]"), "[/x]", "has no effect"),
+        (_run(_COMMAND, f"{_RUN} baseline, at_capture: [x]"), "x]", "absolute path"),
+        (
+            _run(_COMMAND, f"{_RUN} baseline, at_capture: [/x, '{{dump}}']"),
+            "'{dump}'",
+            "for nothing here",
+        ),
+        (_run(_COMMAND, "title: a, asset: new, sql: s, expect: 1"), "new", "is no database"),
+        (_run(_COMMAND, "title: a, files: {asset: new, at_least: 1}"), "new", "no folder of files"),
+        (_run(_COMMAND, "pack: openemr, assets: {database: databse}"), "databse", "no such asset"),
+        (_system("max_skew: 0s"), "0s", "more than zero"),
+        (_ONE_ASSET + "    max_skew: 5m\n", "5m", "has no effect"),
+    ],
+)
+def test_contradiction_of_a_new_kind_is_one_problem_where_it_stands(
+    text: str, at: str, message: str
+) -> None:
+    problem = _only_problem(text, at)
+
+    assert message in problem.message
+    assert "hunter2" not in problem.text()
+
+
+@pytest.mark.parametrize(
+    ("keys", "checks"),
+    [
+        ((_MARIADB,), "{title: a, asset: new, sql: s, expect: baseline}"),
+        ((_MARIADB.replace(" h,", " /run/m.sock,"), "method: physical", "scope: cluster"), ""),
+        ((_MARIADB, "lab: bench"), ""),
+        (
+            (_SMB, "path: scans/2026", "marker: .here"),
+            "{title: a, files: {asset: new, at_least: 1}}",
+        ),
+        ((_SMB, "made_by: the vendor", _JOB), ""),
+        ((_DUMPS, "made_by: the vendor", _JOB.replace("1h", "1h, at_least: 2.5 GiB")), ""),
+        ((_DUMPS, _JOB.replace("EMR", "**/daily/EMR")), ""),
+        ((_COMMAND, "ends_with: '-- done\\s*', at_least: 1 MiB", "lab: bench"), f"{{{_RUN} 1}}"),
+        ((_COMMAND, "secrets: {KEY: {file: /k}}"), f"{{{_RUN} baseline, at_capture: [/x, y]}}"),
+        (("kind: command, dump: [/d, '{folder}'], output: tree", _JOB), "{pack: a}, {pack: b}"),
+    ],
+)
+def test_effective_plan_of_a_new_kind_reads_back_to_an_equal_plan(
+    keys: tuple[str, ...], checks: str
+) -> None:
+    verify = f"    verify: [baseline, {checks}]\n    max_skew: 5m\n"
+    loaded = _loaded(_asset(*keys) + verify)
+
+    again = read_plan(effective_yaml(loaded).encode(), "effective.yaml")
+
+    assert again.plan == loaded.plan
+    assert effective_yaml(again) == effective_yaml(loaded)
+    assert not [line for line in again.origins.values() if "default" in line]
+
+
+def test_newest_row_may_be_asked_of_mariadb() -> None:
+    newest = "    newest: {asset: new, sql: s}\n    max_data_age: 4h\n"
+
+    assert _loaded(_asset(_MARIADB) + newest).plan.protected["emr"].newest is not None
+
+
+def test_newest_row_may_be_the_pack_s() -> None:
+    _loaded(_system("max_data_age: 4h", "verify: [{pack: openemr}]"))
+
+
+def test_times_that_a_program_prints_are_read_in_the_zone_of_the_practice() -> None:
+    loaded = _loaded(_run(_COMMAND, f"{_RUN} {{newer_than: 4d}}"))
+
+    check = loaded.plan.protected["emr"].verify[1]
+    assert isinstance(check, RunCheck)
+    assert check.timezone == loaded.plan.practice.timezone
+
+
+def test_origin_of_what_a_pack_decides_says_so() -> None:
+    origins = _loaded(_system("verify: [{pack: openemr}]")).origins
+
+    assert origins["systems.emr.verify[0].title"] == "default: the pack's own title"
+    assert origins["systems.emr.verify[0].assets"].startswith("default: the only asset")
 
 
 def test_circle_of_dependencies_is_reported_once() -> None:
@@ -346,6 +493,42 @@ def test_warnings_say_what_is_allowed_and_likely_not_meant() -> None:
     }
 
 
+def test_warnings_say_what_somebody_else_s_job_cannot_keep() -> None:
+    late = _asset(_DUMPS, "made_by: emr_vendr", _JOB.replace("1h", "26h"))
+    late += "    max_skew: 5m\ncontacts: {emr_vendor: {role: x}}\n"
+    unloaded = _asset("kind: command, dump: [/opt/emr/dump]")
+
+    assert _warnings(late).items() >= {
+        ("systems.emr.assets.new.made_by", "is no contact of this plan"),
+        ("systems.emr.assets.new.data_time.max_age", "is longer than the RPO"),
+        (
+            "systems.emr.max_skew",
+            "one of the assets is written by another job, at an instant of its own",
+        ),
+    }
+    assert _warnings(unloaded)["systems.emr.assets.new.dump"].startswith("no `restore`")
+    for text in (late, unloaded):
+        assert _warnings(text)["systems.emr.rto"] == (
+            "a test cannot time how long it takes to load new"
+        )
+
+
+def test_what_is_loaded_and_never_looked_at_is_a_warning() -> None:
+    unasked = _asset("kind: command, dump: [/opt/emr/dump], restore: [/opt/emr/load, '{dump}']")
+    asked = f"{unasked}    verify: [{{title: x, asset: new, run: [/opt/emr/ask], expect: 1}}]\n"
+
+    assert "no `run` check" in _warnings(unasked)["systems.emr.assets.new.restore"]
+    assert "systems.emr.assets.new.restore" not in _warnings(asked)
+
+
+def test_checks_without_a_comparison_with_the_capture_are_a_warning() -> None:
+    alone = _warnings(_system("verify: [{pack: openemr}]"))
+    beside = _warnings(_system("verify: [{pack: openemr}, {title: all, baseline: true}]"))
+
+    assert "no `baseline`" in alone["systems.emr.verify[0]"]
+    assert "systems.emr.verify[0]" not in beside
+
+
 def test_one_repository_only_is_a_warning() -> None:
     text = "\n".join(line for line in _LEAST.splitlines() if "offsite" not in line)
 
@@ -372,6 +555,36 @@ def test_commands_run_only_from_a_file_that_others_cannot_write(tmp_path: Path) 
     plan.chmod(0o644)
     assert load_plan(plan).commands_allowed
     assert not read_plan(plan.read_bytes(), "from a repository").commands_allowed
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            _run(_COMMAND, f"{_RUN} baseline, at_capture: [/x]"),
+            ["assets.new.dump", "assets.new.restore", "verify[1].run", "verify[1].at_capture"],
+        ),
+        (
+            _asset(_COMMAND, "secrets: {A: {command: [/bin/pass, a]}}"),
+            ["assets.new.dump", "assets.new.restore", "assets.new.secrets.A.command"],
+        ),
+    ],
+)
+def test_programs_of_a_plan_that_others_can_write_are_refused(
+    tmp_path: Path, text: str, expected: list[str]
+) -> None:
+    plan = _written(tmp_path, text)
+    assert load_plan(plan).commands_allowed
+
+    plan.chmod(0o664)
+    with pytest.raises(PlanInvalid) as caught:
+        load_plan(plan)
+
+    problems: list[Problem] = list(caught.value.problems)  # type: ignore[arg-type]
+    assert [each.path.removeprefix("systems.emr.") for each in problems] == expected
+    assert {each.message for each in problems} == {
+        "commands run only from a file that others cannot write: others may write to it"
+    }
 
 
 def test_key_inside_a_git_work_tree_is_refused(tmp_path: Path) -> None:
@@ -482,5 +695,5 @@ def test_find_plan_says_that_there_is_none(tmp_path: Path) -> None:
 def test_protected_systems_are_in_file_order() -> None:
     plan = load_plan(_ROOT / "plans" / "example.yaml").plan
 
-    assert list(plan.protected) == ["emr", "directory", "billing"]
+    assert list(plan.protected) == ["emr", "directory", "billing", "imaging", "scheduling"]
     assert all(isinstance(system, ProtectedSystem) for system in plan.protected.values())

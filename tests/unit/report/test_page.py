@@ -417,6 +417,41 @@ def test_needs_ask_for_proof_of_a_key_by_the_day_it_is_due() -> None:
     ]
 
 
+def test_page_tells_that_somebody_else_s_job_died_and_what_to_do() -> None:
+    page = page_of(practices.dead_job())
+    emr = page.systems[0]
+
+    died = "the EMR vendor's nightly job has written nothing since 31 October, 02:42"
+    assert page.summary == f"Not kept: {died}."
+    assert page.losses[0].text.startswith(
+        "at worst 21 d 18 h of work to enter again (your limit: 26 h)."
+    )
+    assert {each.objective: each.text for each in emr.shortfalls} == {
+        "backups made by others": "since 31 October, 02:42",
+        "backups in time": "nothing newer of dumps than from 31 October, 02:42 could be brought "
+        "back: 20 d 16 h too long; since 31 October, 02:42",
+        "all parts of one moment": "the parts of the recovery point of 21 November, 18:57 are "
+        "21 d 17 h apart: what was entered in between is in some of them and not in others; "
+        "since 19 November, 19:27",
+    }
+    assert {each.verdict_words for each in emr.shortfalls} == {"not kept"}
+    assert "copies" in emr.kept
+    assert [need.text for need in page.needs] == [
+        f"Have this put right for your electronic medical record: {died}.",
+        "Prove that the key opens the backups: practice manager, sealed sheet.",
+    ]
+
+
+def test_late_backups_are_asked_about_beside_a_dead_job() -> None:
+    sample = practices.dead_job()
+    late = finding("emr", Objective.RPO, Verdict.BREACHED, reason="no point", since=NOW - 30 * DAY)
+    others = [each for each in sample.findings if each.objective is not Objective.RPO]
+
+    page = page_of(replace(sample, findings=(*others, late)))
+
+    assert any("late or missing" in need.text for need in page.needs)
+
+
 def test_footer_names_plan_point_depth_and_rule() -> None:
     page = one(tests=(restored("emr", at=NOW - timedelta(hours=1)),))
     footer = {note.label: note.text for note in page.footer}

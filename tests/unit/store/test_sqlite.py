@@ -98,7 +98,7 @@ def test_open_store_refuses_what_a_newer_version_wrote(state: Path) -> None:
     connection.close()
     content = (state / FILE_NAME).read_bytes()
 
-    with pytest.raises(StoreUnusable, match=r"newer version of dro \(store 0999, .* 0001\)") as it:
+    with pytest.raises(StoreUnusable, match=r"newer version of dro \(store 0999, .* 0003\)") as it:
         open_store(state, FakeClock())
 
     assert "update" in it.value.hint
