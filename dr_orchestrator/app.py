@@ -31,6 +31,7 @@ from dr_orchestrator.errors import (
     RepositoryChanged,
     SandboxNotRemoved,
 )
+from dr_orchestrator.packs.choice import packs_of
 from dr_orchestrator.plan.load import effective_yaml, find_plan, find_plans, load_plan
 from dr_orchestrator.process import SystemLauncher
 from dr_orchestrator.process_folder import (
@@ -59,13 +60,14 @@ if TYPE_CHECKING:
     from dr_orchestrator.repositories.base import Progress
     from dr_orchestrator.repositories.restic import ResticRepository
     from dr_orchestrator.sandbox.base import SandboxDriver
+    from dr_orchestrator.sandbox.lab import LabDriver
     from dr_orchestrator.settings import Settings
     from dr_orchestrator.store.base import Store
 
 OnProgress = Callable[[str, "Progress"], None]
 
 
-_FILES_KEY_BYTES = 32
+_RANDOM_BYTES = 32
 _WORKERS = ("backup_", "restore_", "look_")
 """How the threads of our pools are named; they end soon once no program runs any more."""
 _WORKER_SECONDS = 30.0
@@ -97,6 +99,7 @@ class App:
         self._written: list[tuple[Plan, str]] = []
         self._lock = threading.Lock()
         self._runtime = settings.state / "runtime"
+        self._lab_notes = settings.state / "labs"
 
     def close(self, *, stopped: bool = False) -> None:
         """End what still runs, remove what must not outlive us, and close the store.
@@ -111,16 +114,20 @@ class App:
             if thread.name.startswith(_WORKERS):
                 thread.join(_WORKER_SECONDS)
         remove_process_folder(self._runtime)
-        try:
-            if "sandboxes" in self.__dict__:
-                self.sandboxes.sweep(only_ours=True)
-        finally:
+        with contextlib.ExitStack() as leaving:  # each has its turn, whatever becomes of another
             if "store" in self.__dict__:
-                if close_dead_runs(self.store, self.clock, ours_too=True):
-                    sweep_staging(self.settings.state / "staging", self._living_runs)
-                self.store.close()
+                leaving.callback(self._close_store)
+            if "labs" in self.__dict__:
+                leaving.callback(self.labs.sweep_ours)
+            if "sandboxes" in self.__dict__:
+                leaving.callback(self.sandboxes.sweep, only_ours=True)
         if stopped:
             self._remove_our_locks()
+
+    def _close_store(self) -> None:
+        if close_dead_runs(self.store, self.clock, ours_too=True):
+            sweep_staging(self.settings.state / "staging", self._living_runs)
+        self.store.close()
 
     def _remove_our_locks(self) -> None:
         """Remove the locks of restic's that were stopped before they knew their own lock.
@@ -158,7 +165,26 @@ class App:
             settings.sandbox_directory,
             settings.sandbox_uid,
             self.clock,
-            programs_outside_usr(settings.postgres_programs),
+            programs_outside_usr(
+                (
+                    *settings.postgres_programs,
+                    *settings.mariadb_programs,
+                    *settings.command_programs,
+                )
+            ),
+        )
+
+    @cached_property
+    def labs(self) -> LabDriver:
+        """The lab servers that restore tests may load into."""
+        from dr_orchestrator.sandbox.lab import LabDriver
+
+        return LabDriver(
+            self.settings.lab_servers,
+            secrets=self.secrets,
+            notes=self._lab_notes,
+            owner=lambda: self._lasting_random("lab.owner").hex(),
+            plans=self._all_plans,
         )
 
     @cached_property
@@ -171,6 +197,8 @@ class App:
             clock=self.clock,
             secrets=self.secrets,
             postgres_programs=self.settings.postgres_programs,
+            mariadb_programs=self.settings.mariadb_programs,
+            commands_allowed=True,  # plans come from files of this machine only
             runtime=make_process_folder(self._runtime),
         )
 
@@ -192,6 +220,12 @@ class App:
                 f"there is no plan in {folder}", hint="`dro init ID` writes a first one"
             )
         return tuple(load_plan(path) for path in paths)
+
+    def _all_plans(self) -> tuple[Plan, ...]:
+        """Return the plans of the plans folder, none where there is no such folder."""
+        folder = self.settings.plans
+        paths = find_plans(folder) if folder.exists() else ()
+        return tuple(load_plan(path).plan for path in paths)
 
     # --- repositories ---------------------------------------------------------------------------
 
@@ -290,10 +324,20 @@ class App:
             if first:  # else another process removes it just now
                 sweep_process_folders(self._runtime)
                 staging = sweep_staging(self.settings.state / "staging", self._living_runs)
+        left: list[SandboxNotRemoved] = []
+        sandboxes = 0
         try:
-            return Swept(runs=closed, sandboxes=self.sandboxes.sweep(), staging=staging)
+            sandboxes = self.sandboxes.sweep()
         except SandboxNotRemoved as error:
-            return Swept(runs=closed, staging=staging, left=error)
+            left.append(error)
+        try:
+            if self._lab_notes.is_dir():
+                self.labs.sweep(self._living_runs())
+        except SandboxNotRemoved as error:
+            left.append(error)
+        return Swept(
+            runs=closed, sandboxes=sandboxes, staging=staging, left=left[0] if left else None
+        )
 
     def _living_runs(self) -> frozenset[str]:
         return frozenset(run.id for run in self.store.open_runs())
@@ -314,6 +358,7 @@ class App:
             runbooks=runbooks_of(loaded),
             system=system,
             label=label,
+            packs=packs_of(loaded),
         )
         tools = BackupTools(
             store=self.store,
@@ -321,6 +366,7 @@ class App:
             drivers=drivers or self.drivers,
             open_repository=self.open_for_writing,
             staging=self._private_folder("staging"),
+            mirrors=self._private_folder("mirrors"),
             files_key=self.files_key,
             on_progress=on_progress,
         )
@@ -336,6 +382,7 @@ class App:
             drivers=self.drivers,
             open_repository=self.open_for_reading,
             sandboxes=self.sandboxes,
+            labs=self.labs,
             jobs=self.settings.work_jobs,
             on_progress=on_progress,
         )
@@ -375,17 +422,21 @@ class App:
         It gets its name when it is whole and on disk: an empty key would hash names of files in a
         way that anybody can repeat.
         """
-        file = self._private_folder("keys") / f"{practice}.files"
-        if not file.exists() or file.stat().st_size != _FILES_KEY_BYTES:
-            self._make_files_key(file)
+        return self._lasting_random(f"{practice}.files")
+
+    def _lasting_random(self, name: str) -> bytes:
+        """Return random bytes that were drawn once, and are the same ever after."""
+        file = self._private_folder("keys") / name
+        if not file.exists() or file.stat().st_size != _RANDOM_BYTES:
+            self._draw(file)
         return file.read_bytes()
 
-    def _make_files_key(self, file: Path) -> None:
+    def _draw(self, file: Path) -> None:
         new = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(descriptor, "wb") as whole:  # noqa: PTH123 - a descriptor
-                whole.write(secrets.token_bytes(_FILES_KEY_BYTES))
+                whole.write(secrets.token_bytes(_RANDOM_BYTES))
                 whole.flush()
                 os.fsync(whole.fileno())
             if file.exists():
@@ -413,9 +464,14 @@ def _only_one(folder: Path) -> Iterator[bool]:
 
 
 def programs_outside_usr(patterns: tuple[str, ...]) -> tuple[Path, ...]:
-    """Return the folders a sandbox must show beside /usr: those above the programs' `bin`."""
-    found = {Path(each).parent for pattern in patterns for each in glob(pattern)}  # noqa: PTH207 - absolute patterns
-    return tuple(sorted(each for each in found if Path("/usr") not in each.parents))
+    """Return the folders a sandbox must show beside /usr: those above a `bin`, with the libraries
+    that lie there, and any other as it is.
+    """
+    folders = (Path(each) for pattern in patterns for each in glob(pattern))  # noqa: PTH207 - absolute patterns
+    found = {each.parent if each.name in {"bin", "sbin"} else each for each in folders}
+    return tuple(
+        sorted(each for each in found if each != Path("/") and not each.is_relative_to("/usr"))
+    )
 
 
 def runbooks_of(loaded: LoadedPlan) -> dict[str, bytes]:

@@ -20,10 +20,17 @@ from typing import Protocol
 
 from dr_orchestrator.core.baseline import Baseline, Value
 from dr_orchestrator.core.point import AssetKind, AssetState, Method
-from dr_orchestrator.core.verification import Verification
+from dr_orchestrator.core.verification import Depth, Verification
+from dr_orchestrator.errors import CaptureFailed
 from dr_orchestrator.plan.model import Asset
 from dr_orchestrator.process import Child
+from dr_orchestrator.servers.lab import OpenLab
 from dr_orchestrator.servers.place import Place
+
+NOT_LOADED = (
+    "the dump came back and was not loaded: nobody knows whether it can be, nor how long it takes"
+)
+"""What a reader must know of a dump that nothing here can load."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +56,10 @@ class Stream:
     check: Callable[[bytes, bytes, int], None]
     """Called with the first and last 4 KiB and the number of bytes, once the producer exited 0;
     raises `CaptureFailed` where the stream is not complete."""
+    failure: Callable[[], CaptureFailed] | None = None
+    """Called where the producer failed: what its driver knows of why, and what to do."""
+    watch: Callable[[bytes], None] = field(default=lambda _block: None)
+    """Called with each block, in order, while the stream is saved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +80,9 @@ class CaptureRequest:
     """For times of `newest` that carry no zone."""
     staging: Path = field(kw_only=True)
     """An empty folder of this capture's own, 0700, removed by the caller afterwards."""
+    mirror: Path = field(kw_only=True)
+    """A folder of this asset's own that is kept from one backup to the next, for what must be
+    copied from elsewhere before it can be saved. Not made yet at the first; make it 0700."""
     files_key: bytes = field(kw_only=True, repr=False)
     """For keyed hashes of paths."""
 
@@ -81,6 +95,8 @@ class Captured:
     method: Method
     scope: str
     captured_at: datetime
+    data_as_of: datetime | None = None
+    """How old the data was, where another tool made it: a dump that somebody else's job writes."""
     tools: Mapping[str, str] = field(default_factory=dict)
     server: Mapping[str, str] = field(default_factory=dict)
     baseline: Baseline | None = None
@@ -126,6 +142,11 @@ class RestoreRequest:
     sidecars: Mapping[str, bytes]
     jobs: int
     """How many programs may load side by side."""
+    asset: Asset | None = None
+    """What the plan says of it now; `None` where the plan has no such asset any more."""
+    lab: OpenLab | None = None
+    """The lab server that the plan names for this asset, found fit: load into its `database`, a
+    name that is not taken, and leave dropping it to whoever opened the lab."""
 
 
 class Restoration(Protocol):
@@ -149,6 +170,11 @@ class Restoration(Protocol):
     @property
     def loading_proof_seconds(self) -> float:
         """How much of `load` was spent proving (`pg_verifybackup`), to be taken out of the RTA."""
+        ...
+
+    @property
+    def depth(self) -> Depth:
+        """How deep the proof is by loading alone: L3 for a database, L0 for files."""
         ...
 
     @property

@@ -9,13 +9,16 @@ emptied meanwhile, is a failure: what restic then saves without complaint is no 
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from pathlib import Path
 
 from dr_orchestrator.assets.base import Capture, CaptureRequest, Restoration, RestoreRequest
 from dr_orchestrator.assets.files_capture import FilesCapture
 from dr_orchestrator.assets.files_restoration import FilesRestoration
+from dr_orchestrator.beneath import Parts
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import FilesBaseline
 from dr_orchestrator.core.point import AssetState
@@ -38,9 +41,25 @@ class FilesDriver:
         self._sample_bytes = sample_bytes
 
     @contextlib.contextmanager
-    def capture(self, request: CaptureRequest) -> Iterator[Capture]:
+    def capture(
+        self,
+        request: CaptureRequest,
+        *,
+        read_at: datetime | None = None,
+        changed: frozenset[Parts] = frozenset(),
+        name: str = "",
+    ) -> Iterator[Capture]:
+        """See `AssetDriver.capture`. Of what was copied here from elsewhere before: when it was
+        read, which files changed there meanwhile, and what messages call it.
+        """
         capture = FilesCapture(
-            self._clock, request, samples=self._samples, sample_bytes=self._sample_bytes
+            self._clock,
+            request,
+            samples=self._samples,
+            sample_bytes=self._sample_bytes,
+            read_at=read_at,
+            changed=changed,
+            name=name,
         )
         capture.look_first()
         yield capture
@@ -62,7 +81,8 @@ class FilesDriver:
         del sidecars
         target = place / restored.name
         restored.rename(target)
+        came_from = shlex.quote(state.path if state.path.isprintable() else "FOLDER")
         return (
             f"the folder is {target}, with the owners and modes it had",
-            f"to put it back once it was looked at: cp -a {target}/. {state.path}/",
+            f"to put it back once it was looked at: cp -a {shlex.quote(str(target))}/. {came_from}/",
         )

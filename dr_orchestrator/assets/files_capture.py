@@ -22,10 +22,11 @@ from dr_orchestrator.assets.files_look import (
     sha256_of,
     walk,
 )
+from dr_orchestrator.assets.files_newest import NewestFile
 from dr_orchestrator.assets.files_tally import Tally
 from dr_orchestrator.beneath import Parts
 from dr_orchestrator.clock import Clock
-from dr_orchestrator.core.baseline import FilesBaseline, Level
+from dr_orchestrator.core.baseline import FileBaseline, FilesBaseline, Level
 from dr_orchestrator.core.point import AssetKind, Method
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import CaptureFailed
@@ -42,8 +43,19 @@ class FilesCapture:
     """A folder that is being captured. Keeps the promises of `Capture`."""
 
     def __init__(
-        self, clock: Clock, request: CaptureRequest, *, samples: int, sample_bytes: int
+        self,
+        clock: Clock,
+        request: CaptureRequest,
+        *,
+        samples: int,
+        sample_bytes: int,
+        read_at: datetime | None = None,
+        changed: frozenset[Parts] = frozenset(),
+        name: str = "",
     ) -> None:
+        """Take also, of what was copied here from elsewhere before: when it was read, which files
+        changed there meanwhile, and what messages call it.
+        """
         if not isinstance(request.asset, FilesAsset):
             raise TypeError("not a files asset")
         self._clock = clock
@@ -59,7 +71,11 @@ class FilesCapture:
         self._device = 0
         self._hashed: Hashed = {}
         self._seconds = 0.0
-        self._instant = clock.now()
+        self._instant = read_at or clock.now()
+        spec = self._asset.data_time
+        self._newest = NewestFile(spec, self._instant) if spec else None
+        self._changed = changed
+        self._name = name or f"the folder {self._asset.path}"
 
     @property
     def instant(self) -> datetime:
@@ -82,9 +98,16 @@ class FilesCapture:
             self._first.add_folder((), os.fstat(root))
             for seen in self._walk(root):
                 self._first.add(seen)
+                if self._newest:
+                    self._newest.offer(seen)
             self._require_files(self._first.files)
+            if self._newest and self._newest.found is None:
+                maker = self._asset.made_by or "whoever writes them"
+                self._fail(self._newest.why_none, hint=f"ask {maker}: does the job still run?")
 
     def measure(self) -> None:
+        if self._newest and self._newest.found:
+            self._hash_dump(self._newest.found)
         level = self._asset.baseline.level
         if level in {Level.COUNTS, Level.NONE}:
             return
@@ -107,6 +130,7 @@ class FilesCapture:
             method=Method.TREE,
             scope="tree",
             captured_at=self._instant,
+            data_as_of=self._newest.data_as_of if self._newest else None,
             baseline=replace(baseline, seconds=round(self._seconds, 3)),
             conditions=tuple(self._conditions(baseline)),
         )
@@ -117,6 +141,8 @@ class FilesCapture:
                 self._first.special, "device, socket or pipe", "devices, sockets or pipes"
             )
             yield f"{special} in the folder: not restored to a sandbox, and not compared"
+        if self._newest:
+            yield from self._newest.conditions
         if baseline.level is Level.NONE:
             yield (
                 f"more than {_MOST_UNSETTLED:,} files changed while they were saved: a restore of "
@@ -141,14 +167,31 @@ class FilesCapture:
                     folders[self._keyed.folder(seen.parts)] = state
                 elif seen.entry.is_file or seen.entry.is_link:
                     files += seen.entry.is_file
-                    if not self._first.holds(state):
+                    if seen.parts in self._changed or not self._first.holds(state):
                         unsettled.add(self._keyed.path(seen.parts))
                     elif _still_there(settled, seen) and state in self._hashed:
                         hashed[state] = self._hashed[state]
         self._require_files(files)
         if self._first.files and not files:
             self._fail("it had files when the capture began, and has none now")
-        return self._baseline(settled, unsettled | self._changed_folders(folders), hashed)
+        baseline = self._baseline(settled, unsettled | self._changed_folders(folders), hashed)
+        dump = self._dump(self._newest, hashed) if self._newest else None
+        return replace(baseline, dump=dump)
+
+    def _dump(self, newest: NewestFile, hashed: Hashed) -> FileBaseline:
+        """Describe the file, if it was the same all the while: else it may be saved in part."""
+        found = newest.found
+        hash_of = hashed.get(self._keyed.state(found.parts, found.entry.stat)) if found else None
+        if found is None or hash_of is None:
+            self._fail(
+                "the newest file that `data_time` names changed while it was saved",
+                hint="the next backup looks again; `settled` says after how long a file counts",
+            )
+        return FileBaseline(
+            path=self._keyed.path(found.parts).hex(),
+            bytes=found.entry.stat.st_size,
+            sha256=hash_of[1],
+        )
 
     def _changed_folders(self, now: dict[bytes, int]) -> set[bytes]:
         before = self._first.folders
@@ -198,28 +241,41 @@ class FilesCapture:
                 return
             if total and total + choice.size > self._sample_bytes:
                 continue
-            self._hash(root, choice.parts, expired)
-            total += choice.size
+            if self._hash(root, choice.parts, expired):
+                total += choice.size
 
-    def _hash(self, root: int, parts: Parts, expired: Callable[[], bool]) -> None:
-        """Read a file, if it still is as the first look saw it.
+    def _hash_dump(self, dump: Seen) -> None:
+        """Read the file whatever its size: that it comes back whole is what the point is for."""
+        deadline = self._clock.monotonic() + self._asset.timeout.total_seconds()
+
+        def expired() -> bool:
+            return self._clock.monotonic() > deadline
+
+        with self._timed(), self._opened() as root:
+            if not self._hash(root, dump.parts, expired) and expired():
+                self._fail("reading its newest file took longer than the plan's timeout")
+
+    def _hash(self, root: int, parts: Parts, expired: Callable[[], bool]) -> bool:
+        """Read a file, if it still is as the first look saw it; return whether that was done now.
 
         What changes while it is read, or later, drops out at the second look.
         """
+        sha256 = None
         try:
             descriptor = beneath.open_file(root, parts)
             try:
                 state = self._keyed.state(parts, os.fstat(descriptor))
-                if self._first.holds(state):
+                if self._first.holds(state) and state not in self._hashed:
                     sha256 = sha256_of(descriptor, expired)
                     if sha256 is not None:
                         self._hashed[state] = parts, sha256
             finally:
                 os.close(descriptor)
         except (FileNotFoundError, NotADirectoryError):
-            return
+            return False
         except OSError as error:
             self._fail(f"a file in it cannot be read: {cause(error)}")
+        return sha256 is not None
 
     # --- the folder itself ---
 
@@ -276,9 +332,7 @@ class FilesCapture:
         return max(self._asset.require_files, counted - max(10, counted // 10))
 
     def _fail(self, reason: str, *, hint: str = "") -> NoReturn:
-        raise CaptureFailed(
-            f"the folder {self._asset.path} was not captured: {reason}", hint=hint
-        ) from None
+        raise CaptureFailed(f"{self._name} was not captured: {reason}", hint=hint) from None
 
 
 def cause(error: OSError) -> str:

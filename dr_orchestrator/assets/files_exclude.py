@@ -45,7 +45,12 @@ def _expression(pattern: str) -> str:
     if not set(parts) - {"**"}:
         raise CaptureFailed(f"the exclude pattern {pattern!r} leaves out everything")
     start = r"\A" if pattern.startswith("/") else ""
-    return start + "".join(map(_component, parts)) + r"(?=/|\Z)"
+    return start + components_expression(parts) + r"(?=/|\Z)"
+
+
+def components_expression(parts: list[str]) -> str:
+    """Return the expression for components, each with the slash before it."""
+    return "".join(map(_component, parts))
 
 
 def _component(part: str) -> str:

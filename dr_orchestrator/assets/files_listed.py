@@ -11,15 +11,40 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 
 from dr_orchestrator import beneath
+from dr_orchestrator.assets.files_sealed import Seal, Sealed, digest_of
 from dr_orchestrator.beneath import Parts
 from dr_orchestrator.core.verification import Result, Verification
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import CouldNotVerify
 
-_SHA256_BYTES = 32
+_COLUMNS = {2: "one or two columns: path, and SHA-256", 4: "path, hash, size, and whether sealed"}
+_SEALED = {
+    Sealed.FITS: ("opened",),
+    Sealed.BROKEN: ("unsealed",),
+    Sealed.KEY_MISSING: ("unsealed",),
+    Sealed.UNKNOWN: ("unknown_seals",),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closely:
+    """How closely files are looked at, and what the columns of a row may be."""
+
+    columns: int = 2
+    """2: path, hash. 4: also size in bytes, and whether the file is sealed."""
+    hashes: tuple[str, ...] = ("sha256",)
+    """Algorithms, told apart by the length of a hash."""
+    seal: Seal | None = None
+    read_at_most: int | None = None
+    """Bytes; of files that come after so much was read only presence and size are looked at."""
+    ignore_case: bool = False
+
+
+_PLAINLY = Closely()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,21 +55,31 @@ class ListedFiles:
     """Rows that name a file; a row with an empty path names none."""
     missing: int
     different: int
-    """There, but the row has the SHA-256 of another content."""
+    """There, but the row has the hash of another content."""
     hashed: int
-    """There, and compared with the row's SHA-256."""
+    """There, and compared with the row's hash."""
     unknown_hashes: int
-    """There, but what the row has for a hash is no SHA-256, so that nothing was compared."""
+    """There, but what the row has for a hash is none, so that nothing was compared."""
+    resized: int = 0
+    """There, not read, and not of the size that the row has."""
+    opened: int = 0
+    """Sealed, and sealed with the key that came back."""
+    unsealed: int = 0
+    """Sealed with another key, or damaged."""
+    unknown_seals: int = 0
+    """Said to be sealed, but in no way that is known."""
+    unread: int = 0
+    """Could have been read, but enough was read already."""
 
     @property
     def result(self) -> Result:
-        """Failed where a file is missing or different; unproven where a hash cannot be compared.
+        """Failed where a file is missing or different; unproven where one cannot be compared.
 
         Rows that name no file at all pass: whether rows are missing is the baseline's question.
         """
-        if self.missing or self.different:
+        if self.missing or self.different or self.resized or self.unsealed:
             return Result.FAILED
-        return Result.UNPROVEN if self.unknown_hashes else Result.PASSED
+        return Result.UNPROVEN if self.unknown_hashes or self.unknown_seals else Result.PASSED
 
     def verification(self, title: str, asset: str) -> Verification:
         """Return this as a verification of the plan's check `title`."""
@@ -70,61 +105,121 @@ class ListedFiles:
 
 
 def check_listed(
-    rows: Iterable[tuple[object, ...]], prefix: Mapping[str, str], root: Path
+    rows: Iterable[tuple[object, ...]],
+    prefix: Mapping[str, str],
+    root: Path,
+    closely: Closely = _PLAINLY,
 ) -> ListedFiles:
     """Look up every file that `rows` name beneath `root`.
 
-    A row is a path, and if there is a second column the file's SHA-256 (hex or bytes; null where it
-    has none). `prefix` says for the start of a path where that is beneath `root`; the longest that
-    fits counts. A path that leads elsewhere, or anything but a regular file, counts as missing.
+    A row is a path, and if there is a second column the file's hash (hex or bytes; null where it
+    has none); further columns as `closely` says. `prefix` says for the start of a path where that
+    is beneath `root`; the longest that fits counts. A path that leads elsewhere, or anything but a
+    regular file, counts as missing.
 
     Raises:
-        CouldNotVerify: a row is not of one or two columns, or a file there cannot be read.
+        CouldNotVerify: a row is of another shape, or a file there cannot be read.
     """
-    mapping = _Mapping(prefix)
-    counts = dict.fromkeys(("listed", "missing", "different", "hashed", "unknown_hashes"), 0)
     try:
         folder = beneath.open_root(root)
         try:
-            for row in rows:
-                for name in _look_up(folder, mapping, row):
-                    counts[name] += 1
+            return _Look(folder, _Mapping(prefix), closely).at(rows)
         finally:
             os.close(folder)
     except OSError as error:
         raise CouldNotVerify(
             f"a restored file cannot be read: {(error.strerror or '').lower()}"
         ) from None
-    return ListedFiles(**counts)
 
 
-def _look_up(folder: int, mapping: _Mapping, row: tuple[object, ...]) -> tuple[str, ...]:
-    """Return which of the counts this row adds to."""
-    if len(row) not in {1, 2}:
-        raise CouldNotVerify("the query must answer one or two columns: path, and SHA-256")
-    path, expected = row[0], row[1] if len(row) > 1 else None
-    if path is None or path == "":
-        return ()
-    parts = mapping.parts(path) if isinstance(path, str) else None
-    if parts is None:
-        return ("listed", "missing")
-    try:
-        descriptor = beneath.open_file(folder, parts)
-    except (FileNotFoundError, NotADirectoryError):
-        return ("listed", "missing")
-    except OSError as error:
-        if error.errno in beneath.IMPOSSIBLE_NAME:
+class _Look:
+    """One look at all files that rows name."""
+
+    def __init__(self, folder: int, mapping: _Mapping, closely: Closely) -> None:
+        self._folder = folder
+        self._mapping = mapping
+        self._closely = closely
+        self._read = 0
+
+    def at(self, rows: Iterable[tuple[object, ...]]) -> ListedFiles:
+        counts = dict.fromkeys(ListedFiles.__dataclass_fields__, 0)
+        for row in rows:
+            for name in self._row(row):
+                counts[name] += 1
+        return ListedFiles(**counts)
+
+    def _row(self, row: tuple[object, ...]) -> tuple[str, ...]:
+        """Return which of the counts this row adds to."""
+        columns = self._closely.columns
+        if not 1 <= len(row) <= columns:
+            raise CouldNotVerify(f"the query must answer {_COLUMNS[columns]}")
+        path, expected, size, sealed = (*row, None, None, None)[:4]
+        if isinstance(path, bytes):  # as concat() may answer
+            path = path.decode(errors="surrogateescape")
+        if path is None or path == "":
+            return ()
+        parts = self._mapping.parts(path) if isinstance(path, str) else None
+        descriptor = None if parts is None else self._open(parts)
+        if descriptor is None:
             return ("listed", "missing")
-        raise
-    with os.fdopen(descriptor, "rb") as file:
-        if expected is None:
-            return ("listed",)
-        digest = _digest(expected)
+        with os.fdopen(descriptor, "rb") as file:
+            return ("listed", *self._content(file, expected, size, is_sealed=bool(sealed)))
+
+    def _open(self, parts: Parts) -> int | None:
+        """Open a file beneath the folder; `None` where there is none."""
+        try:
+            return beneath.open_file(self._folder, parts)
+        except (FileNotFoundError, NotADirectoryError):
+            written = self._as_written(parts) if self._closely.ignore_case else None
+            return None if written is None else beneath.open_file(self._folder, written)
+        except OSError as error:
+            if error.errno in beneath.IMPOSSIBLE_NAME:
+                return None
+            raise
+
+    def _as_written(self, parts: Parts) -> Parts | None:
+        """Return the path of the one file whose name differs in case only."""
+        written: Parts = ()
+        for part in parts:
+            wanted = os.fsdecode(part).casefold()
+            try:
+                folder = beneath.open_folder(self._folder, written)
+            except NotADirectoryError:
+                return None
+            try:
+                with os.scandir(folder) as found:
+                    names = [each.name for each in found]
+            finally:
+                os.close(folder)
+            same = [os.fsencode(name) for name in names if name.casefold() == wanted]
+            if len(same) != 1:
+                return None
+            written = (*written, same[0])
+        return written
+
+    def _content(
+        self, file: BufferedReader, expected: object, size: object, *, is_sealed: bool
+    ) -> tuple[str, ...]:
+        """Return what the content of a file that is there adds to."""
+        there, seal = os.fstat(file.fileno()).st_size, self._closely.seal
+        limit = self._closely.read_at_most
+        enough = limit is not None and self._read >= limit
+        if is_sealed:
+            if seal is None or enough:
+                return ("unread",) if enough else ()
+            self._read += there
+            return _SEALED[seal.look(file)]
+        if expected is None or enough:
+            counts = ("unread",) if expected is not None else ()
+            return (*counts, "resized") if isinstance(size, int) and size != there else counts
+        digest = digest_of(self._closely.hashes, expected)
         if digest is None:
-            return ("listed", "unknown_hashes")
-        if hashlib.file_digest(file, "sha256").digest() != digest:
-            return ("listed", "hashed", "different")
-    return ("listed", "hashed")
+            return ("unknown_hashes",)
+        self._read += there
+        algorithm, wanted = digest
+        if hashlib.file_digest(file, algorithm).digest() != wanted:
+            return ("hashed", "different")
+        return ("hashed",)
 
 
 class _Mapping:
@@ -159,17 +254,3 @@ def _split(path: str) -> Parts | None:
         )
     except UnicodeEncodeError:
         return None
-
-
-def _digest(expected: object) -> bytes | None:
-    """Return a SHA-256 as 32 bytes, however the row has it; `None` where it is something else."""
-    if isinstance(expected, memoryview):
-        expected = bytes(expected)
-    if isinstance(expected, str):
-        try:
-            expected = bytes.fromhex(expected.strip().removeprefix("\\x"))
-        except ValueError:
-            return None
-    if isinstance(expected, bytes) and len(expected) == _SHA256_BYTES:
-        return expected
-    return None

@@ -9,7 +9,7 @@ from datetime import tzinfo
 from pathlib import Path
 
 from dr_orchestrator import beneath
-from dr_orchestrator.assets.base import RestoreRequest
+from dr_orchestrator.assets.base import NOT_LOADED, RestoreRequest
 from dr_orchestrator.assets.files_capture import cause
 from dr_orchestrator.assets.files_exclude import Exclusion
 from dr_orchestrator.assets.files_look import (
@@ -21,13 +21,14 @@ from dr_orchestrator.assets.files_look import (
     walk,
 )
 from dr_orchestrator.assets.files_tally import Tally
-from dr_orchestrator.core.baseline import FilesBaseline, Level, Value
+from dr_orchestrator.core.baseline import FileBaseline, FilesBaseline, Level, Value
 from dr_orchestrator.core.verification import Depth, Result, Verification
-from dr_orchestrator.core.wording import count_words
+from dr_orchestrator.core.wording import count_words, size_words
 from dr_orchestrator.errors import CouldNotVerify, LoadFailed
 
 _LISTING = "every file is there, in its size"
 _CONTENT = "files have the content they had at capture"
+_DUMP = "the newest file of the job that writes them came back as it was"
 _UNCOUNTED = "too many differences to count"
 
 
@@ -38,6 +39,8 @@ class _Found:
     listing: Listing
     content: Tally
     equal_samples: set[str] = field(default_factory=set)
+    dump: FileBaseline | None = None
+    """What lies where the baseline has the newest file of somebody else's job."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,10 @@ class FilesRestoration:
         return 0.0
 
     @property
+    def depth(self) -> Depth:
+        return Depth.L0
+
+    @property
     def root(self) -> Path:
         if self._root is None:
             raise RuntimeError("not loaded yet")
@@ -91,7 +98,10 @@ class FilesRestoration:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        return ()
+        baseline = self._request.state.baseline
+        if not isinstance(baseline, FilesBaseline) or baseline.dump is None:
+            return ()
+        return (f"{self._request.asset_id}: {NOT_LOADED}",)
 
     def compare(self) -> tuple[Verification, ...]:
         baseline = self._request.state.baseline
@@ -109,6 +119,8 @@ class FilesRestoration:
 
     def _compare(self, before: _Before) -> Iterator[Verification]:
         found = self._look(before)
+        if before.baseline.dump:
+            yield self._compare_dump(before.baseline.dump, found.dump)
         if before.baseline.level is Level.NONE:
             yield self._compare_number(before, found.listing)
             return
@@ -122,12 +134,15 @@ class FilesRestoration:
 
     def _look(self, before: _Before) -> _Found:
         found = _Found(Listing(before.keyed.key), Tally(before.keyed.key))
+        dump = before.baseline.dump.path if before.baseline.dump else ""
         for path, seen in self._comparable(before):
             found.listing.add(seen)
             expected = before.baseline.samples.get(path)
-            if not seen.entry.is_file or not (before.content or expected):
+            if not seen.entry.is_file or not (before.content or expected or path == dump):
                 continue
             sha256 = _hash(seen)
+            if path == dump:
+                found.dump = FileBaseline(path=path, bytes=seen.entry.stat.st_size, sha256=sha256)
             if before.content:
                 found.content.add(content_fact(seen.parts, sha256))
             elif sha256 == expected:
@@ -166,6 +181,24 @@ class FilesRestoration:
             )
         return self._judge(
             _LISTING, Result.UNPROVEN, expected, actual, "too many files changed while saved"
+        )
+
+    def _compare_dump(self, before: FileBaseline, after: FileBaseline | None) -> Verification:
+        if after == before:
+            result, reason = Result.PASSED, ""
+            actual = f"{size_words(before.bytes)}, hashed and equal"
+        else:
+            result = Result.FAILED
+            actual = "another content" if after else "missing"
+            reason = "the file that tells how old the data is came back damaged, or not at all"
+        return Verification(
+            title=_DUMP,
+            asset=self._request.asset_id,
+            result=result,
+            expected=f"{size_words(before.bytes)} as at capture",
+            actual=actual,
+            reason=reason,
+            proves=Depth.L2,
         )
 
     def _compare_listing(self, before: _Before, after: Listing) -> Verification:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dr_orchestrator.assets.base import Capture, CaptureRequest, Restoration, RestoreRequest
+from dr_orchestrator.assets.postgres_lab_restoration import restore_to_lab
 from dr_orchestrator.assets.postgres_logical import GLOBALS, capture_logically
 from dr_orchestrator.assets.postgres_logical_restoration import restore_logically
 from dr_orchestrator.assets.postgres_physical import (
@@ -83,6 +84,8 @@ class PostgresDriver:
     def restoration(self, request: RestoreRequest) -> AbstractContextManager[Restoration]:
         if request.state.method is Method.PHYSICAL:
             return restore_physically(request, programs=self.programs, clock=self.clock)
+        if request.lab is not None:
+            return restore_to_lab(request, request.lab, programs=self.programs, clock=self.clock)
         return restore_logically(request, programs=self.programs, clock=self.clock)
 
     def hand_over(

@@ -96,7 +96,10 @@ class LogicalCapture:
     @property
     def content(self) -> Stream:
         return Stream(
-            name=f"{self._request.asset_id}.pgdump", start=self._start, check=check_archive
+            name=f"{self._request.asset_id}.pgdump",
+            start=self._start,
+            check=check_archive,
+            failure=self._failure,
         )
 
     def measure(self) -> None:

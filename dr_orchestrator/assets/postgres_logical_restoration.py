@@ -1,4 +1,4 @@
-"""Loading an archive of pg_dump into a private server, in a sandbox.
+"""Loading an archive of pg_dump, into a private server in the sandbox.
 
 Everything that reads what came back (roles, archive) runs inside: a dump can hold meta-commands,
 programs and event triggers, and gains nothing by them there. What those programs print may hold
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import ClassVar
 
 import psycopg
 from psycopg import sql
@@ -30,9 +31,8 @@ from dr_orchestrator.errors import CouldNotVerify, DroError, LoadFailed, SpaceEx
 from dr_orchestrator.process import Command, Completed, exit_words
 from dr_orchestrator.servers.postgres_connection import failure_words
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms, ProgramFolder
-from dr_orchestrator.servers.postgres_server import MAINTENANCE_DATABASE, PrivatePostgres
+from dr_orchestrator.servers.postgres_server import PostgresServer, PrivatePostgres
 
-_PROGRAMS = ("initdb", "pg_restore", "postgres", "psql", "vacuumdb")
 _START_LIMIT = timedelta(minutes=5)
 _LOAD_LIMIT = timedelta(hours=24)
 _NEUTRAL_LOCALES = ("C.UTF-8", "C")
@@ -44,9 +44,15 @@ differs by version and provider."""
 class LogicalRestoration(PostgresRestoration):
     """One database, loaded from an archive."""
 
+    programs: ClassVar[tuple[str, ...]] = ("initdb", "pg_restore", "postgres", "psql", "vacuumdb")
+    """What it takes on this machine."""
+    load_options: ClassVar[tuple[str, ...]] = ("--no-tablespaces",)
+    place_words: str = "on this machine"
+    """Where what is missing is missing."""
+
     def __init__(self, request: RestoreRequest, programs: PostgresPrograms, clock: Clock) -> None:
         super().__init__(request, programs, clock)
-        self._folder = programs_for(request.state, programs)
+        self._folder = programs_for(request.state, programs, self.programs)
 
     def prepare(self) -> None:
         name = short_name(self._request.asset_id)
@@ -74,21 +80,21 @@ class LogicalRestoration(PostgresRestoration):
             self._create_database(server)
         except psycopg.Error as error:
             raise server.failure(
-                f"the private server could not take the database: {failure_words(error)}"
+                f"{server.title} could not take the database: {failure_words(error)}"
             ) from None
         self._make_roles(server)
         self._set_properties(server, restored)
         self._load_archive(server, restored)
         self._gather_statistics(server)
 
-    def _started(self) -> PrivatePostgres:
+    def _started(self) -> PostgresServer:
         if self._server is None:
             raise CouldNotVerify("the private server was not started")
         return self._server
 
-    def _require_extensions(self, server: PrivatePostgres) -> None:
+    def _require_extensions(self, server: PostgresServer) -> None:
         wanted = recorded_map(self._request.state, "extensions")
-        with server.connect(MAINTENANCE_DATABASE) as connection:
+        with server.connect(server.maintenance_database) as connection:
             there: dict[str, str] = dict(
                 connection.execute(
                     "select name, default_version from pg_available_extensions"
@@ -97,7 +103,7 @@ class LogicalRestoration(PostgresRestoration):
         missing = sorted(name for name in wanted if name not in there)
         if missing:
             raise CouldNotVerify(
-                f"the database needs PostgreSQL extensions that are not on this machine: "
+                f"the database needs PostgreSQL extensions that are not {self.place_words}: "
                 f"{', '.join(missing)}",
                 hint="apt install "
                 + " ".join(_package(name, self._folder.major) for name in missing),
@@ -108,10 +114,10 @@ class LogicalRestoration(PostgresRestoration):
             if there[name] != version
         ]
 
-    def _create_database(self, server: PrivatePostgres) -> None:
+    def _create_database(self, server: PostgresServer) -> None:
         """Make the database as it was: with its encoding, and its locale where that exists here."""
         locale = self._request.state.server.get("collate") or "C"
-        with server.connect(MAINTENANCE_DATABASE) as connection:
+        with server.connect(server.maintenance_database) as connection:
             connection.execute(
                 sql.SQL("drop database if exists {}").format(sql.Identifier(self.database))
             )
@@ -143,7 +149,7 @@ class LogicalRestoration(PostgresRestoration):
             ),
         )
 
-    def _make_roles(self, server: PrivatePostgres) -> None:
+    def _make_roles(self, server: PostgresServer) -> None:
         """Make the roles. What is there already is no error; what is missing shows on loading."""
         roles = self._request.sidecars.get(GLOBALS)
         if not roles:
@@ -151,11 +157,17 @@ class LogicalRestoration(PostgresRestoration):
             return
         self._run_script(server, roles)
 
-    def _set_properties(self, server: PrivatePostgres, restored: Path) -> None:
+    def _set_properties(self, server: PostgresServer, restored: Path) -> None:
         """Give the database the settings that `ALTER DATABASE` gave it in production.
 
-        An empty list leaves of the archive just what `--create` adds. It begins with CREATE
-        DATABASE, which fails, since the database is there.
+        The script begins with CREATE DATABASE, which fails, since the database is there.
+        """
+        self._run_script(server, self._properties(server, restored))
+
+    def _properties(self, server: PostgresServer, restored: Path) -> bytes:
+        """Return the SQL that makes the database itself, as the archive has it.
+
+        An empty list leaves of the archive just what `--create` adds.
         """
         listed = self._request.place.inside.run(
             Command(
@@ -171,13 +183,13 @@ class LogicalRestoration(PostgresRestoration):
         )
         if not listed.ok:
             raise self._explain(listed, server)
-        self._run_script(server, listed.stdout)
+        return listed.stdout
 
-    def _run_script(self, server: PrivatePostgres, script: bytes) -> None:
+    def _run_script(self, server: PostgresServer, script: bytes) -> None:
         completed = self._request.place.inside.run(
             Command(
                 argv=(self._folder.path("psql"), "--no-psqlrc", "--quiet", "--no-password"),
-                env=server.environment(MAINTENANCE_DATABASE),
+                env=server.environment(server.maintenance_database),
                 timeout=_LOAD_LIMIT,
             ),
             stdin=script,
@@ -185,26 +197,26 @@ class LogicalRestoration(PostgresRestoration):
         if not completed.ok:
             raise self._explain(completed, server)
 
-    def _load_archive(self, server: PrivatePostgres, restored: Path) -> None:
+    def _load_archive(self, server: PostgresServer, restored: Path) -> None:
         completed = self._request.place.inside.run(
             Command(
                 argv=(
                     self._folder.path("pg_restore"),
                     "--exit-on-error",
-                    "--no-tablespaces",
+                    *self.load_options,
                     "--no-password",
                     f"--jobs={max(1, self._request.jobs)}",
                     f"--dbname={_connection_string(self.database)}",
                     str(restored),
                 ),
-                env=server.environment(MAINTENANCE_DATABASE),
+                env=server.environment(server.maintenance_database),
                 timeout=_LOAD_LIMIT,
             )
         )
         if not completed.ok:
             raise self._explain(completed, server)
 
-    def _gather_statistics(self, server: PrivatePostgres) -> None:
+    def _gather_statistics(self, server: PostgresServer) -> None:
         """Without them the planner guesses, and an application's queries take forever."""
         completed = self._request.place.inside.run(
             Command(
@@ -216,18 +228,18 @@ class LogicalRestoration(PostgresRestoration):
                     f"--jobs={max(1, self._request.jobs)}",
                     f"--dbname={_connection_string(self.database)}",
                 ),
-                env=server.environment(MAINTENANCE_DATABASE),
+                env=server.environment(server.maintenance_database),
                 timeout=_LOAD_LIMIT,
             )
         )
         if not completed.ok:
             if not server.running:
-                raise server.failure("the private server ended after loading")
+                raise server.failure(f"{server.title} ended after loading")
             self._conditions.append("the planner's statistics could not be gathered completely")
 
-    def _explain(self, completed: Completed, server: PrivatePostgres) -> DroError:
+    def _explain(self, completed: Completed, server: PostgresServer) -> DroError:
         if not server.running:
-            return server.failure(f"the private server ended while {completed.program} ran")
+            return server.failure(f"{server.title} ended while {completed.program} ran")
         return explain_failure(completed.program, completed.returncode, completed.stderr)
 
 
@@ -243,7 +255,9 @@ def restore_logically(
         restoration.leave()
 
 
-def programs_for(state: AssetState, programs: PostgresPrograms) -> ProgramFolder:
+def programs_for(
+    state: AssetState, programs: PostgresPrograms, names: tuple[str, ...]
+) -> ProgramFolder:
     """Return the programs that can load an archive: of the server's major, and not older than the
     pg_dump that wrote it.
 
@@ -252,7 +266,7 @@ def programs_for(state: AssetState, programs: PostgresPrograms) -> ProgramFolder
     """
     written_by = state.tools.get("pg_dump", "0").split(".")[0]
     wanted = max(recorded_major(state), int(written_by) if written_by.isdigit() else 0)
-    return programs.at_least(wanted, *_PROGRAMS)
+    return programs.at_least(wanted, *names)
 
 
 def explain_failure(program: str, returncode: int, stderr: str) -> DroError:

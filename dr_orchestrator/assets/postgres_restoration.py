@@ -1,7 +1,7 @@
 """A PostgreSQL database that has come back to life in a sandbox, and how it is asked.
 
 What is common to both methods. Restored data is hostile and full of patients: its queries run in
-our own private server, and only numbers, booleans and times come out.
+our own private server or on a lab server, and only numbers, booleans and times come out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from dr_orchestrator.assets.postgres_comparison import Restored, compare
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline, Value
 from dr_orchestrator.core.point import AssetState, Method
-from dr_orchestrator.core.verification import Result, Verification
+from dr_orchestrator.core.verification import Depth, Result, Verification
 from dr_orchestrator.errors import CouldNotVerify
 from dr_orchestrator.servers.postgres_connection import (
     Connection,
@@ -38,7 +38,7 @@ from dr_orchestrator.servers.postgres_connection import (
     limit_statements,
 )
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms
-from dr_orchestrator.servers.postgres_server import PrivatePostgres
+from dr_orchestrator.servers.postgres_server import PostgresServer
 
 _QUERY_LIMIT = timedelta(minutes=10)
 _SESSION_SETTINGS = ("TimeZone", "default_text_search_config")
@@ -59,7 +59,7 @@ class PostgresRestoration:
         self._request = request
         self._programs = programs
         self._clock = clock
-        self._server: PrivatePostgres | None = None
+        self._server: PostgresServer | None = None
         self._conditions: list[str] = []
         self._proof_seconds = 0.0
 
@@ -70,6 +70,10 @@ class PostgresRestoration:
     @property
     def conditions(self) -> tuple[str, ...]:
         return tuple(self._conditions)
+
+    @property
+    def depth(self) -> Depth:
+        return Depth.L3
 
     @property
     def root(self) -> Path:
@@ -111,7 +115,7 @@ class PostgresRestoration:
         return compare(asset, self.method, baseline, restored)
 
     def leave(self) -> None:
-        """Stop the server."""
+        """Stop the server, or leave the lab."""
         if self._server is not None:
             self._server.stop()
 

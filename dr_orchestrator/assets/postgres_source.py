@@ -23,7 +23,12 @@ from dr_orchestrator.core.wording import duration_words
 from dr_orchestrator.errors import CaptureFailed
 from dr_orchestrator.plan.model import PostgresAsset
 from dr_orchestrator.plan.secret_reference import SecretReference
-from dr_orchestrator.servers.postgres_connection import Address, Connection, connect
+from dr_orchestrator.servers.postgres_connection import (
+    Address,
+    Connection,
+    connect,
+    server_identity,
+)
 
 OLDEST_MAJOR = 12
 """What the queries on the catalogs here are written for."""
@@ -219,6 +224,7 @@ def describe(connection: Connection) -> dict[str, str]:
         "ctype": facts["datctype"],
         "locale": facts.get("datlocale") or facts.get("daticulocale") or "",
         "tablespace": tablespace,
+        "identity": server_identity(connection),
         "extensions": json.dumps(dict(extensions.fetchall())),
         "settings": json.dumps(dict(settings.fetchall())),
     }

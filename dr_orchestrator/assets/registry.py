@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.assets.command import CommandDriver
 from dr_orchestrator.assets.files import FilesDriver
+from dr_orchestrator.assets.mariadb import MariadbDriver
 from dr_orchestrator.assets.postgres import PostgresDriver
+from dr_orchestrator.assets.smb import SmbDriver
 from dr_orchestrator.assets.sqlite import SqliteDriver
 from dr_orchestrator.core.point import AssetKind
+from dr_orchestrator.servers.mariadb_programs import MariadbPrograms
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms
 
 if TYPE_CHECKING:
@@ -26,18 +30,33 @@ def asset_drivers(
     clock: Clock,
     secrets: SecretReader,
     postgres_programs: tuple[str, ...],
+    mariadb_programs: tuple[str, ...],
+    commands_allowed: bool,
     runtime: Path,
 ) -> Mapping[AssetKind, AssetDriver]:
-    """Return the driver of every kind. `runtime` is a private folder for short-lived files."""
-    programs = PostgresPrograms(launcher, postgres_programs)
+    """Return the driver of every kind. `runtime` is a private folder for short-lived files.
+
+    Without `commands_allowed`, no program that a plan names runs: for plans out of a repository.
+    """
     return {
         AssetKind.POSTGRES: PostgresDriver(
             launcher=launcher,
-            programs=programs,
+            programs=PostgresPrograms(launcher, postgres_programs),
+            secrets=secrets,
+            clock=clock,
+            runtime_folder=runtime,
+        ),
+        AssetKind.MARIADB: MariadbDriver(
+            launcher=launcher,
+            programs=MariadbPrograms(launcher, mariadb_programs),
             secrets=secrets,
             clock=clock,
             runtime_folder=runtime,
         ),
         AssetKind.SQLITE: SqliteDriver(clock),
+        AssetKind.COMMAND: CommandDriver(
+            launcher, secrets, clock, commands_allowed=commands_allowed
+        ),
         AssetKind.FILES: FilesDriver(clock),
+        AssetKind.SMB: SmbDriver(launcher, secrets, clock, runtime),
     }

@@ -7,6 +7,7 @@ is not, a person is told in what. Restored databases are opened in a sandbox and
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -60,5 +61,5 @@ class SqliteDriver:
         restored.rename(target)
         lines = [f"the database is {target}, complete in this one file", _REMOVE]
         if state.server.get("journal_mode") == "wal":
-            lines.append(f"sqlite3 '{target}' 'PRAGMA journal_mode = wal'")
+            lines.append(f"sqlite3 {shlex.quote(str(target))} 'PRAGMA journal_mode = wal'")
         return (*lines, "copy the file to where the program looks for it, and start the program")

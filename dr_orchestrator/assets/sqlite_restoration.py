@@ -26,7 +26,7 @@ from dr_orchestrator.assets.sqlite_comparison import (
 from dr_orchestrator.assets.sqlite_value import as_value
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import DatabaseBaseline, Value
-from dr_orchestrator.core.verification import Verification
+from dr_orchestrator.core.verification import Depth, Verification
 from dr_orchestrator.errors import CouldNotVerify, LoadFailed
 from dr_orchestrator.process import Child, Command
 
@@ -79,6 +79,10 @@ class SqliteRestoration:
     @property
     def loading_proof_seconds(self) -> float:
         return 0.0
+
+    @property
+    def depth(self) -> Depth:
+        return Depth.L3
 
     @property
     def root(self) -> Path:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.assets.base import CaptureRequest, Stream
+from dr_orchestrator.assets.command_answer import argv_text
 from dr_orchestrator.backup.pump import save_stream
 from dr_orchestrator.backup.recovery_point import BackupRequest, Held, save_point
 from dr_orchestrator.backup.staging import staging_folder
@@ -21,7 +22,8 @@ from dr_orchestrator.core.record import PointRecorded
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.wording import size_words
 from dr_orchestrator.errors import CaptureFailed, DroError, RepositoryLocked, SpaceExhausted
-from dr_orchestrator.plan.model import SqlCheck
+from dr_orchestrator.packs.choice import newest_row, pack_queries
+from dr_orchestrator.plan.model import RunCheck, SqlCheck
 from dr_orchestrator.repositories.base import Progress, Repository, Saved, StreamSave
 from dr_orchestrator.repositories.manifests import asset_tags, point_of
 from dr_orchestrator.store.ledger import run_in_ledger
@@ -74,6 +76,8 @@ class BackupTools:
     open_repository: Callable[[Plan, str], Repository]
     """Opens a repository of the plan for writing, creating it where there certainly is none."""
     staging: Path
+    mirrors: Path
+    """Folder of the copies of remote shares that are kept from one backup to the next."""
     files_key: Callable[[str], bytes]
     """Practice -> the key of its keyed hashes."""
     on_progress: OnAssetProgress = field(default=lambda _asset, _progress: None)
@@ -111,6 +115,7 @@ class _Backup:
         self._plan = request.plan
         self._tools = tools
         self._system = system
+        self._packs = {name: each.pack for name, each in request.packs.items()}
         self._run = run
         self._failures: list[Failure] = []
         self._staging = tools.staging / run
@@ -198,17 +203,23 @@ class _Backup:
     def _capture_request(self, asset_id: str, asset: Asset) -> CaptureRequest:
         staging = self._staging / asset_id
         staging.mkdir(mode=0o700)
-        practice, newest = self._plan.practice, self._system.newest
+        practice, packs = self._plan.practice, self._packs
+        newest = newest_row(self._system, packs)
         asked = newest is not None and newest.asset == asset_id
         return CaptureRequest(
             practice=practice.id,
             system=self._request.system,
             asset_id=asset_id,
             asset=asset,
-            queries=baseline_queries(self._system, asset_id),
+            queries=(
+                *baseline_queries(self._system, asset_id),
+                *pack_queries(self._system, asset_id, packs),
+                *at_capture_programs(self._system, asset_id),
+            ),
             newest=newest.sql if newest and asked else None,
             newest_zone=(newest.timezone if newest else None) or practice.timezone,
             staging=staging,
+            mirror=self._tools.mirrors / practice.id / self._request.system / asset_id,
             files_key=self._tools.files_key(practice.id),
         )
 
@@ -305,6 +316,15 @@ def baseline_queries(system: ProtectedSystem, asset_id: str) -> tuple[str, ...]:
         check.sql
         for check in system.verify
         if isinstance(check, SqlCheck) and check.asset == asset_id and check.expect.needs_baseline
+    )
+
+
+def at_capture_programs(system: ProtectedSystem, asset_id: str) -> tuple[str, ...]:
+    """Return, as text, the programs that tell of production what a restore must answer too."""
+    return tuple(
+        argv_text(check.at_capture)
+        for check in system.verify
+        if isinstance(check, RunCheck) and check.asset == asset_id and check.at_capture
     )
 
 

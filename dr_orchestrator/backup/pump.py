@@ -68,6 +68,7 @@ def _produce(
             first, last, size = b"", b"", 0
             while block := source.read(_BLOCK):
                 sinks.write(block)
+                stream.watch(block)
                 size += len(block)
                 first = (first + block[:_EDGE])[:_EDGE]
                 last = (last + block[-_EDGE:])[-_EDGE:]
@@ -81,9 +82,9 @@ def _produce(
             watch.stop()
     watch.raise_if_expired(stream)
     if code != 0:
-        raise CaptureFailed(
-            f"{stream.name}: the producer failed ({exit_words(code)}{known_cause(producer.stderr)})"
-        )
+        cause = f"{exit_words(code)}{known_cause(producer.stderr)}"
+        generic = CaptureFailed(f"{stream.name}: the producer failed ({cause})")
+        raise stream.failure() if stream.failure else generic
     stream.check(first, last, size)
     return size
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from dr_orchestrator import __version__
 from dr_orchestrator.assets.base import Stream
 from dr_orchestrator.core.point import AssetState, Manifest, PointCopy, Recoverable
+from dr_orchestrator.core.wording import duration_words
 from dr_orchestrator.errors import DroError
 from dr_orchestrator.repositories.base import Repository, Saved
 from dr_orchestrator.repositories.manifests import save_manifest
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from dr_orchestrator.assets.base import Capture, Captured
     from dr_orchestrator.clock import Clock
+    from dr_orchestrator.packs.load import LoadedPack
     from dr_orchestrator.plan.model import Plan
 
 
@@ -35,6 +37,8 @@ class BackupRequest:
     """Name -> content."""
     system: str
     label: str | None = None
+    packs: Mapping[str, LoadedPack] = field(default_factory=dict)
+    """By name, those that the plan names."""
 
 
 @dataclass
@@ -65,8 +69,8 @@ def save_point(
     """
     practice = request.plan.practice
     assets = {each.asset_id: _asset_state(each, repository.name) for each in held}
-    instants = [state.captured_at for state in assets.values()]
-    as_of = min(instants)
+    as_of = min(state.captured_at for state in assets.values())
+    skew = say_skew(assets, request.plan.protected[request.system].max_skew)
     manifest = Manifest(
         point=run,
         practice=practice.id,
@@ -76,7 +80,8 @@ def save_point(
         label=request.label,
         as_of=as_of,
         finished=clock.now(),
-        skew_seconds=(max(instants) - as_of).total_seconds(),
+        data_as_of=_oldest_data(assets),
+        skew_seconds=skew.total_seconds(),
         repository=repository.identity(),
         assets=assets,
         recoverable=Recoverable(start=as_of, end=as_of),
@@ -100,12 +105,36 @@ def _asset_state(held: Held, repository: str) -> AssetState:
         path=f"/{content.name}" if isinstance(content, Stream) else _as_restic_has(content.path),
         bytes=saved.bytes,
         captured_at=captured.captured_at,
+        data_as_of=captured.data_as_of,
         tools=captured.tools,
         server=captured.server,
         baseline=captured.baseline,
         conditions=captured.conditions,
         sidecars=tuple(sorted(captured.sidecars)),
     )
+
+
+def say_skew(assets: dict[str, AssetState], allowed: timedelta | None) -> timedelta:
+    """Return how far the data of a point's assets is apart.
+
+    Where that is more than the plan allows, the newest of them says so in its conditions.
+    """
+    data = {asset: state.data_as_of or state.captured_at for asset, state in assets.items()}
+    newest = max(data, key=lambda asset: data[asset])
+    skew = data[newest] - min(data.values())
+    if allowed is not None and skew > allowed:
+        condition = (
+            f"{newest} is {duration_words(skew)} newer than the oldest part of its recovery point, "
+            f"and the plan allows {duration_words(allowed)}"
+        )
+        state = assets[newest]
+        assets[newest] = replace(state, conditions=(*state.conditions, condition))
+    return skew
+
+
+def _oldest_data(assets: Mapping[str, AssetState]) -> datetime | None:
+    """Return how old the oldest data was that another tool made; `None` where none did."""
+    return min((each.data_as_of for each in assets.values() if each.data_as_of), default=None)
 
 
 def _as_restic_has(path: Path) -> str:
@@ -116,6 +145,7 @@ def _as_restic_has(path: Path) -> str:
 def _attachments(held: tuple[Held, ...], request: BackupRequest) -> dict[str, bytes]:
     files = {"plan.yaml": request.plan_text.encode()}
     files |= {f"runbooks/{name}": content for name, content in request.runbooks.items()}
+    files |= {f"packs/{name}.yaml": each.text.encode() for name, each in request.packs.items()}
     for each in held:
         if each.captured is not None:
             files |= {

@@ -148,6 +148,7 @@ def point_json(point: RecoveryPoint) -> dict[str, object]:
                 "snapshot": snapshots.get(name),
                 "method": asset.method.value,
                 "bytes": asset.bytes,
+                "data_as_of": asset.data_as_of,
             }
             for name, asset in point.assets.items()
         },

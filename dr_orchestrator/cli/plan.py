@@ -57,11 +57,13 @@ def validate(context: Context, practices: tuple[str, ...], *, _json: bool) -> Ex
 
 def _validated(path: Path) -> dict[str, Any]:
     """Say on stderr what is wrong with one plan, and return the same as JSON has it."""
+    from dr_orchestrator.packs.choice import packs_of
     from dr_orchestrator.plan.load import load_plan
     from dr_orchestrator.plan.problem import report
 
     try:
         loaded = load_plan(path)
+        packs_of(loaded)
     except PlanInvalid as error:
         problems = cast("tuple[Problem, ...]", error.problems)
         click.echo(report(problems), err=True)

@@ -94,7 +94,12 @@ def _show(context: Context, loaded: LoadedPlan, points: list[RecoveryPoint]) -> 
         size = size_words(sum(asset.bytes for asset in point.assets.values()))
         where = ", ".join(copy.repository for copy in point.copies)
         label = f"  {point.label}" if point.label else ""
+        older = "".join(
+            f"  {name}: data of {instant_words(asset.data_as_of, zone)}"
+            for name, asset in point.assets.items()
+            if asset.data_as_of
+        )
         context.say(
             f"{point.id}  {point.system:12} {instant_words(point.as_of, zone)}  "
-            f"{size:>10}  {where}{label}"
+            f"{size:>10}  {where}{older}{label}"
         )

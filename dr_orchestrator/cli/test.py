@@ -90,6 +90,7 @@ def _requests(
     A system that the plan asks no test of is tested all the same: who asks for a test and gets none
     would take the exit code 0 for a proof.
     """
+    from dr_orchestrator.packs.choice import packs_of
     from dr_orchestrator.restore.choose import LATEST
     from dr_orchestrator.restore.restore_test import RestoreTestRequest
 
@@ -109,8 +110,9 @@ def _requests(
         ]
     if not wanted:
         raise UsageMistake(f"{plan.practice.id} protects no system, so there is nothing to test")
+    packs = {name: each.pack for name, each in packs_of(loaded).items()}
     return [
-        RestoreTestRequest(plan=plan, system=name, repository=place, point=which)
+        RestoreTestRequest(plan=plan, system=name, repository=place, point=which, packs=packs)
         for name, place, which in dict.fromkeys(wanted)
     ]
 

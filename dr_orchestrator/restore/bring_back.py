@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dr_orchestrator.assets.base import RestoreRequest
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import count_words
-from dr_orchestrator.errors import DroError
+from dr_orchestrator.errors import CouldNotVerify, DroError, LoadFailed
 from dr_orchestrator.repositories.manifests import read_sidecars
 from dr_orchestrator.repositories.restored import locate
 from dr_orchestrator.restore.outcome import result_of
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from dr_orchestrator.assets.base import AssetDriver, Restoration
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.core.point import AssetKind, AssetState
+    from dr_orchestrator.plan.model import Asset
     from dr_orchestrator.repositories.base import Progress, Repository
     from dr_orchestrator.repositories.manifests import FoundManifest
     from dr_orchestrator.sandbox.base import Sandbox
+    from dr_orchestrator.servers.lab import OpenLab
 
 RESTORE_TIMEOUT = timedelta(hours=24)
 
@@ -51,8 +53,13 @@ def bring_back(
     clock: Clock,
     jobs: int,
     on_progress: Callable[[str, Progress], None],
+    planned: Mapping[str, Asset],
+    labs: Mapping[str, OpenLab],
 ) -> Iterator[Living]:
     """Restore and load all assets; they live until the block is left.
+
+    `planned` is what the plan says of the system's assets now: how to load what only the practice's
+    own programs can. `labs` are the lab servers that some are loaded into, by asset.
 
     Raises (on entering):
         DroError: the first error, in the manifest's order, that kept an asset from living.
@@ -69,6 +76,8 @@ def bring_back(
                         place=sandbox,
                         sidecars=read_sidecars(repository, found, asset),
                         jobs=jobs,
+                        asset=_still_planned(planned.get(asset), state),
+                        lab=labs.get(asset),
                     )
                 )
             )
@@ -80,7 +89,11 @@ def bring_back(
             preparing = pool.submit(restoration.prepare)
             restored, said = _fetch(asset, assets[asset], repository, sandbox, on_progress)
             preparing.result()
-            restoration.load(restored)
+            try:
+                restoration.load(restored)
+            except LoadFailed:
+                _require_lab(labs.get(asset))
+                raise
             return clock.monotonic() - begun - restoration.loading_proof_seconds, said
 
         with concurrent.futures.ThreadPoolExecutor(2 * len(assets) or 1, "restore") as pool:
@@ -90,6 +103,20 @@ def bring_back(
         conditions = [text for _, said in ended for text in said]
         conditions += [text for each in restorations.values() for text in each.conditions]
         yield Living(restorations, max(seconds for seconds, _ in ended), tuple(conditions))
+
+
+def _still_planned(asset: Asset | None, state: AssetState) -> Asset | None:
+    return asset if asset is not None and asset.kind is state.kind else None
+
+
+def _require_lab(lab: OpenLab | None) -> None:
+    """Take no failure for the backup's that is the lab server's.
+
+    Raises:
+        CouldNotVerify: the lab server went away meanwhile.
+    """
+    if lab is not None and not lab.still_there():
+        raise CouldNotVerify(f"{lab.access.words} went away while it was loaded into")
 
 
 def _fetch(

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from dr_orchestrator.assets.base import AssetDriver
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.core.point import AssetKind, RecoveryPoint
+    from dr_orchestrator.packs.choice import Packs
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.repositories.base import Progress, Repository
     from dr_orchestrator.sandbox.base import SandboxDriver
+    from dr_orchestrator.sandbox.lab import LabDriver
     from dr_orchestrator.store.base import Store
 
 _OUTCOMES = {
@@ -52,6 +54,7 @@ class RestoreTestTools:
     open_repository: Callable[[Plan, str], Repository]
     """Opens a repository of the plan for reading; never creates one."""
     sandboxes: SandboxDriver
+    labs: LabDriver
     jobs: int
     on_progress: Callable[[str, Progress], None] = field(default=lambda _asset, _progress: None)
 
@@ -65,6 +68,8 @@ class RestoreTestRequest:
     repository: str
     point: str = "latest"
     """`latest`, `random`, or the beginning of an id."""
+    packs: Packs = field(default_factory=dict)
+    """Those that the plan names."""
 
 
 def prove(request: RestoreTestRequest, tools: RestoreTestTools) -> tuple[RestoreTest, ...]:
@@ -150,10 +155,21 @@ class _Attempt:
         tools, request = self._tools, self._request
         repository = tools.open_repository(request.plan, request.repository)
         found = self._manifest(repository)
-        states = found.manifest.assets.values()
-        needed = sum(tools.drivers[state.kind].sandbox_bytes(state) for state in states)
-        with tools.sandboxes.open(run, bytes_needed=needed) as sandbox:
-            self._sandbox = sandbox.level
+        states = found.manifest.assets
+        planned = request.plan.protected[self._point.system].assets
+        wanted = {
+            asset: lab for asset in states if (lab := getattr(planned.get(asset), "lab", None))
+        }
+        needed = sum(
+            state.bytes if asset in wanted else tools.drivers[state.kind].sandbox_bytes(state)
+            for asset, state in states.items()
+        )
+        with (
+            tools.sandboxes.open(run, bytes_needed=needed) as sandbox,
+            tools.labs.open(run, wanted, states, request.plan) as labs,
+        ):
+            levels = (sandbox.level, *(lab.target.level for lab in labs.values()))
+            self._sandbox = ", ".join(dict.fromkeys(levels))
             with bring_back(
                 found,
                 repository,
@@ -162,6 +178,8 @@ class _Attempt:
                 clock=tools.clock,
                 jobs=tools.jobs,
                 on_progress=tools.on_progress,
+                planned=planned,
+                labs=labs,
             ) as living:
                 self._verify(found, living)
 
@@ -183,9 +201,14 @@ class _Attempt:
         self._conditions = living.conditions + tuple(
             text for state in manifest.assets.values() for text in state.conditions
         )
-        has_database = any(state.kind.is_database for state in manifest.assets.values())
-        self._depth = Depth.L3 if has_database else Depth.L0
-        verifier = Verifier(plan, plan.protected[self._point.system], manifest, living.restorations)
+        self._depth = max((each.depth for each in living.restorations.values()), default=Depth.L0)
+        verifier = Verifier(
+            plan,
+            plan.protected[self._point.system],
+            manifest,
+            living.restorations,
+            self._request.packs,
+        )
         service = Stopwatch(self._tools.clock)
         answers = verifier.service()
         seconds = service.elapsed()

@@ -7,26 +7,30 @@ exhaustive comparison that proves it (`proof`). Each check is answered, whatever
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.assets.files_listed import check_listed
-from dr_orchestrator.core.baseline import DatabaseBaseline
 from dr_orchestrator.core.verification import Depth, Result, Verification
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import CouldNotVerify, DroError
-from dr_orchestrator.plan.expectation import NOT_CAPTURED
-from dr_orchestrator.plan.model import BaselineCheck, FilesCheck, SqlCheck
+from dr_orchestrator.packs.choice import newest_row, roles_of
+from dr_orchestrator.plan.model import BaselineCheck, FilesCheck, PackCheck, RunCheck, SqlCheck
+from dr_orchestrator.restore.living_point import LivingPoint
 from dr_orchestrator.restore.outcome import result_of
+from dr_orchestrator.restore.pack_checks import PackChecks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import tzinfo
     from pathlib import Path
 
     from dr_orchestrator.assets.base import Restoration
+    from dr_orchestrator.core.baseline import Value
     from dr_orchestrator.core.point import Manifest
+    from dr_orchestrator.packs.choice import Packs
+    from dr_orchestrator.plan.expectation import Judgement
     from dr_orchestrator.plan.model import Check, Plan, ProtectedSystem
 
 
@@ -38,11 +42,19 @@ class Verifier:
     system: ProtectedSystem
     manifest: Manifest
     restorations: Mapping[str, Restoration]
+    packs: Packs = field(default_factory=dict)
 
     def service(self) -> tuple[Verification, ...]:
-        """Answer what the application needs: every SQL check, and that no asset is missing."""
-        checks = [check for check in self.system.verify if isinstance(check, SqlCheck)]
-        return (*self._absent(), *(self._answer(check, self._sql) for check in checks))
+        """Answer what the application needs: each check of a value; and no asset is missing."""
+        answers = self._absent()
+        for check in self.system.verify:
+            if isinstance(check, SqlCheck):
+                answers.append(self._answer(check, self._sql))
+            elif isinstance(check, RunCheck):
+                answers.append(self._answer(check, self._run))
+            elif isinstance(check, PackCheck):
+                answers += self._pack(check, PackChecks.service)
+        return tuple(answers)
 
     def proof(self) -> tuple[Verification, ...]:
         """Compare with the baseline, and files with the rows that name them."""
@@ -53,11 +65,13 @@ class Verifier:
                     found += _compare(asset, restoration)
             elif isinstance(check, FilesCheck):
                 found.append(self._answer(check, self._files))
+            elif isinstance(check, PackCheck) and check.pack in self.packs:
+                found += self._pack(check, PackChecks.proof)
         return tuple(found)
 
     def newest(self) -> datetime | None:
         """Return the time of the newest row, where the plan asks and the data answers."""
-        query = self.system.newest
+        query = newest_row(self.system, self.packs)
         if query is None or query.asset not in self.restorations:
             return None
         zone = query.timezone or self.plan.practice.timezone
@@ -98,8 +112,11 @@ class Verifier:
         checks = self.system.verify
         if any(isinstance(check, BaselineCheck) for check in checks):
             return []
-        asked = {check.asset for check in checks if isinstance(check, SqlCheck)}
+        asked = {check.asset for check in checks if isinstance(check, SqlCheck | RunCheck)}
         asked |= {check.files.asset for check in checks if isinstance(check, FilesCheck)}
+        for check in checks:
+            if isinstance(check, PackCheck) and check.pack in self.packs:
+                asked |= self._pack_checks(check).asked
         return [
             Verification(
                 title=f"{asset} is what it was",
@@ -124,46 +141,79 @@ class Verifier:
                 title=check.title, asset=asset, result=result_of(error), reason=error.message
             )
 
-    def _living(self, asset: str) -> Restoration:
-        if asset not in self.restorations:
-            raise CouldNotVerify(f"{asset} is not in this recovery point")
-        return self.restorations[asset]
+    @property
+    def _point(self) -> LivingPoint:
+        return LivingPoint(self.manifest, self.restorations)
 
     def _sql(self, check: Check) -> Verification:
         if not isinstance(check, SqlCheck):
             raise TypeError(check)
-        zone: tzinfo = check.timezone or self.plan.practice.timezone
-        if check.expect.needs_baseline:
-            zone = UTC  # as at capture, whatever the plan has said of zones since
-        value = self._living(check.asset).value(check.sql, zone=zone)
-        baseline = self.manifest.assets[check.asset].baseline
-        answers = baseline.queries if isinstance(baseline, DatabaseBaseline) else {}
-        judgement = check.expect.judge(
-            value,
-            as_of=self.manifest.as_of,
-            baseline=answers.get(check.sql, NOT_CAPTURED),
-            zone=zone,
+        value, judgement = self._point.judged(
+            check.asset, check.sql, check.expect, zone=self._zone(check)
         )
-        return Verification(
-            title=check.title,
-            asset=check.asset,
-            result=judgement.result,
-            expected=judgement.expected,
-            actual=value,
-            reason=judgement.reason,
-            proves=Depth.L4,
+        return _judged(check, value, judgement)
+
+    def _run(self, check: Check) -> Verification:
+        if not isinstance(check, RunCheck):
+            raise TypeError(check)
+        value, judgement = self._point.judged_run(
+            check.asset,
+            check.run,
+            check.expect,
+            at_capture=check.at_capture,
+            zone=self._zone(check),
+        )
+        return _judged(check, value, judgement)
+
+    def _zone(self, check: SqlCheck | RunCheck) -> tzinfo:
+        return check.timezone or self.plan.practice.timezone
+
+    def _pack(
+        self, check: PackCheck, ask: Callable[[PackChecks], Iterable[Verification]]
+    ) -> Iterable[Verification]:
+        if check.pack in self.packs:
+            return ask(self._pack_checks(check))
+        reason = f"the pack {check.pack} is not known here, so nothing it asks was answered"
+        return [
+            Verification(
+                title=check.title or check.pack, asset="", result=Result.UNPROVEN, reason=reason
+            )
+        ]
+
+    def _pack_checks(self, check: PackCheck) -> PackChecks:
+        pack = self.packs[check.pack]
+        systems = self.plan.protected.values()
+        return PackChecks(
+            pack=pack,
+            title=check.title or pack.title,
+            roles=roles_of(pack, check, self.system.assets),
+            point=self._point,
+            zone=self.plan.practice.timezone,
+            planned=tuple(asset for system in systems for asset in system.assets.values()),
         )
 
     def _files(self, check: Check) -> Verification:
         if not isinstance(check, FilesCheck):
             raise TypeError(check)
-        wanted, files = check.files, self._living(check.files.asset)
+        wanted, files = check.files, self._point.living(check.files.asset)
         if wanted.listed_by is not None:
             listed = wanted.listed_by
-            rows = self._living(listed.asset).rows(listed.sql)
+            rows = self._point.living(listed.asset).rows(listed.sql)
             found = check_listed(rows, listed.prefix, files.root)
             return found.verification(check.title, wanted.asset)
         return _at_least(check.title, wanted.asset, files.root, wanted.at_least or 0)
+
+
+def _judged(check: SqlCheck | RunCheck, value: Value, judgement: Judgement) -> Verification:
+    return Verification(
+        title=check.title,
+        asset=check.asset,
+        result=judgement.result,
+        expected=judgement.expected,
+        actual=value,
+        reason=judgement.reason,
+        proves=Depth.L4,
+    )
 
 
 def _compare(asset: str, restoration: Restoration) -> tuple[Verification, ...]:

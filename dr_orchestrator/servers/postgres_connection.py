@@ -96,6 +96,17 @@ def connect_privately(address: Address, database: str) -> Connection:
     return connect(address, database, options=_NOTHING_LOADED)
 
 
+def server_identity(connection: Connection) -> str:
+    """Return what this cluster, and any copy of its files, is known by; empty where the server
+    does not tell us (managed ones). Nothing is executed that could break a transaction.
+    """
+    asked = "select has_function_privilege('pg_control_system()', 'execute')"
+    if connection.execute(asked).fetchone() != (True,):
+        return ""
+    row = connection.execute("select system_identifier from pg_control_system()").fetchone()
+    return f"postgres {row[0]}" if row else ""
+
+
 def private_environment(address: Address, database: str) -> Mapping[str, str]:
     """Return what leads PostgreSQL's own programs to a private server."""
     return {

@@ -13,6 +13,7 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 from psycopg import sql
@@ -32,7 +33,7 @@ from dr_orchestrator.servers.postgres_programs import ProgramFolder
 SANDBOX_SUPERUSER = "dro_sandbox"
 """Of clusters we make ourselves: no restored role has this name."""
 MAINTENANCE_DATABASE = "template1"
-"""To connect to while databases are made: the one that every cluster has."""
+"""The one that every cluster has."""
 
 _MEGABYTE = 1024 * 1024
 _PORT = 5432
@@ -80,8 +81,50 @@ _SETTINGS_SINCE = {
 }
 
 
+class PostgresServer(Protocol):
+    """A server that a database can be loaded into: a private one, or a lab."""
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        ...
+
+    @property
+    def maintenance_database(self) -> str:
+        """To connect to while databases are made."""
+        ...
+
+    def connect(self, database: str) -> Connection:
+        """Connect with all the rights there are.
+
+        Raises:
+            psycopg.Error: it fails.
+        """
+        ...
+
+    def environment(self, database: str) -> Mapping[str, str]:
+        """Return the environment that leads a program inside the place to the server."""
+        ...
+
+    @property
+    def running(self) -> bool:
+        """Whether it is still the server that was there in the beginning."""
+        ...
+
+    def failure(self, what: str) -> LoadFailed | SpaceExhausted | CouldNotVerify:
+        """Return the error that says `what`, of the kind that fits."""
+        ...
+
+    def stop(self) -> None:
+        """Use it no more."""
+        ...
+
+
 class PrivatePostgres:
-    """A server of our own over one data directory."""
+    """A server of our own over one data directory; see `PostgresServer`."""
+
+    title = "the private server"
+    maintenance_database = MAINTENANCE_DATABASE
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ import pytest
 
 from dr_orchestrator.cli.main import dro
 from dr_orchestrator.core.manifest_codec import decode_manifest, encode_manifest
+from dr_orchestrator.core.point import MANIFEST_SCHEMA
 from dr_orchestrator.errors import ExitCode, most_important
 from dr_orchestrator.plan.load import load_plan
 
@@ -138,11 +139,17 @@ def test_help_uses_no_word_that_the_glossary_rules_out() -> None:
         assert ruled_out.findall(" ".join(texts)) == [], name
 
 
-def test_example_of_a_manifest_is_one() -> None:
+def test_examples_of_a_manifest_are_read_and_the_newest_is_written_so() -> None:
     page = (ROOT / "docs" / "reference" / "manifest.md").read_text()
-    (example,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
-    manifest = decode_manifest(example.encode())
-    assert encode_manifest(manifest).decode() == example
+    examples = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    manifests = [decode_manifest(example.encode()) for example in examples]
+
+    assert [each.schema for each in manifests] == list(range(1, MANIFEST_SCHEMA + 1))[::-1]
+    assert encode_manifest(manifests[0]).decode() == examples[0]
+    assert all(
+        state.data_as_of is None and getattr(state.baseline, "dump", None) is None
+        for state in manifests[1].assets.values()
+    )
 
 
 def test_pages_draw_the_layers_that_import_linter_enforces() -> None:

@@ -18,6 +18,7 @@ from dr_orchestrator.core.point import AssetState
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.errors import CouldNotVerify, LoadFailed
 from dr_orchestrator.process import SystemLauncher
+from dr_orchestrator.servers.postgres_server import PrivatePostgres
 from tests.support.postgres import (
     EMR,
     PATIENT,
@@ -206,7 +207,7 @@ def test_the_server_ending_while_it_loads_is_unproven(bench: Bench, archive: Kep
     with restoration(bench, state, sidecars) as (begun, put):
         assert isinstance(begun, LogicalRestoration)
         begun.prepare()
-        assert begun._server is not None
+        assert isinstance(begun._server, PrivatePostgres)
         assert begun._server._child is not None
         begun._server._child.end()
         with pytest.raises(CouldNotVerify):
@@ -217,7 +218,7 @@ def test_the_server_ending_before_it_is_asked_is_unproven(bench: Bench, archive:
     state, kept, sidecars = archive
     with revived(bench, state, kept, sidecars) as restored:
         assert isinstance(restored, LogicalRestoration)
-        assert restored._server is not None
+        assert isinstance(restored._server, PrivatePostgres)
         assert restored._server._child is not None
         restored._server._child.end()
         assert results(restored.compare()) == ["unproven"]

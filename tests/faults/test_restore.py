@@ -67,6 +67,7 @@ def half(site: Site) -> Site:
             return _FullFor(repository, site.documents) if name == "onsite" else repository
 
         tools = BackupTools(
+            mirrors=site.state / "mirrors",
             store=app.store,
             clock=app.clock,
             drivers=app.drivers,

@@ -45,6 +45,7 @@ def _drain(content: Tree | Stream) -> None:
     with open(read_end, "rb") as source:  # noqa: PTH123 - a descriptor
         data = source.read()
     assert child.wait() == 0
+    content.watch(data)
     content.check(data[:4096], data[-4096:], len(data))
 
 

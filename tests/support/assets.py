@@ -9,7 +9,7 @@ from pathlib import Path
 from dr_orchestrator.assets.base import Captured, CaptureRequest, RestoreRequest, Tree
 from dr_orchestrator.core.baseline import Level
 from dr_orchestrator.core.point import AssetKind, AssetState
-from dr_orchestrator.plan.model import BaselineSpec, FilesAsset, SqliteAsset
+from dr_orchestrator.plan.model import Asset, BaselineSpec, DataTime, FilesAsset
 from dr_orchestrator.servers.place import Place
 
 KEY = bytes(range(32))
@@ -27,6 +27,8 @@ def files_asset(
     require_files: int = 1,
     level: Level = Level.SAMPLED,
     budget: timedelta = timedelta(minutes=2),
+    data_time: DataTime | None = None,
+    made_by: str | None = None,
 ) -> FilesAsset:
     return FilesAsset(
         kind=AssetKind.FILES,
@@ -35,13 +37,16 @@ def files_asset(
         marker=marker,
         require_files=require_files,
         baseline=baseline_spec(level, budget),
+        data_time=data_time,
+        made_by=made_by,
     )
 
 
 def capture_request(
-    asset: FilesAsset | SqliteAsset,
+    asset: Asset,
     *,
     staging: Path | None = None,
+    mirror: Path | None = None,
     key: bytes = KEY,
     queries: tuple[str, ...] = (),
     newest: str | None = None,
@@ -54,6 +59,7 @@ def capture_request(
         queries=queries,
         newest=newest,
         staging=staging or Path("/nonexistent"),
+        mirror=mirror or Path("/nonexistent"),
         files_key=key,
     )
 
@@ -67,6 +73,7 @@ def state_of(captured: Captured, path: Path, size: int = 0) -> AssetState:
         path=str(path),
         bytes=size,
         captured_at=captured.captured_at,
+        data_as_of=captured.data_as_of,
         server=captured.server,
         baseline=captured.baseline,
         conditions=captured.conditions,

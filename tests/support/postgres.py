@@ -330,6 +330,7 @@ class Bench:
             asset_id="database",
             asset=asset,
             staging=staging,
+            mirror=staging / "mirror",
             files_key=b"k" * 32,
             queries=queries,
             newest=newest,

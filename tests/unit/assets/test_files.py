@@ -428,6 +428,25 @@ def test_hand_over_moves_the_tree_and_says_where_it_is(tmp_path: Path, tree: Pat
 
     assert (place / "documents" / "0" / "0.pdf").read_bytes() == b"scan 000"
     assert str(place / "documents") in lines[0]
+    assert lines[1].endswith(f"cp -a '{place}/documents'/. {tree}/")
+
+
+@pytest.mark.parametrize(
+    ("path", "typed"),
+    [("/x; id #", "'/x; id #'/"), ("/x\nid", "FOLDER/"), ("/x\x1b[2J", "FOLDER/")],
+)
+def test_hand_over_lets_no_manifest_slip_in_a_command(
+    tmp_path: Path, tree: Path, path: str, typed: str
+) -> None:
+    went = Round(tmp_path, files_asset(tree))
+    went.capture()
+    assert went.state is not None
+    place = tmp_path / "place"
+    place.mkdir()
+
+    lines = went.driver.hand_over(replace(went.state, path=path), went.copy, {}, place)
+
+    assert lines[1].endswith(f" {typed}")
 
 
 # --- what is no capture ---

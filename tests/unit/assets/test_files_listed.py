@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dr_orchestrator.assets.files_listed import ListedFiles, check_listed
+from dr_orchestrator.assets.files_listed import Closely, ListedFiles, check_listed
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.errors import CouldNotVerify
 
@@ -37,10 +37,11 @@ def root(tmp_path: Path) -> Path:
         ({"Z:": "."}, "Z:/2026/11/a.pdf"),
         ({"/share/a.pdf": "2026/11/a.pdf"}, "/share/a.pdf"),
         ({"": "2026"}, "11/a.pdf"),
+        ({"/share": "."}, b"/share/2026/11/a.pdf"),
     ],
 )
 def test_check_listed_finds_a_file_by_the_longest_prefix(
-    root: Path, prefix: dict[str, str], path: str
+    root: Path, prefix: dict[str, str], path: str | bytes
 ) -> None:
     found = check_listed([(path, _SHA)], prefix, root)
 
@@ -64,7 +65,7 @@ def test_check_listed_finds_a_file_by_the_longest_prefix(
         "\ud800",
         "x" * 5000,
         "absent.pdf",
-        b"top.pdf",
+        b"absent.pdf",
         7,
     ],
 )
@@ -124,3 +125,48 @@ def test_check_listed_passes_when_no_file_is_named(root: Path) -> None:
 def test_check_listed_refuses_rows_of_another_shape(root: Path) -> None:
     with pytest.raises(CouldNotVerify, match="one or two columns"):
         check_listed([("a", "b", "c")], {}, root)
+
+
+_CLOSELY = Closely(columns=4, hashes=("sha1", "sha3_512"))
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ((hashlib.sha1(b"scan").hexdigest(),), {"hashed": 1}),  # noqa: S324 - what an EMR stored
+        ((hashlib.sha3_512(b"scan").hexdigest(), 4, 0), {"hashed": 1}),
+        ((hashlib.sha3_512(b"other").hexdigest(), 4, 0), {"hashed": 1, "different": 1}),
+        ((_SHA, 4, 0), {"unknown_hashes": 1}),
+        ((None, 4, 0), {}),
+        ((None, 5, 0), {"resized": 1}),
+        ((None, None, 1), {}),
+    ],
+)
+def test_check_listed_looks_as_closely_as_it_is_told(
+    root: Path, row: tuple[object, ...], expected: dict[str, int]
+) -> None:
+    found = check_listed([("top.pdf", *row)], {}, root, _CLOSELY)
+
+    counts = {"missing": 0, "different": 0, "hashed": 0, "unknown_hashes": 0}
+    assert found == ListedFiles(listed=1, **(counts | expected))
+
+
+def test_check_listed_reads_no_more_than_it_may(root: Path) -> None:
+    rows = [("top.pdf", _SHA, 4)] * 10 + [("top.pdf", _SHA, 5), ("gone.pdf", _SHA, 4)]
+    closely = Closely(columns=4, read_at_most=10)
+
+    found = check_listed(rows, {}, root, closely)
+
+    # whole files: 3 of 4 bytes each are the first to reach 10
+    assert (found.hashed, found.unread, found.resized, found.missing) == (3, 8, 1, 1)
+    assert found.result is Result.FAILED
+
+
+def test_check_listed_finds_a_file_in_another_case_only_where_that_is_meant(root: Path) -> None:
+    (root / "2026" / "plan").touch()
+    rows = [("2026/11/A.PDF",), ("2026/PLAN/x",), ("2026/12/a.pdf",)]
+
+    assert check_listed(rows, {}, root).missing == 3
+    assert check_listed(rows, {}, root, Closely(ignore_case=True)).missing == 2
+    (root / "2026" / "11" / "a.PDF").touch()  # now it could be either
+    assert check_listed(rows, {}, root, Closely(ignore_case=True)).missing == 3

@@ -153,6 +153,19 @@ def test_command_colours_a_terminal_unless_asked_not_to(
     assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == re.sub(r"\x1b\[[\d;]*m", "", plain)
 
 
+def test_command_tells_that_somebody_else_s_job_died(tmp_path: Path) -> None:
+    result = run(tmp_path, practices.dead_job())
+
+    assert result.return_value == ExitCode.BREACHED
+    words = " ".join(result.stdout.split())
+    assert (
+        "not kept backups made by others 21 d 18 h old (promised: a new one within 26 h) "
+        "the EMR vendor's nightly job has written nothing since 2026-10-31 02:42 CDT; "
+        "since 2026-10-31 02:42 CDT"
+    ) in words
+    assert "not kept all parts of one moment" in words
+
+
 def test_command_exits_5_when_a_promise_is_broken(tmp_path: Path) -> None:
     assert run(tmp_path, practices.broken()).return_value == ExitCode.BREACHED
 

@@ -1,0 +1,221 @@
+"""What a restored database is, held against what it was at capture: common to all servers.
+
+Pure: two sets of numbers in, verifications out. Names of tables and numbers of rows may appear in
+them; values never do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline
+from dr_orchestrator.core.point import Method
+from dr_orchestrator.core.verification import Depth, Result, Verification
+from dr_orchestrator.core.wording import count_words
+
+EQUAL = "equal to capture"
+_SHOWN = 5
+_OTHER_CONTENT = "as many rows, but other content"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """What was found in the restored database, looked at exactly as closely as at capture."""
+
+    tables: Mapping[str, TableBaseline]
+    """Of every table there is; the level is what the baseline has, or `counts`."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """Table -> why reading it failed, in our words."""
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """Table -> that its pages are damaged, whatever they were at capture."""
+    views: Mapping[str, bool] = field(default_factory=dict)
+    """Materialised view -> whether it is populated."""
+    objects: Mapping[str, int]
+    sequences: Mapping[str, int]
+
+
+@dataclass
+class _Tables:
+    """Every table of the baseline, in one of these."""
+
+    equal: list[str] = field(default_factory=list)
+    differ: dict[str, str] = field(default_factory=dict)
+    unsettled: list[str] = field(default_factory=list)
+    rebuilt: list[str] = field(default_factory=list)
+    unknown: dict[str, str] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return sum(
+            len(names)
+            for names in (
+                *(self.equal, self.differ, self.unsettled),
+                *(self.rebuilt, self.unknown, self.skipped),
+            )
+        )
+
+
+def compare_tables(
+    asset: str,
+    method: Method,
+    baseline: DatabaseBaseline,
+    restored: Restored,
+    *,
+    elsewhere: str = "",
+) -> Verification:
+    """Hold every table against the baseline.
+
+    `elsewhere` says why a checksum may differ though the content does not; empty where it may not.
+    """
+    sorted_out = _sort_out(method, baseline, restored, elsewhere)
+    result, reason = _judge_tables(method, sorted_out)
+    return Verification(
+        title="every table has the rows it had at capture",
+        asset=asset,
+        result=result,
+        expected=EQUAL,
+        actual=_tables_in_words(baseline, sorted_out),
+        reason=reason,
+        proves=Depth.L4,
+    )
+
+
+def _sort_out(
+    method: Method,
+    baseline: DatabaseBaseline,
+    restored: Restored,
+    elsewhere: str,
+) -> _Tables:
+    tables = _Tables()
+    tables.differ.update(restored.damaged)
+    for name, then in baseline.tables.items():
+        if name in restored.damaged:
+            continue
+        if not then.settled:
+            tables.unsettled.append(name)
+        elif then.level is Level.NONE:
+            tables.skipped.append(name)
+        elif name in restored.unreadable:
+            tables.unknown[name] = restored.unreadable[name]
+        elif what := _difference(then, restored.tables.get(name)):
+            if method is Method.LOGICAL and restored.views.get(name):
+                tables.rebuilt.append(name)  # production's may have been stale
+            elif what is _OTHER_CONTENT and elsewhere:
+                tables.unknown[name] = elsewhere
+            else:
+                tables.differ[name] = what
+        else:
+            tables.equal.append(name)
+    if method is Method.LOGICAL:
+        known = baseline.tables.keys() | restored.views.keys() | restored.damaged.keys()
+        for name in restored.tables.keys() - known:
+            tables.differ[name] = "was not there at capture"
+    return tables
+
+
+def _difference(then: TableBaseline, now: TableBaseline | None) -> str:
+    """Return how a table differs, nothing where it does not."""
+    if now is None:
+        return "missing"
+    if now.rows != then.rows:
+        return f"{count_words(now.rows or 0, 'row')} instead of {then.rows:,}"
+    if then.checksum is not None and now.checksum != then.checksum:
+        return _OTHER_CONTENT
+    return ""
+
+
+def _judge_tables(method: Method, tables: _Tables) -> tuple[Result, str]:
+    if tables.differ:
+        return Result.FAILED, some(f"{name}: {what}" for name, what in tables.differ.items())
+    if tables.unknown:
+        return Result.UNPROVEN, some(f"{name}: {what}" for name, what in tables.unknown.items())
+    if method is Method.LOGICAL and tables.skipped:
+        return Result.UNPROVEN, (
+            f"not looked at when it was captured: {some(tables.skipped)}; "
+            "the baseline's budget may be too short"
+        )
+    if tables.unsettled and not tables.equal:
+        return Result.UNPROVEN, "every table changed while it was captured"
+    return Result.PASSED, ""
+
+
+def _tables_in_words(baseline: DatabaseBaseline, tables: _Tables) -> str:
+    if tables.differ:
+        return f"{len(tables.differ):,} of {count_words(tables.count, 'table')} differ"
+    if not tables.count:
+        return "no table, as at capture"
+    parts = [f"{len(tables.equal):,} of {count_words(tables.count, 'table')} equal"]
+    for level, words in ((Level.SAMPLED, "sampled"), (Level.COUNTS, "counted only")):
+        looked = sum(baseline.tables[name].level is level for name in tables.equal)
+        if looked:
+            parts.append(f"{looked:,} of them {words}")
+    for names, words in (
+        (tables.unsettled, "could not be compared exactly: changed while captured"),
+        (tables.rebuilt, "made anew by loading, not as they were"),
+        (list(tables.unknown), "could not be compared"),
+        (tables.skipped, "left out"),
+    ):
+        if names:
+            parts.append(f"{len(names):,} {words}")
+    return ", ".join(parts)
+
+
+def compare_objects(
+    asset: str,
+    then: Mapping[str, int],
+    now: Mapping[str, int],
+    *,
+    certain: bool,
+    may_grow: Container[str] = (),
+) -> Verification:
+    """Hold the counts of objects against those at capture.
+
+    Where a server of another version counts otherwise, it is not `certain` that they differ.
+    """
+    differ = {}
+    for kind, count in then.items():
+        found = now.get(kind, 0)
+        if found < count if kind in may_grow else found != count:
+            differ[kind] = f"{found:,} {kind} instead of {count:,}"
+    others = "views, routines, triggers, indexes, constraints and the like"
+    wrong = Result.FAILED if certain else Result.UNPROVEN
+    return Verification(
+        title=f"{others} are all there",
+        asset=asset,
+        result=wrong if differ else Result.PASSED,
+        expected=EQUAL,
+        actual=f"{len(differ)} of {len(then)} kinds differ"
+        if differ
+        else f"{len(then)} kinds equal",
+        reason=some(differ.values()),
+        proves=Depth.L4,
+    )
+
+
+def compare_sequences(asset: str, baseline: DatabaseBaseline, restored: Restored) -> Verification:
+    """Hold what sequences hand out next against what they did at capture."""
+    behind = [
+        name
+        for name, value in baseline.sequences.items()
+        if restored.sequences.get(name) is None or restored.sequences[name] < value
+    ]
+    total = count_words(len(baseline.sequences), "sequence")
+    return Verification(
+        title="no sequence would hand out a number twice",
+        asset=asset,
+        result=Result.FAILED if behind else Result.PASSED,
+        expected="none behind",
+        actual=f"{len(behind):,} of {total} behind" if behind else f"{total}, none behind",
+        reason=f"behind or missing: {some(behind)}" if behind else "",
+        proves=Depth.L4,
+    )
+
+
+def some(items: Iterable[str]) -> str:
+    """Return the first few, and how many more there are."""
+    everything = list(items)
+    shown = "; ".join(everything[:_SHOWN])
+    more = len(everything) - _SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown
