@@ -43,7 +43,10 @@ _COMMANDS = {
     "test": "restore a recovery point to a sandbox and prove it",
     "restore": "restore a recovery point to a new directory",
     "status": "say which promises are kept, not kept or not proven",
+    "runs": "say what was attempted, how it ended, and why it failed",
     "report": "write the practice manager's page",
+    "schedule": "show what happens when",
+    "pack": "list and show what is known about EMRs",
 }
 _MEANT = {
     "check": "`dro test` (prove a backup), or `dro status` (are the promises kept)",

@@ -1,0 +1,224 @@
+"""All that is known of one run, and what to do next: what `dro runs show` says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.cli.backup import point_json
+from dr_orchestrator.cli.output import TITLE, Span
+from dr_orchestrator.cli.run_seen import Seen, State, process_of, run_json, see
+from dr_orchestrator.cli.test import test_json
+from dr_orchestrator.compliance.advice import advise
+from dr_orchestrator.core.run import Operation, Outcome, Run
+from dr_orchestrator.core.verification import Result
+from dr_orchestrator.core.wording import instant_words, printable, size_words
+from dr_orchestrator.errors import PointNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime, tzinfo
+
+    from dr_orchestrator.core.point import RecoveryPoint
+    from dr_orchestrator.core.restore_test import RestoreTest
+    from dr_orchestrator.core.verification import Verification
+    from dr_orchestrator.store.base import Store
+
+_NEAR = timedelta(days=1)
+"""How far from a run its neighbours are looked for, to either side."""
+_NEIGHBOURS = 1000
+"""More than two days' runs of one system: one every five minutes makes 576."""
+_INTERRUPTED_MEANS = {
+    Operation.BACKUP: "no recovery point came of it unless one is named here; those made before "
+    "are as good as they were",
+    Operation.RESTORE_TEST: "it says nothing about the backup, neither good nor bad",
+    Operation.RESTORE: "what it left in its directory may not be complete: do not use it",
+    Operation.REBUILD: "the points it had read until then are recorded, the others are not",
+}
+_TESTED_BEFORE = "its result was recorded before, and counts"
+_WHEN_KILLED = "where its process was killed, `ended` is when that was found"
+
+Line = tuple[Span, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """All that is known of one run."""
+
+    seen: Seen
+    point: RecoveryPoint | None
+    """What a backup made."""
+    test: RestoreTest | None
+    follow_ups: tuple[RestoreTest, ...]
+    before: Seen | None
+    """The nearest attempt at the same, where there is one within a day."""
+    after: Seen | None
+
+
+def story_of(store: Store, run: Run, now: datetime, zones: Mapping[str, tzinfo]) -> Story:
+    """Return all that the record knows of `run`, as it looks at `now`."""
+    tests = store.tests_by(run)
+    test = next((each for each in tests if each.id == run.id), None)
+    follow_ups = tuple(each for each in tests if each.id != run.id)
+    if test is not None:
+        test = replace(test, next=advise(test, follow_ups))  # recorded before they were made
+    before, after = _neighbours(store, run)
+    return Story(
+        seen=see(run, now, zones),
+        point=_point_of(store, run),
+        test=test,
+        follow_ups=follow_ups,
+        before=see(before, now, zones) if before else None,
+        after=see(after, now, zones) if after else None,
+    )
+
+
+def _point_of(store: Store, run: Run) -> RecoveryPoint | None:
+    if run.operation is not Operation.BACKUP:
+        return None
+    try:
+        return store.find_point(run.practice, run.id)  # a point has the id of its run
+    except PointNotFound:
+        return None
+
+
+def _neighbours(store: Store, run: Run) -> tuple[Run | None, Run | None]:
+    """Return the attempts at the same right before and right after `run`."""
+    at = run.started_at
+    history = store.runs(
+        (run.practice,), run.system, since=at - _NEAR, until=at + _NEAR, limit=_NEIGHBOURS
+    )
+    same = {
+        (each.started_at, each.id): each
+        for each in (*history.open, *history.closed)
+        if (each.operation, each.repository) == (run.operation, run.repository)
+        and abs(each.started_at - at) <= _NEAR  # open ones come however old they are
+    }
+    before = max((place for place in same if place < (at, run.id)), default=None)
+    after = min((place for place in same if place > (at, run.id)), default=None)
+    return (same[before] if before else None, same[after] if after else None)
+
+
+def _next_steps(story: Story) -> tuple[str, ...]:
+    """Return what a person does now; nothing for a run that is done or still at it."""
+    run, state, after = story.seen.run, story.seen.state, story.after
+    if state is State.RUNNING or run.outcome is Outcome.DONE:
+        return ()
+    if state is State.UNKNOWN:
+        return (f"look on {run.host}",)
+    if story.test is not None:
+        return (story.test.next,)
+    closes = "; that also closes this run and removes what it left" if state is State.GONE else ""
+    if after is not None and after.run.outcome is Outcome.DONE:
+        return (f"nothing: it was done since, by {after.run.id}",)
+    cause = "run it" if run.outcome in {None, Outcome.INTERRUPTED} else "remove the cause, run it"
+    return (f"{cause} again: `{_command_of(run)}`{closes}",)
+
+
+def _command_of(run: Run) -> str:
+    system = f" --system {run.system}" if run.system else ""
+    repository = f" --repository {run.repository}" if run.repository else ""
+    return {
+        Operation.BACKUP: f"dro backup {run.practice}{system}",
+        Operation.RESTORE_TEST: f"dro test {run.practice}{system}{repository}",
+        Operation.RESTORE: f"dro restore {run.practice}{system}{repository} --to DIR",
+        Operation.REBUILD: f"dro points rebuild {run.practice}{repository}",
+    }[run.operation]
+
+
+def _meaning(story: Story) -> str:
+    """Return what it means that a run was interrupted; nothing for any other."""
+    seen = story.seen
+    means = _INTERRUPTED_MEANS[seen.run.operation] if story.test is None else _TESTED_BEFORE
+    if seen.state is State.GONE:
+        return means
+    return f"{means}; {_WHEN_KILLED}" if seen.run.outcome is Outcome.INTERRUPTED else ""
+
+
+def story_lines(story: Story) -> Iterator[Line]:
+    """Return what people read of a run: on one screen, unless much did not pass."""
+    seen, run = story.seen, story.seen.run
+    what = " ".join(each for each in (run.practice, run.system) if each)
+    yield (Span(f"{printable(what)}: {run.operation.value} ", TITLE), seen.mark)
+    for name, text in _facts(story):
+        if text:
+            yield (Span(f"  {name:12}{printable(text)}"),)
+    for test in (story.test, *story.follow_ups):
+        if test is not None:
+            yield from _test_lines(test, seen.zone)
+    for name, other in (("before", story.before), ("after", story.after)):
+        if other is not None:
+            yield (Span(f"  {name:12}{other.when}  "), other.mark, Span(f"  {other.run.id}"))
+    for step in _next_steps(story):
+        yield (Span(f"  {'next':12}{printable(step)}", TITLE),)
+
+
+def _facts(story: Story) -> Iterator[tuple[str, str]]:
+    seen, run = story.seen, story.seen.run
+    yield "id", run.id
+    yield "started", seen.when
+    if run.finished_at is not None:
+        yield "ended", f"{instant_words(run.finished_at, seen.zone)}, after {seen.took}"
+    elif seen.state is State.RUNNING:
+        yield "running for", seen.took
+    yield "process", f"{run.pid} on {run.host}, {_process_words(run)}"
+    yield "repository", run.repository or ""
+    if run.schedule_id and run.due_at:
+        due = instant_words(run.due_at, seen.zone)
+        yield "occurrence", f"{run.schedule_id}, due {due}, attempt {run.attempt}"
+    told = [_told(each) for each in _not_passed(story.test)]
+    if not any(each in run.reason for each in told):
+        yield "because", seen.reason
+    yield "that means", _meaning(story)
+    if run.operation is Operation.BACKUP and seen.state is not State.RUNNING:
+        yield "point", _point_words(story.point) if story.point else "none"
+
+
+def _process_words(run: Run) -> str:
+    alive = process_of(run).alive
+    if alive is None:
+        return "which is not this machine"
+    return "running" if alive else "gone"
+
+
+def _point_words(point: RecoveryPoint) -> str:
+    size = size_words(sum(asset.bytes for asset in point.assets.values()))
+    where = ", ".join(copy.repository for copy in point.copies)
+    return f"{point.id}, {', '.join(point.assets)}: {size} in {where}"
+
+
+def _test_lines(test: RestoreTest, zone: tzinfo) -> Iterator[Line]:
+    name = "follow-up" if test.follow_up_of else "test"
+    mark = test.result.value if test.result is Result.PASSED else test.result.value.upper()
+    point = f"point {test.point} ({instant_words(test.point_as_of, zone)}) from {test.repository}"
+    rest = f"depth {test.depth.name}, sandbox: {test.sandbox}"
+    yield (Span(f"  {name:12}{mark}: {printable(f'{point}, {rest}')}"),)
+    if test.follow_up_of:
+        yield (Span(f"  {'':12}to locate the damage that {test.follow_up_of} found"),)
+    for each in _not_passed(test):
+        yield (Span(f"  {'':12}{each.result.value.upper():10}{printable(_told(each))}"),)
+
+
+def _not_passed(test: RestoreTest | None) -> tuple[Verification, ...]:
+    verifications = test.verifications if test else ()
+    return tuple(each for each in verifications if each.result is not Result.PASSED)
+
+
+def _told(verification: Verification) -> str:
+    return f"{verification.title}: {verification.reason}"
+
+
+def story_json(story: Story) -> dict[str, object]:
+    """Return what other programs read of a run; times in UTC."""
+    tests = [each for each in (story.test, *story.follow_ups) if each is not None]
+    return {
+        "run": run_json(story.seen),
+        "process_alive": process_of(story.seen.run).alive,
+        "meaning": _meaning(story),
+        "point": point_json(story.point) if story.point else None,
+        "tests": [test_json(each) for each in tests],
+        "before": run_json(story.before) if story.before else None,
+        "after": run_json(story.after) if story.after else None,
+        "next": list(_next_steps(story)),
+    }
