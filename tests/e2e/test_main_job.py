@@ -19,7 +19,7 @@ Protected = tuple[Site, dict[str, Any], dict[str, Any]]
 @pytest.fixture(scope="module")
 def protected() -> Iterator[Protected]:
     """Make a practice that was backed up and tested once."""
-    with new_site() as site:
+    with new_site(repository=False) as site:
         make_small_practice(site)
         backup = site.dro("backup", "riverside", "--json", "--label", "first")
         assert backup.code == 0, backup.said
@@ -124,7 +124,7 @@ def test_restore_refuses_a_directory_that_exists(protected: Protected) -> None:
 
 def test_points_rebuild_finds_the_same_points_on_an_empty_machine(protected: Protected) -> None:
     site, backup, _ = protected
-    with new_site() as other:
+    with new_site(repository=False) as other:
         other.plan.write_text(site.plan.read_text())
         rebuilt = other.dro("points", "rebuild", "riverside", "--repository", "onsite", "--json")
         assert rebuilt.code == 0, rebuilt.said

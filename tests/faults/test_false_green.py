@@ -318,6 +318,7 @@ def test_a_full_staging_disk_fails_the_backup(backed_up: Site) -> None:
 
 
 def test_a_full_repository_disk_fails_the_backup_and_older_points_stay(site: Site) -> None:
+    shutil.rmtree(site.repository)
     site.repository.mkdir()
     with _small_disk(site, site.repository, "1m"):
         assert site.dro("backup", "riverside").code == 0

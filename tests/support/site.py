@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from dr_orchestrator import beneath
+from tests.support.quick_repository import put_quick_repository
 from tests.support.tools import require_tool
 
 ROOT = Path(__file__).parents[2]
 MARKER = ".this-is-the-share"
+_PASSWORD = "a key of the tests, 7f3a9c"
 
 
 @dataclass(frozen=True)
@@ -167,8 +169,11 @@ def processes_of(folder: Path) -> list[tuple[int, str]]:
 
 
 @contextlib.contextmanager
-def new_site() -> Iterator[Site]:
-    """Make a machine of its own, and remove it with all it held."""
+def new_site(*, repository: bool = True) -> Iterator[Site]:
+    """Make a machine of its own, and remove it with all it held.
+
+    Its repository is there already, unless the test is to see `dro` make it.
+    """
     for tool in ("restic", "bwrap"):
         require_tool(tool)
     folder = Path(tempfile.mkdtemp(prefix="dro-"))
@@ -178,7 +183,9 @@ def new_site() -> Iterator[Site]:
         for name in ("plans", "home", "state"):
             (folder / name).mkdir(mode=0o711)
         site.key.touch(mode=0o600)
-        site.key.write_text("a key of the tests, 7f3a9c\n")
+        site.key.write_text(f"{_PASSWORD}\n")
+        if repository:
+            put_quick_repository(site.repository, _PASSWORD)
         (folder / "dro.yaml").write_text(
             f"plans: {folder}/plans\nstate: {folder}/state\ncache: {folder}/cache\n"
         )
