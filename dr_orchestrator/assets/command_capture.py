@@ -170,6 +170,8 @@ class CommandCapture:
         if not completed.ok:
             known = known_cause(completed.stderr)
             self._fail(f"it failed ({exit_words(completed.returncode)}{known})")
+        if self._folder.is_symlink() or not self._folder.is_dir():
+            self._fail("its folder is gone, or something else is in that place")
         self._tree = self._look()
         if not self._tree.files:
             self._fail(

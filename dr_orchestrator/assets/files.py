@@ -81,8 +81,10 @@ class FilesDriver:
         del sidecars
         target = place / restored.name
         restored.rename(target)
+        came_back = shlex.quote(str(target))
+        # it comes out of a repository and goes to a terminal
         came_from = shlex.quote(state.path if state.path.isprintable() else "FOLDER")
         return (
             f"the folder is {target}, with the owners and modes it had",
-            f"to put it back once it was looked at: cp -a {shlex.quote(str(target))}/. {came_from}/",
+            f"to put it back once it was looked at: cp -a {came_back}/. {came_from}/",
         )

@@ -100,22 +100,20 @@ class Case:
     def data_times(self, asset: str) -> tuple[datetime, ...]:
         """Return the ages of the data to which `asset` can be brought back, oldest first.
 
-        That is the age of what another tool made, and the instant of capture of all else.
+        That is the age of what another tool made, and the instant of capture of all else. A dump
+        that is older than one in an earlier point brings nothing back that was not there already.
         """
         return self._data_times.get(asset, ())
 
     @cached_property
     def _data_times(self) -> dict[str, tuple[datetime, ...]]:
-        return {
-            asset: tuple(
-                sorted(
-                    min(point.assets[asset].data_as_of or point.as_of, self.taken(point))
-                    for point in self.points
-                    if self.holds(point, asset)
-                )
-            )
-            for asset in self.system.assets
-        }
+        found: dict[str, list[datetime]] = {asset: [] for asset in self.system.assets}
+        for point in self.points:
+            for asset, times in found.items():
+                if self.holds(point, asset):
+                    time = min(point.assets[asset].data_as_of or point.as_of, self.taken(point))
+                    times.append(max([time, *times[-1:]]))
+        return {asset: tuple(times) for asset, times in found.items()}
 
     @cached_property
     def _instants(self) -> dict[tuple[str, str | None], tuple[datetime, ...]]:

@@ -64,14 +64,11 @@ def _stretches(case: Case) -> Iterator[_Stretch]:
         if not instants:
             continue
         joined_later = not case.holds(case.restorable[0], asset)
-        begun = case.instants(asset)[0] if joined_later else case.started
-        begin = [] if joined_later or begun is None else [begun]
+        begin = [] if joined_later or case.started is None else [case.started]
         window_start = instants[-1] - case.window
         for start, end in pairwise([*begin, *instants, case.now]):
             if end > window_start:
-                # of two dumps from before we looked first, nobody knows what lay between them
-                known = start if begun is None or end == case.now else max(start, begun)
-                yield _Stretch(known, end, asset)
+                yield _Stretch(start, end, asset)
 
 
 def _without_points(case: Case) -> Finding:

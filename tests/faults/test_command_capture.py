@@ -117,6 +117,8 @@ def test_a_stream_that_is_not_all_there_is_no_capture(
         (f'{_SPILL} echo 1 > "$1/a"; kill -9 $$', "ended by SIGKILL"),
         (f'{_SPILL} echo 1 > "$1/a"; exec sleep 60', "did not end within 1 s"),
         (_SPILL, "wrote no file into its folder"),
+        ('rmdir "$1"; echo 1 > "$1"', "something else is in that place"),
+        ('rmdir "$1"; ln -s /etc "$1"', "something else is in that place"),
         ('ln -s /etc/hostname "$1/a"', "wrote no file into its folder"),
         ('echo 1 > "$1/a"; : > "$1/b"', "at least"),
     ],

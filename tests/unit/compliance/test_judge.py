@@ -258,7 +258,7 @@ def test_rpo_of_one_asset_is_not_that_of_another_that_was_made_before_the_first_
     assert (alone.verdict, alone.achieved) == (MET, "30 min")
 
 
-def test_rpo_does_not_count_what_lay_between_dumps_from_before_the_first_backup() -> None:
+def test_rpo_is_not_broken_by_an_older_dump_in_a_newer_point() -> None:
     """The job keeps one dump; the newest goes away, and what is left was there before us."""
     points = [
         make_point(NOW - HOUR, assets=_dumps(NOW - 3 * HOUR)),
