@@ -131,7 +131,8 @@ def _say_test(context: Context, test: RestoreTest) -> None:
         if seconds:
             context.say(f"  {name:16} {duration_words(timedelta(seconds=seconds))}")
     for verification in test.verifications:
-        context.say(f"  {verification.result.value:9} {verification.title}")
+        told = f" ({verification.actual})" if isinstance(verification.actual, str) else ""
+        context.say(f"  {verification.result.value:9} {verification.title}{told}")
         if verification.reason:
             context.say(f"            {verification.reason}")
     for condition in test.conditions:

@@ -160,10 +160,28 @@ def _whole(notes: Notes) -> None:
             practice, "no `timezone`: schedules are read in UTC", "add one as America/Chicago"
         )
     repositories = child(notes.root, "repositories")
-    if repositories is not None and len(notes.repositories) == 1:
+    if repositories is None:
+        return
+    used = _used(notes)
+    if len(used) == 1 or len(notes.repositories) == 1:
         notes.warn(
             repositories, "one repository only", "what destroys it leaves nothing to restore"
         )
+    for name, entry in children(repositories):
+        if used and name not in used:
+            notes.warn(entry.node, "nothing is backed up to it", "name it in `backup: {to: [..]}`")
+
+
+def _used(notes: Notes) -> set[str]:
+    """Return the repositories that some system is backed up to."""
+    used: set[str] = set()
+    for _, entry in children(child(notes.root, "systems")):
+        if child(entry.node, "assets") is None:
+            continue
+        listed = child(entry.node, "backup", "to")
+        named = {text_of(node) or "" for node in elements(listed)}
+        used |= named or set(notes.repositories[:1])
+    return used
 
 
 def _work_tree(path: Path) -> Path | None:

@@ -86,12 +86,15 @@ def _step(view: View, step: RecoveryStep) -> str:
 
 
 def _one_place(view: View) -> Iterator[Note]:
-    if len(view.plan.repositories) == 1:
-        yield Note(
-            label="A second copy",
-            text=f"All backups are in one place (“{view.plan.first_repository}”): "
-            "what destroys that place destroys them all.",
-        )
+    for name in view.systems:
+        spec = view.plan.protected.get(name)
+        places = set(spec.backup.to) or {view.plan.first_repository} if spec else set()
+        if len(places) == 1:
+            yield Note(
+                label=f"A second copy of {view.title(name)}",
+                text=f"All its backups are in one place (“{places.pop()}”): "
+                "what destroys that place destroys them all.",
+            )
 
 
 def _depths(view: View) -> Iterator[Note]:

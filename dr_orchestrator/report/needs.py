@@ -46,7 +46,7 @@ def needs(view: View) -> tuple[Need, ...]:
     """Return the most important requests, at most three."""
     broken = _of_findings(view, Verdict.BREACHED)
     overdue = _of_findings(view, Verdict.UNPROVEN)
-    return (*broken, *overdue, *_of_custody(view))[:MOST]
+    return (*broken, *overdue, *_of_tests(view), *_of_custody(view))[:MOST]
 
 
 def _of_findings(view: View, verdict: Verdict) -> Iterator[Need]:
@@ -57,6 +57,20 @@ def _of_findings(view: View, verdict: Verdict) -> Iterator[Need]:
             open_now = [f for f in group if f.verdict is verdict and _is_open(view, f)]
             if open_now and worst_here is verdict:
                 yield Need(text=_request(view, open_now[0]), by=_today(view))
+
+
+def _of_tests(view: View) -> Iterator[Need]:
+    """Ask about newest tests that came to no result, although another is not due yet."""
+    for system in view.systems:
+        newest = next(reversed(view.tests(system)), None)
+        overdue = any(
+            _is_open(view, finding) and finding.objective is Objective.RESTORE_TEST
+            for finding in view.findings_of(system)
+        )
+        if newest is not None and newest.result is Result.UNPROVEN and not overdue:
+            yours = view.yours(system)
+            text = f"Ask your IT provider why the last restore test of {yours} came to no result."
+            yield Need(text=text, by=_today(view))
 
 
 def _causes(view: View, system: str) -> Iterator[Finding]:

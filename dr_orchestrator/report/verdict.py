@@ -163,6 +163,9 @@ def _in_time(test: RestoreTest) -> str:
 
 def _never_rebuilt(view: View, told: Finding) -> str:
     yours = view.yours(told.system)
+    newest = next(reversed(view.tests(told.system)), None)
+    if newest is not None and newest.result is Result.UNPROVEN:
+        return f"Not proven: no restore test of {yours} has come to a result."
     if told.due is None:
         return f"Not proven: {yours} has never been rebuilt from backup."
     day = view.moment(told.due)

@@ -16,6 +16,7 @@ from dr_orchestrator.core.record import RestoreTestRecorded
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.verification import Depth, Result, Verification, overall
+from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import DroError, ManifestInvalid
 from dr_orchestrator.repositories.manifests import FoundManifest, find_manifest
 from dr_orchestrator.restore.bring_back import Living, bring_back
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from dr_orchestrator.sandbox.lab import LabDriver
     from dr_orchestrator.store.base import Store
 
+_TOLD = 3
+"""Checks that a reason names; the test has them all."""
 _OUTCOMES = {
     Result.PASSED: Outcome.DONE,
     Result.FAILED: Outcome.FAILED,
@@ -198,9 +201,8 @@ class _Attempt:
     def _verify(self, found: FoundManifest, living: Living) -> None:
         manifest, plan = found.manifest, self._request.plan
         self._rta_data = living.data_seconds
-        self._conditions = living.conditions + tuple(
-            text for state in manifest.assets.values() for text in state.conditions
-        )
+        captured = (text for state in manifest.assets.values() for text in state.conditions)
+        self._conditions = tuple(dict.fromkeys((*living.conditions, *captured)))
         self._depth = max((each.depth for each in living.restorations.values()), default=Depth.L0)
         verifier = Verifier(
             plan,
@@ -260,7 +262,9 @@ class _Attempt:
         if result is Result.PASSED:
             return result, ""
         telling = [each for each in self._verifications if each.result is result]
-        reasons = [f"{each.title}: {each.reason}" for each in telling]
+        reasons = [f"{each.title}: {each.reason}" for each in telling[:_TOLD]]
+        if more := len(telling) - len(reasons):
+            reasons.append(f"and {count_words(more, 'more check')}")
         return result, "; ".join(reasons) or "nothing was verified"
 
     def _reached(self) -> Depth:

@@ -532,10 +532,12 @@ class _Wrapper:
         for candidate in candidates:
             if os.access(candidate, os.X_OK):
                 return candidate
-        raise ProgramMissing(
-            f"the program {Path(program).name} is not among those a sandbox can run",
-            hint="programs outside /usr are named in the machine's settings",
-        )
+        if not candidates:  # one sentence, since a test keeps no hint
+            raise ProgramMissing(
+                f"the program {Path(program).name} is outside /usr, and its folder is not named in "
+                "the machine's settings (`command_programs`): a sandbox cannot run it"
+            )
+        raise ProgramMissing(f"the program {Path(program).name} is not there, or cannot be run")
 
 
 def _home(folder: Path) -> Path:

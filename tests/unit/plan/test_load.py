@@ -487,6 +487,8 @@ def test_warnings_say_what_is_allowed_and_likely_not_meant() -> None:
         "custody": "no second holder of a key",
         "custody[0].holder": "is no contact of this plan",
         "practice": "no `timezone`: schedules are read in UTC",
+        "repositories": "one repository only",
+        "repositories.offsite": "nothing is backed up to it",
         "systems.emr.backup.schedule": "leaves longer without a backup than the RPO",
         "systems.emr.restore_tests[0].prove_every": "is shorter than the test's own interval",
         "systems.emr.rto": "the steps of `recovery` alone take that long",

@@ -375,6 +375,14 @@ def test_not_covered_warns_of_a_single_place() -> None:
     assert "destroys them all" in everything(one())
 
 
+def test_a_test_without_a_result_is_no_missing_test_and_is_asked_about() -> None:
+    begun = practices.first_day()
+    test = restored("emr", at=NOW - timedelta(minutes=5), result=Result.UNPROVEN, reason="x")
+    page = page_of(replace(begun, record=replace(begun.record, tests=(test,))))
+    assert page.summary.startswith("Not proven: no restore test of your electronic medical record")
+    assert any("came to no result" in need.text for need in page.needs)
+
+
 def test_keys_are_never_called_proven() -> None:
     page = page_of(practices.healthy())
     assert [note.label for note in page.keys] == ["Practice manager", "Your IT provider"]

@@ -280,6 +280,17 @@ def test_pack_checks_show_no_version_that_is_none(
     assert answer.actual is None
 
 
+def test_pack_checks_ask_nothing_more_of_what_does_not_tell_its_version(
+    pack: Pack, root: Path
+) -> None:
+    asked = checks(pack, root, version=CouldNotVerify("no such table"))
+
+    (answer,) = (*asked.service(), *asked.proof())
+
+    assert answer.result is Result.UNPROVEN
+    assert answer.reason.startswith("is this Clinic?")
+
+
 def test_pack_checks_are_unproven_where_an_asset_is_not_in_the_point(
     pack: Pack, root: Path
 ) -> None:
