@@ -2,8 +2,10 @@
 
 The share is listed, copied, and listed again. What both listings have alike must be in the mirror
 alike, or there is no recovery point; what changed meanwhile is said and left out of the comparison.
-A listing that is not complete ends the capture before the mirror is touched. Why a mirror:
-docs/adr/0012-mirror-of-a-share.md. Nothing here writes to the share.
+What kept its size and time is not copied again, but a sample of it is read: where that is not what
+the mirror has, everything is copied anew. A listing that is not complete ends the capture before
+the mirror is touched. Why a mirror: docs/adr/0012-mirror-of-a-share.md. Nothing here writes to the
+share.
 
 `exclude` means what it means for `files`: names, `*`, `?`, `**` and slashes, capital letters told
 from small ones; a pattern that begins with a slash begins at the asset's folder. What is left out
@@ -17,7 +19,10 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import shlex
+import shutil
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -113,12 +118,8 @@ class SmbDriver:
     ) -> tuple[str, ...]:
         target = place / restored.name
         restored.rename(target)
-        permissions = None
-        if PERMISSIONS in sidecars:
-            permissions = place / _LISTED
-            permissions.touch(mode=0o600)
-            permissions.write_bytes(gzip.decompress(sidecars[PERMISSIONS]))
-        return tuple(_steps(state, target, permissions))
+        permissions = _permission_steps(sidecars.get(PERMISSIONS), place / _LISTED)
+        return (*_steps(state, target), *permissions)
 
     @property
     def _files(self) -> FilesDriver:
@@ -140,7 +141,7 @@ def _asset(request: CaptureRequest) -> SmbAsset:
     return request.asset
 
 
-def _steps(state: AssetState, target: Path, permissions: Path | None) -> Iterator[str]:
+def _steps(state: AssetState, target: Path) -> Iterator[str]:
     # it comes out of a repository and goes to a terminal
     server = {key: text for key, text in state.server.items() if text.isprintable()}
     share, inside = server.get("share", "SHARE"), server.get("path", "")
@@ -160,16 +161,37 @@ def _steps(state: AssetState, target: Path, permissions: Path | None) -> Iterato
     )
     yield "or on the Windows server, once the folder was brought there (a disk, say, as E:\\files):"
     yield "robocopy E:\\files D:\\FOLDER /E /COPY:DAT /R:1 /W:1"
-    if permissions is None:
+
+
+def _permission_steps(packed: bytes | None, listed: Path) -> Iterator[str]:
+    if packed is None:
         yield "Windows permissions are not in the backup: give them again"
         return
-    yield f"then, as administrator, the permissions ({permissions.name} lies beside the folder):"
-    yield f"icacls D:\\FOLDER /restore E:\\{permissions.name} /C"
+    if not _unpacked(packed, listed):
+        yield (
+            "the Windows permissions in this backup are damaged: give them again, or take those "
+            "of another backup"
+        )
+        return
+    yield f"then, as administrator, the permissions ({listed.name} lies beside the folder):"
+    yield f"icacls D:\\FOLDER /restore E:\\{listed.name} /C"
     yield (
         "they name accounts by number: in another domain, or for accounts of a server that is "
         "gone, give them again (icacls /substitute OLD NEW)"
     )
     yield "the folder itself keeps the permissions it has there; owners are not in the backup"
+
+
+def _unpacked(packed: bytes, to: Path) -> bool:
+    """Write what was packed to a file; return whether it was whole."""
+    to.touch(mode=0o600)
+    with contextlib.suppress(gzip.BadGzipFile, EOFError, zlib.error):
+        with gzip.open(io.BytesIO(packed)) as content, to.open("wb") as file:
+            shutil.copyfileobj(content, file)
+        if to.stat().st_size:
+            return True
+    to.unlink()
+    return False
 
 
 def _quoted(server: Mapping[str, str], key: str) -> str:

@@ -12,7 +12,8 @@ from dr_orchestrator import beneath
 from dr_orchestrator.assets.base import Capture, Captured, Stream, Tree
 from dr_orchestrator.assets.smb_mirror import FirstListing, Mirror, SecondListing
 from dr_orchestrator.assets.smb_permissions import PERMISSIONS, Permissions, read_permissions
-from dr_orchestrator.assets.smb_share import Share
+from dr_orchestrator.assets.smb_sample import Compared, Sample
+from dr_orchestrator.assets.smb_share import Item, Share
 from dr_orchestrator.beneath import Parts
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.point import AssetKind
@@ -43,8 +44,19 @@ def copy_share(share: Share, mirror: Mirror, clock: Clock) -> Copied:
     """
     instant = clock.now()
     first = FirstListing(share.asset.marker)
-    share.list(first.take)
+    sample = Sample()
+
+    def take(item: Item) -> None:
+        first.take(item)
+        sample.offer(item)
+
+    share.list(take)
     _require(share, first.files, has_marker=first.has_marker)
+    compared = Compared()
+    if mirror.is_of(share.identity):
+        compared = sample.compare(share, mirror)
+    if compared.stale or not mirror.is_of(share.identity):
+        mirror.start_over(share.identity)
     mirror.prune(first)
     complaints = share.copy(mirror.files)
     root = beneath.open_root(mirror.files)
@@ -54,7 +66,8 @@ def copy_share(share: Share, mirror: Mirror, clock: Clock) -> Copied:
     finally:
         os.close(root)
     _require_complete(share, second)
-    return Copied(instant, frozenset(second.changed), tuple(_conditions(second)))
+    conditions = (*_sample_conditions(compared), *_conditions(second))
+    return Copied(instant, frozenset(second.changed), conditions)
 
 
 def _require(share: Share, files: int, *, has_marker: bool = True) -> None:
@@ -85,7 +98,8 @@ def _require_complete(share: Share, second: SecondListing) -> None:
     if second.uncopied:
         raise share.failure(
             f"{count_words(second.uncopied, 'file')} on it could not be copied",
-            hint=f"may {share.asset.user} read every file? `exclude` leaves files out",
+            hint=f"may {share.asset.user} read every file, or is it a link, a pipe or a name that "
+            "SMB cannot carry? `exclude` leaves files out",
         )
     held_open = second.held_open.total()
     if held_open > max(_FEW_FILES, second.files // 100):
@@ -94,6 +108,17 @@ def _require_complete(share: Share, second: SecondListing) -> None:
             f"({_by_ending(second.held_open)})",
             hint="end these programs before the backup, or name the files in `exclude`",
         )
+
+
+def _sample_conditions(compared: Compared) -> Iterator[str]:
+    sampled = f"of {count_words(compared.files, 'sampled file')}"
+    if stale := compared.stale.total():
+        yield (
+            f"{stale:,} {sampled} had changed without a new time ({_by_ending(compared.stale)}): "
+            "the whole share was read again, and earlier backups may lack such changes"
+        )
+    if compared.unread:
+        yield f"{compared.unread:,} {sampled} could not be compared with the share"
 
 
 def _conditions(second: SecondListing) -> Iterator[str]:

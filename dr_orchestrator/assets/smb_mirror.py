@@ -27,10 +27,11 @@ from dr_orchestrator.errors import CaptureFailed
 _NANOSECONDS = 1_000_000
 _TIMES_APART_MS = 1
 """rclone 1.60 takes times of a share that are this close for the same."""
-_KEPT_MS = 2**31 * 1000
+KEPT_MS = 2**31 * 1000
 """Further from 1970, file systems here may cut a time off (before 1901; XFS also after 2038), and
 rclone 1.60 takes one after 2262 for one of the 17th century. Such a file is copied anew each time.
 """
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 IN_USE = frozenset(
     {
         *(".mdf", ".ndf", ".ldf", ".edb"),  # SQL Server, Exchange
@@ -38,6 +39,7 @@ IN_USE = frozenset(
         *(".qbw", ".tlg"),  # QuickBooks
         *(".mdb", ".accdb", ".fdb", ".gdb"),  # Access, Firebird, InterBase
         *(".vhd", ".vhdx", ".avhdx", ".vmdk"),  # disks of virtual machines
+        *(".hc", ".tc"),  # VeraCrypt and TrueCrypt, which also set the time back
     }
 )
 """Endings of files that a program writes to in many places for as long as it has them open."""
@@ -87,7 +89,7 @@ class FirstListing:
             return
         self.files += 1
         self._states.add(*_state(item))
-        if (ending := _ending(item.parts)) in IN_USE:
+        if (ending := ending_of(item.parts)) in IN_USE:
             self.in_use[ending] += 1
 
     def names(self, parts: Parts, *, folder: bool) -> bool:
@@ -131,10 +133,10 @@ class SecondListing:
             self.changed.add(item.parts)
             return
         self.unchanged += 1
-        if _is_copied(self.mirror, item):
+        if is_copied(self.mirror, item):
             return
         if item.parts in self.locked:
-            self.held_open[_ending(item.parts) or "no ending"] += 1
+            self.held_open[ending_of(item.parts) or "no ending"] += 1
         else:
             self.uncopied += 1
 
@@ -145,6 +147,31 @@ class Mirror:
 
     files: Path
     """The folder that stands for the one on the share."""
+
+    def is_of(self, identity: str) -> bool:
+        """Whether it is the copy of this share, and of no other."""
+        try:
+            return self._owner.read_bytes() == identity.encode()
+        except FileNotFoundError:
+            return False
+
+    def start_over(self, identity: str) -> None:
+        """Empty it, and write down which share it is of from now on.
+
+        What it was of is forgotten first: were we stopped halfway, the next backup starts over too.
+        """
+        self._owner.unlink(missing_ok=True)
+        self.prune(FirstListing(None))
+        new = self._owner.with_suffix(".new")
+        with os.fdopen(os.open(new, _NEW_FILE, 0o600), "wb") as file:
+            file.write(identity.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._owner)
+
+    def drop(self, parts: Parts) -> None:
+        """Remove one file."""
+        self.files.joinpath(*map(os.fsdecode, parts)).unlink()
 
     def prune(self, listing: FirstListing) -> None:
         """Remove what a complete listing of the share does not have."""
@@ -162,6 +189,10 @@ class Mirror:
                         beneath.remove(self.files / os.fsdecode(b"/".join(parts)))
         finally:
             os.close(root)
+
+    @property
+    def _owner(self) -> Path:
+        return self.files.with_name("share.json")
 
     def folders(self) -> Iterator[Parts]:
         """Yield the path of every folder, the mirror itself first."""
@@ -224,7 +255,8 @@ def _files(folder: Path) -> Path:
     return folder / "files"
 
 
-def _is_copied(mirror: int, item: Item) -> bool:
+def is_copied(mirror: int, item: Item) -> bool:
+    """Whether the mirror has the file with the size and time that it has on the share."""
     try:
         found = beneath.status(mirror, item.parts)
     except (FileNotFoundError, NotADirectoryError):
@@ -238,7 +270,7 @@ def _is_copied(mirror: int, item: Item) -> bool:
         and found.st_size == item.size
         and (
             abs(found.st_mtime_ns // _NANOSECONDS - item.modified_ms) <= _TIMES_APART_MS
-            or abs(item.modified_ms) > _KEPT_MS
+            or abs(item.modified_ms) > KEPT_MS
         )
     )
 
@@ -251,7 +283,7 @@ def _state(item: Item) -> tuple[bytes, ...]:
     return (b"%d" % item.size, b"%d" % item.modified_ms, *item.parts)
 
 
-def _ending(parts: Parts) -> str:
+def ending_of(parts: Parts) -> str:
     """Return `.pst` of a file's name, at most eight characters of it, so that it tells no more."""
     ending = os.path.splitext(os.fsdecode(parts[-1]))[1].lower()  # noqa: PTH122 - a name only
     return ending if len(ending) <= _LONGEST_ENDING and ending.isascii() else ""

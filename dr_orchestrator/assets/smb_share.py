@@ -13,7 +13,7 @@ import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,6 +40,8 @@ _ALWAYS = (
     *("--contimeout", "20s", "--timeout", "60s", "--low-level-retries", "1"),
     *("--use-json-log", "--log-level", "NOTICE", "--stats", "0", "--ask-password=false"),
 )
+EQUAL, DIFFERS = "=", "*"
+"""What rclone says of a file that it compared."""
 _CONTROL = re.compile(r"[\x00-\x1f]")
 
 
@@ -144,6 +146,12 @@ class Share:
         return share_name(self.asset)
 
     @property
+    def identity(self) -> str:
+        """What tells it from every other folder on a share."""
+        asset = self.asset
+        return json.dumps([asset.host, asset.port, asset.share, self.inside])
+
+    @property
     def inside(self) -> str:
         """The folder on the share, with slashes and none at its ends; empty for all of it."""
         return "/".join(part for part in re.split(r"[\\/]", self.asset.path) if part)
@@ -153,8 +161,8 @@ class Share:
         """The file that holds the password and nothing else."""
         return self.folder / "password"
 
-    def list(self, take: Callable[[Item], None]) -> None:
-        """Hand over everything that is there and not excluded, in any order.
+    def list(self, take: Callable[[Item], None], *, only: Iterable[Parts] | None = None) -> None:
+        """Hand over everything that is there and not excluded, or only these files, in any order.
 
         Raises:
             CaptureFailed: it could not be listed completely. What was handed over is then worth
@@ -168,7 +176,9 @@ class Share:
 
         try:
             completed, complaints = self._run(
-                "lsjson", "--recursive", "--no-mimetype", self._remote, on_line=take_line
+                *("lsjson", "--recursive", "--no-mimetype", self._remote),
+                on_line=take_line,
+                only=only,
             )
         except (ValueError, KeyError):
             raise self.failure("rclone listed it in a form that is not known here") from None
@@ -206,9 +216,32 @@ class Share:
                 f"the disk of {to} is too small for a copy of {self.name}",
                 hint="free some space, or set `state` in the machine's settings to a larger disk",
             )
-        if not completed.ok and complaints.worst not in {Cause.LOCKED, Cause.DENIED, Cause.OTHER}:
-            raise self._explain(complaints)
+        self._require_answers(completed, complaints)
         return complaints
+
+    def compare(self, names: Iterable[Parts], copy: Path) -> tuple[dict[Parts, str], Complaints]:
+        """Read these files, and compare them with those of the same names in the folder `copy`.
+
+        Returns what was found: `EQUAL`, `DIFFERS`, or that it could not be read; nothing of a file
+        that is gone.
+
+        Raises:
+            CaptureFailed: the server went away.
+        """
+        found: dict[Parts, str] = {}
+
+        def take_line(line: bytes) -> None:
+            sign, _, name = line.decode().rstrip("\n").partition(" ")
+            found[_parts(name)] = sign
+
+        completed, complaints = self._run(
+            *("check", "--download", "--one-way", "--no-unicode-normalization"),
+            *("--combined", "-", self._remote, f"mirror:{copy}"),
+            on_line=take_line,
+            only=names,
+        )
+        self._require_answers(completed, complaints)
+        return found, complaints
 
     def failure(self, reason: str, *, hint: str = "") -> CaptureFailed:
         """Return the error that says why it was not captured."""
@@ -229,8 +262,16 @@ class Share:
     def _remote(self) -> str:
         return f"share:{self.asset.share}/{self.inside}"
 
+    def _require_answers(self, completed: Completed, complaints: Complaints) -> None:
+        """Let pass what is wrong with single files only."""
+        if not completed.ok and complaints.worst not in {Cause.LOCKED, Cause.DENIED, Cause.OTHER}:
+            raise self._explain(complaints)
+
     def _run(
-        self, *arguments: str, on_line: Callable[[bytes], None] | None = None
+        self,
+        *arguments: str,
+        on_line: Callable[[bytes], None] | None = None,
+        only: Iterable[Parts] | None = None,
     ) -> tuple[Completed, Complaints]:
         complaints = Complaints()
 
@@ -239,13 +280,20 @@ class Share:
             if complaints.causes[Cause.UNREACHABLE] >= _GIVING_UP:
                 raise self._explain(complaints)
 
+        chosen = rclone_filters(self.asset.exclude)
+        names = None
+        if only is not None:
+            chosen = ("--files-from-raw", "-")
+            names = b"".join(b"/".join(parts) + b"\n" for parts in only)
         command = Command(
-            argv=("rclone", *arguments, *_ALWAYS, *rclone_filters(self.asset.exclude)),
+            argv=("rclone", *arguments, *_ALWAYS, *chosen),
             timeout=self.remaining(),
             env=self._environment(),
         )
         try:
-            completed = self.launcher.run(command, on_line=on_line, on_error_line=on_error_line)
+            completed = self.launcher.run(
+                command, stdin=names, on_line=on_line, on_error_line=on_error_line
+            )
         except ProgramTimedOut:
             raise self._late() from None
         return completed, complaints

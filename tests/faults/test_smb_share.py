@@ -235,6 +235,115 @@ def test_file_that_others_hold_open_is_said_with_its_kind(
     assert overall(compare_with_mirror(bench, captured[0])) is Result.PASSED
 
 
+# --- not what the mirror says ---
+
+
+def _rewrite(file: Path, content: str) -> None:
+    """Change the content and nothing else that a listing shows."""
+    before = file.stat()
+    assert len(content) == before.st_size
+    file.write_text(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _checks(bench: ShareBench) -> int:
+    return sum(command.argv[1] == "check" for command in bench.launcher.commands)
+
+
+def test_file_that_changed_without_a_new_time_has_the_whole_share_read_again(
+    server: FileServer, bench: ShareBench, folder: Path
+) -> None:
+    write(folder / "patients.mdb", "old")  # of a kind that no sample has
+    own(folder)
+    asset = server.asset("documents", exclude=(".marker",))
+    captured_share(bench, asset)
+    assert _checks(bench) == 0, "nothing to compare what was just copied with"
+    for name, content in (("Roe/one.pdf", "X"), ("three.pdf", "XXX"), ("patients.mdb", "new")):
+        _rewrite(folder / name, content)
+
+    def fail() -> None:
+        raise InterruptedError
+
+    bench.launcher.before["copy"] = [fail]
+    with pytest.raises(InterruptedError):  # and no later backup trusts what is left of the mirror
+        captured_share(bench, asset)
+    bench.launcher.before.clear()
+    interrupted = contents(bench.mirror)
+    captured_share(bench, asset)
+    assert interrupted == {}
+    assert contents(bench.mirror)["patients.mdb"] == b"new"
+
+    for name, content in (("Roe/one.pdf", "Y"), ("three.pdf", "YYY"), ("patients.mdb", "NEW")):
+        _rewrite(folder / name, content)
+    second = captured_share(bench, asset)
+
+    assert second.conditions[0] == (
+        "2 of 3 sampled files had changed without a new time (.pdf: 2): the whole share was read "
+        "again, and earlier backups may lack such changes"
+    )
+    assert contents(bench.mirror)["patients.mdb"] == b"NEW"
+    assert contents(bench.mirror)["three.pdf"] == b"YYY"
+    for command in bench.launcher.commands:
+        assert not any("Roe" in text or "three" in text for text in command.argv)
+
+    listed = (folder / "three.pdf").stat()
+
+    def work() -> None:
+        write(folder / "three.pdf", "333")
+        (folder / "Roe/two.pdf").unlink()
+
+    def list_a_time_that_lags() -> None:
+        os.utime(folder / "three.pdf", ns=(listed.st_atime_ns, listed.st_mtime_ns))
+
+    bench.launcher.before = {"check": [work], "copy": [list_a_time_that_lags]}
+    third = captured_share(bench, asset)
+
+    assert _checks(bench) == 3
+    assert not any("without a new time" in text or "sampled" in text for text in third.conditions)
+    assert (bench.mirror / "three.pdf").read_text() == "333"
+
+
+@pytest.mark.skipif(not is_root(), reason="nobody else can take a file from the server")
+def test_files_of_a_sample_that_cannot_be_read_are_said(
+    server: FileServer, bench: ShareBench, folder: Path
+) -> None:
+    asset = server.asset("documents")
+    captured_share(bench, asset)
+
+    with (folder / "Roe/two.pdf").open("r+b") as busy:
+        fcntl.lockf(busy, fcntl.LOCK_EX)
+        os.chown(folder / "three.pdf", 0, 0)
+        (folder / "three.pdf").chmod(0)
+        captured = captured_share(bench, asset)
+
+    assert captured.conditions[0] == "1 of 3 sampled files could not be compared with the share"
+
+
+def test_mirror_of_another_folder_or_of_nobody_is_not_trusted(
+    server: FileServer, bench: ShareBench, folder: Path
+) -> None:
+    captured_share(bench, server.asset("documents"))
+    other = server.folder("other", {"patients.mdb": "old", **FILES})
+    for name, content in FILES.items():
+        write(other / name, "X" * len(content))
+        kept = (folder / name).stat()
+        os.utime(other / name, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+    captured = captured_share(bench, server.asset("other"))
+
+    assert contents(bench.mirror) == contents(other)
+    assert _checks(bench) == 0, "no sample: another folder is known to be another"
+    assert len(captured.conditions) == 1, "only that .mdb files are in use"
+
+    _rewrite(bench.mirror / "patients.mdb", "???")
+    (bench.folder / "mirror/share.json").unlink()
+    captured_share(bench, server.asset("other"))
+
+    assert contents(bench.mirror) == contents(other)
+    assert _checks(bench) == 0
+    shutil.rmtree(other)
+
+
 # --- not ours ---
 
 
@@ -286,4 +395,7 @@ def test_name_of_a_file_is_not_taken_for_what_went_wrong(
     os.chown(folder / name, 0, 0)
     (folder / name).chmod(0)
 
-    assert "1 file on it could not be copied" in _fails(bench, server).message
+    error = _fails(bench, server)
+
+    assert "1 file on it could not be copied" in error.message
+    assert "a link, a pipe or a name that SMB cannot carry" in error.hint

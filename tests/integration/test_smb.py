@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -45,6 +46,7 @@ NAMES = (
     "Nomiz\u00f6, NFD.pdf",  # another file of the same letters
     "wide \uff0a\uff1f.txt",
     "-leading dash",
+    " #leading; space.pdf",
     "L" * 200 + "ü" * 20 + ".pdf",
     "emoji 😀/deep/er/still/f.txt",
 )
@@ -125,6 +127,7 @@ def test_share_is_copied_as_it_is_and_only_what_changed_is_copied_again(
     assert {path: path.stat().st_ctime_ns for path in untouched.iterdir()} == before
     assert isinstance(second.baseline, FilesBaseline)
     assert second.baseline.files == len(NAMES)
+    assert second.conditions == (), "what was sampled is found, whatever its name"
     assert overall(compare_with_mirror(bench, second)) is Result.PASSED
     (bench.mirror / "plain.pdf").write_text("EDITED")
     assert overall(compare_with_mirror(bench, second)) is Result.FAILED
@@ -249,8 +252,27 @@ def test_date_that_the_disk_cannot_keep_stops_no_backup(
     for content in ("1", "2"):
         (folder / "a.pdf").write_text(content)
         os.utime(folder / "a.pdf", (16_725_225_600,) * 2)  # the year 2500
-        captured_share(bench, server.asset("future"))
+        captured = captured_share(bench, server.asset("future"))
         assert contents(bench.mirror) == contents(folder)
+        assert captured.conditions == ()
+
+
+def test_hand_over_says_that_permissions_are_damaged(
+    server: FileServer, bench: ShareBench, tmp_path: Path
+) -> None:
+    server.folder("torn", {"a.pdf": "1"})
+    captured = captured_share(bench, server.asset("torn"))
+    state = state_of(captured, bench.mirror)
+    whole = captured.sidecars[PERMISSIONS]
+
+    for packed in (b"", b"no gzip", whole[:-4], whole[:12] + b"\xff\xff" + whole[14:]):
+        (tmp_path / "restored").mkdir(exist_ok=True)
+        place = Path(tempfile.mkdtemp(dir=tmp_path))
+        sidecars = {PERMISSIONS: packed}
+        steps = bench.driver.hand_over(state, tmp_path / "restored", sidecars, place)
+        assert steps[-1].startswith("the Windows permissions in this backup are damaged")
+        assert not any("icacls" in step for step in steps)
+        assert [path.name for path in place.iterdir()] == ["restored"]
 
 
 def test_hand_over_lets_no_manifest_slip_in_a_command(

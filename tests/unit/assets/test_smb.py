@@ -12,6 +12,7 @@ import pytest
 
 from dr_orchestrator.assets.smb_mirror import FirstListing, Mirror, SecondListing
 from dr_orchestrator.assets.smb_permissions import Permissions, _commands, _Reader, sddl
+from dr_orchestrator.assets.smb_sample import Sample
 from dr_orchestrator.assets.smb_share import Cause, Complaints, Item
 
 # --- what rclone complains of ---
@@ -97,7 +98,7 @@ def root(mirror: Path) -> Iterator[int]:
     os.close(descriptor)
 
 
-def test_second_listing_tells_what_is_copied_changed_locked_and_missing(root: int) -> None:
+def test_second_listing_tells_whatis_copied_changed_locked_and_missing(root: int) -> None:
     first = FirstListing("a/same")
     same = [_item(f"a/{name}") for name in ("same", "older", "shorter", "missing")]
     same.append(_item("a/" + "n" * 256))  # Windows counts characters, and not bytes
@@ -134,6 +135,39 @@ def test_mirror_keeps_what_was_listed_and_nothing_else(mirror: Path) -> None:
 
     left = {str(path.relative_to(mirror)) for path in mirror.rglob("*")}
     assert left == {"a", "a/same"}
+
+
+def test_mirror_is_of_nobody_once_emptying_it_began(tmp_path: Path) -> None:
+    mirror = Mirror(tmp_path / "files")
+    mirror.files.mkdir()
+    mirror.start_over("share 1")
+    assert mirror.is_of("share 1")
+    assert not mirror.is_of("share 2")
+    mirror.files.rmdir()  # so that it fails
+
+    with pytest.raises(FileNotFoundError):
+        mirror.start_over("share 1")
+
+    assert not mirror.is_of("share 1")
+
+
+def test_sample_is_another_each_time_and_bounded() -> None:
+    drawn = set()
+    for _ in range(2):
+        sample = Sample()
+        for number in range(500):
+            sample.offer(_item(f"{number}.pdf"))
+        drawn.add(frozenset(item for _, item in sample._drawn))
+    assert len(drawn) == 2
+    assert [len(each) for each in drawn] == [30, 30]
+
+    sample = Sample()
+    for item in (
+        *(_item("huge.zip", size=1 << 40), _item("empty", size=0), _item("open.PST")),
+        *(_item("a\nb"), _item("folder", is_folder=True), _item("y2500", modified_ms=1 << 44)),
+    ):
+        sample.offer(item)
+    assert sample._drawn == []
 
 
 def test_endings_of_names_tell_no_more_than_a_kind(root: int) -> None:
