@@ -188,11 +188,13 @@ def load_settings() -> Settings:
 
 def _from_file(path: Path) -> Settings:
     content, trouble = read_file(path)
-    if not trouble and (why := writable_by_others(path)):
-        trouble = f"is not safe to use: {why}"
     if trouble:
         raise SettingsInvalid(
-            f"the settings file {path} {trouble}",
+            f"the settings file {path} {trouble}", hint="DRO_SETTINGS names it, where that is set"
+        )
+    if why := writable_by_others(path):
+        raise SettingsInvalid(
+            f"the settings file {path} is not safe to use: {why}",
             hint="it says which programs run: it belongs to root or you, chmod go-w",
         )
     document = read_document(content, str(path))

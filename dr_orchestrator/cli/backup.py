@@ -45,7 +45,10 @@ def command(
     Exit codes: 0 all done; 3 some of it failed, the rest is done; 1 nothing could be saved;
     75 a repository is busy.
     """
+    from dr_orchestrator.packs.choice import packs_of
+
     loaded = context.one_plan(practice)
+    packs_of(loaded)  # a mistake in a pack is said once, before anything is done
     systems = systems_of(loaded, system)
     protected = loaded.plan.protected
     context.app.look_ahead(
