@@ -15,8 +15,12 @@ from dr_orchestrator.core.verification import Depth, Result, Verification
 from dr_orchestrator.core.wording import count_words
 
 EQUAL = "equal to capture"
+FINGERPRINT = "fingerprint of "
+"""How the kinds of `objects` begin that are no counts: equal, or a definition differs."""
 _SHOWN = 5
 _OTHER_CONTENT = "as many rows, but other content"
+_MANY_ROWS = 100
+"""From so many on, a table that works keeps more than half of them while it is captured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +28,8 @@ class Restored:
     """What was found in the restored database, looked at exactly as closely as at capture."""
 
     tables: Mapping[str, TableBaseline]
-    """Of every table there is; the level is what the baseline has, or `counts`."""
+    """Of every table there is; the level is what the baseline has, or `counts` where the table
+    changed while it was captured."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Table -> why reading it failed, in our words."""
     damaged: Mapping[str, str] = field(default_factory=dict)
@@ -90,10 +95,11 @@ def _sort_out(
 ) -> _Tables:
     tables = _Tables()
     tables.differ.update(restored.damaged)
-    for name, then in baseline.tables.items():
-        if name in restored.damaged:
-            continue
-        if not then.settled:
+    compared = {n: then for n, then in baseline.tables.items() if n not in restored.damaged}
+    for name, then in compared.items():
+        if few := _too_few(then, restored.tables.get(name)):
+            tables.unknown[name] = few
+        elif not then.settled:
             tables.unsettled.append(name)
         elif then.level is Level.NONE:
             tables.skipped.append(name)
@@ -124,6 +130,19 @@ def _difference(then: TableBaseline, now: TableBaseline | None) -> str:
     if then.checksum is not None and now.checksum != then.checksum:
         return _OTHER_CONTENT
     return ""
+
+
+def _too_few(then: TableBaseline, now: TableBaseline | None) -> str:
+    """Say so where most rows are gone of a table that was looked at before and after its capture.
+
+    It may have been emptied and filled in between, so it is not certain that they are lost.
+    """
+    if then.rows is None or then.rows_after is None or now is None or now.rows is None:
+        return ""
+    least = min(then.rows, then.rows_after)
+    if least < _MANY_ROWS or 2 * now.rows >= least:
+        return ""
+    return f"{count_words(now.rows, 'row')}, and {least:,} or more while it was captured"
 
 
 def _judge_tables(method: Method, tables: _Tables) -> tuple[Result, str]:
@@ -192,6 +211,40 @@ def compare_objects(
         reason=some(differ.values()),
         proves=Depth.L4,
     )
+
+
+def compare_definitions(
+    asset: str, then: Mapping[str, int], now: Mapping[str, int], *, elsewhere: str = ""
+) -> Verification:
+    """Hold the fingerprints of definitions against those at capture.
+
+    `elsewhere` says why they may differ though the definitions do not; empty where they may not.
+    What differs then is left out, and said.
+    """
+    unread = [kind for kind in then if kind not in now]
+    differ = [kind for kind in then if kind in now and now[kind] != then[kind]]
+    result, reason, actual = Result.PASSED, "", f"{len(then)} kinds equal"
+    if differ and elsewhere:
+        equal = len(then) - len(differ) - len(unread)
+        actual = f"{equal} of {len(then)} kinds equal, {len(differ)} left out: {elsewhere}"
+    elif differ:
+        result, actual = Result.FAILED, f"{len(differ)} of {len(then)} kinds differ"
+        reason = f"not defined as at capture: {_kinds(differ)}"
+    if unread and not reason:
+        result, reason = Result.UNPROVEN, f"could not be read: {_kinds(unread)}"
+    return Verification(
+        title="columns, indexes, views, routines and the like are defined as they were",
+        asset=asset,
+        result=result,
+        expected=EQUAL,
+        actual=actual,
+        reason=reason,
+        proves=Depth.L4,
+    )
+
+
+def _kinds(fingerprints: Iterable[str]) -> str:
+    return some(name.removeprefix(FINGERPRINT) for name in fingerprints)
 
 
 def compare_sequences(asset: str, baseline: DatabaseBaseline, restored: Restored) -> Verification:

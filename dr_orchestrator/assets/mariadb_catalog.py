@@ -19,6 +19,7 @@ from dr_orchestrator.errors import CaptureFailed
 from dr_orchestrator.servers.mariadb_connection import (
     Connection,
     Row,
+    failure_code,
     failure_words,
     identifier,
 )
@@ -35,6 +36,7 @@ _ROWS_ELSEWHERE = frozenset(
 """Engines whose rows a dump leaves out (mariadb-dump's `--no-data-med`): they lie elsewhere."""
 _NEEDED = ("SELECT", "SHOW VIEW", "TRIGGER", "EVENT")
 """Without one of these the catalog, and a dump with it, lacks objects without a word."""
+_NO_EXECUTE = 1370
 _GRANT = re.compile(r"GRANT (?P<rights>.+?) ON (?P<on>\*|`(?:[^`]|``)*`)\.\* TO ")
 _OLD_FORMAT = re.compile(r" /\*.*?\*/")
 """`timestamp /* mariadb-5.3 */`: loading a dump makes it the new format."""
@@ -51,6 +53,7 @@ _PLAIN = frozenset(
     {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double"}
     | {"date", "datetime", "timestamp", "time", "year"}
 )
+_NOTHING = "''"
 _TEXTS_WHOLE = 8
 """So many columns of 64 KiB fit into the smallest packet of any supported server's default."""
 
@@ -82,6 +85,8 @@ class Table:
     """The primary key's columns, in its order."""
     changed: str = ""
     """When it was last written to, as far as the server knows; to the second."""
+    defined: str = ""
+    """When it was last made, altered or renamed, to the second: MariaDB calls it `create_time`."""
 
     @property
     def label(self) -> str:
@@ -169,6 +174,12 @@ def require_readable(connection: Connection, database: str, user: str) -> None:
         try:
             connection.rows(f"show fields from {identifier(view)}")
         except pymysql.MySQLError as error:
+            if failure_code(error) == _NO_EXECUTE:
+                raise CaptureFailed(
+                    f"{user} may not run a function that the view {view} uses, which keeps "
+                    f"{database} from being dumped",
+                    hint=f"GRANT EXECUTE ON {identifier(database)}.* TO {user}",
+                ) from None
             raise CaptureFailed(
                 f"the view {view} does not work in production, and keeps {database} from being "
                 f"dumped: {failure_words(error)}",
@@ -202,7 +213,7 @@ def row_text(table: Table) -> str:
         parts.append(_one_value(column, name))
         if column.nullable:
             ends.append(f"isnull({name})")
-    return f"concat_ws('#', '', {', '.join((*parts, *ends))})"
+    return f"concat_ws('#', {', '.join((_NOTHING, *parts, *ends))})"
 
 
 def _one_value(column: Column, name: str) -> str:
@@ -296,8 +307,9 @@ def _read_tables(connection: Connection, rows: Iterable[Row]) -> tuple[Table, ..
             columns=tuple(columns.get(name, ())),
             key=tuple(keys.get(name, ())),
             changed=str(changed or ""),
+            defined=str(defined or ""),
         )
-        for name, kind, engine, size, _, changed in rows
+        for name, kind, engine, size, _, changed, defined in rows
     )
 
 
@@ -365,7 +377,7 @@ def _fingerprint(rows: Iterable[Row]) -> int:
 
 
 _TABLES = """
-    select table_name, table_type, engine, data_length, auto_increment, update_time
+    select table_name, table_type, engine, data_length, auto_increment, update_time, create_time
     from information_schema.tables
     where table_schema = database() and table_type not in ('VIEW', 'SYSTEM VIEW')
       and coalesce(table_type, '') not like '%TEMPORARY%'
@@ -374,6 +386,7 @@ _COLUMNS = """
     select table_name, column_name, data_type, is_nullable from information_schema.columns
     where table_schema = database()
       and not (coalesce(generation_expression, '') <> '' and extra like '%VIRTUAL%')
+      and coalesce(generation_expression, '') not in ('ROW START', 'ROW END')
     order by table_name, ordinal_position"""
 _KEYS = """
     select table_name, column_name from information_schema.statistics

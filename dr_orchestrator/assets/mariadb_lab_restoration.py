@@ -28,7 +28,7 @@ from dr_orchestrator.servers.mariadb_lab import LabMariadb
 from dr_orchestrator.servers.mariadb_programs import MariadbPrograms
 from dr_orchestrator.servers.mariadb_server import MariadbServer
 
-_NAME = rb"`(?:[^`\n]|``)*`"
+_NAME = rb"""(?:`(?:[^`\n]|``)*`|"(?:[^"\n]|"")*")"""
 _DEFINER = re.compile(
     rb"^(/\*!\d{5} (?:CREATE\*/ /\*!\d{5} )?|CREATE )DEFINER=%b(?:@%b)?" % (_NAME, _NAME),
     re.MULTILINE,
@@ -36,6 +36,8 @@ _DEFINER = re.compile(
 """As mariadb-dump writes it before a view, trigger, event or routine: where a line begins."""
 _REFUSED = re.compile(r"^ERROR (?:1044|1142|1143|1227|1370|1419|1698) ", re.MULTILINE)
 """The server's numbers for what an account has no right to."""
+_ELSEWHERE = re.compile(r"^ERROR (?:1049|1109|1146|1305) ", re.MULTILINE)
+"""Its numbers for what is not there: a default from a sequence names it with its database."""
 
 
 class LabRestoration(LogicalRestoration):
@@ -105,6 +107,12 @@ class LabRestoration(LogicalRestoration):
             return CouldNotVerify(
                 "the dump asks for something that the account may not do on "
                 f"{self._lab.access.words}",
+                hint="test it in a sandbox: leave `lab` out of the plan",
+            )
+        if isinstance(error, LoadFailed) and _ELSEWHERE.search(stderr):
+            return CouldNotVerify(
+                "the dump refers to something by the name of a database that "
+                f"{self._lab.access.words} does not have",
                 hint="test it in a sandbox: leave `lab` out of the plan",
             )
         return error

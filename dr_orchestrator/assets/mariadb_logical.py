@@ -75,6 +75,7 @@ _SAME_FOR_ALL = (
     "--skip-dump-date",
     "--order-by-primary",
     "--skip-extended-insert",
+    "--skip-add-locks",  # a table whose default is of a sequence could not be loaded under them
     "--no-tablespaces",
     "--default-character-set=utf8mb4",
     "--max-allowed-packet=1073741824",
@@ -198,11 +199,10 @@ class LogicalCapture:
 
     def _fix_instant(self) -> datetime:
         """Begin our transaction and mariadb-dump's at the same instant, and return it."""
-        unsafe = self._facts.without_transactions
         try:
             self._lock = ReadLock(self._source, self._clock)
         except LockRefused as refused:
-            if unsafe:
+            if self._facts.without_transactions:
                 raise self._lock_wanted(str(refused)) from None
             sentence = (
                 f"the server could not be locked for a moment ({refused}): the data was looked at "
@@ -225,7 +225,7 @@ class LogicalCapture:
                 settle_session(self._later)
                 self._later.execute(_BEGIN)
         finally:
-            if self._lock is not None and not unsafe:
+            if self._lock is not None and not self._facts.without_transactions:
                 self._lock.release()
         return instant
 
@@ -331,19 +331,24 @@ class LogicalCapture:
             for kind, count in self._facts.objects.items()
             if now.objects.get(kind) == count
         }
-        if len(kept) == len(self._facts.objects):
-            return baseline, ()
-        shapes = {table.label: (table.engine, table.columns) for table in now.tables}
+        shapes = {table.label: (table.engine, table.columns, table.defined) for table in now.tables}
         tables = {
             table.label: replace(baseline.tables[table.label], settled=False)
             for table in self._facts.tables
-            if shapes.get(table.label) != (table.engine, table.columns)
+            if shapes.get(table.label) != (table.engine, table.columns, table.defined)
         }
         kinds = {
             kind.removeprefix(FINGERPRINT) for kind in self._facts.objects.keys() - kept.keys()
         }
-        sentence = f"definitions changed while they were captured: {', '.join(sorted(kinds))}"
-        return replace(baseline, objects=kept, tables={**baseline.tables, **tables}), (sentence,)
+        sentences = []
+        if kinds:
+            listed = ", ".join(sorted(kinds))
+            sentences.append(f"definitions changed while they were captured: {listed}")
+        if tables:
+            altered = some_names(list(tables))
+            sentences.append(f"altered, renamed or dropped while they were captured: {altered}")
+        changed = replace(baseline, objects=kept, tables={**baseline.tables, **tables})
+        return changed, tuple(sentences)
 
     def _failure(self) -> CaptureFailed:
         if self._producer is None:

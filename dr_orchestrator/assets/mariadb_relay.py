@@ -82,10 +82,10 @@ class Relay:
         thread.start()
 
     def _take(self, source: int) -> None:
-        with open(source, "rb", buffering=0) as pipe:
+        with open(source, "rb", buffering=0) as pipe, contextlib.suppress(OSError):
             while (block := pipe.read(_BLOCK)) and self._keep(block):
                 pass
-        # Closed: where we gave up, the producer's next write fails, and it ends.
+        # Closed: where we gave up, or the disk did, the producer's next write fails, and it ends.
         with self._changed:
             self._ended = True
             self._changed.notify_all()

@@ -143,7 +143,7 @@ class MariadbRestoration:
         damaged: dict[str, str] = {}
         for table in facts.tables:
             then = baseline.tables.get(table.label)
-            level = then.level if then is not None and then.settled else Level.NONE
+            level = Level.NONE if then is None else then.level if then.settled else Level.COUNTS
             tables[table.label] = TableBaseline(rows=None, level=Level.NONE)
             try:
                 if self.method is Method.PHYSICAL and not _is_sound(connection, table):

@@ -40,9 +40,10 @@ _SAME_EVERYWHERE = {
     "bytea_output": "hex",
     "xmlbinary": "base64",
     "lc_monetary": "C",
+    "quote_all_identifiers": "off",
     "search_path": "pg_catalog",
 }
-"""All that changes how a value is written as text."""
+"""All that changes how a value, or a definition, is written as text."""
 _LOCK_SECONDS = 20
 _NO_BUDGET = timedelta(seconds=0.05)
 _SHARE = 0.5

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
+from dr_orchestrator.assets.postgres_definitions import read_definitions
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import CaptureFailed
 from dr_orchestrator.servers.postgres_connection import Connection, identifier
@@ -18,6 +19,7 @@ from dr_orchestrator.servers.postgres_connection import Connection, identifier
 LARGE_OBJECTS = "large objects"
 """Their name among the tables; no table's name has a space without quotes."""
 _SHOWN = 3
+_NOT_DEFINED = "how columns, views, routines and the like are defined could not be read"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +59,12 @@ class Facts:
 def read_facts(connection: Connection) -> Facts:
     """Return what the catalogs say of the database."""
     objects: dict[str, int] = dict(connection.execute(_OBJECTS).fetchall())
+    definitions = read_definitions(connection)
     return Facts(
         tables=read_tables(connection),
-        objects=objects,
+        objects=objects | definitions,
         sequences=_read_sequences(connection),
-        conditions=_foreign_conditions(objects),
+        conditions=_foreign_conditions(objects) + (() if definitions else (_NOT_DEFINED,)),
     )
 
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 
 from dr_orchestrator.assets import database_comparison
 from dr_orchestrator.assets.database_comparison import (
+    FINGERPRINT,
+    compare_definitions,
     compare_objects,
     compare_sequences,
     compare_tables,
 )
+from dr_orchestrator.assets.postgres_definitions import KINDS
 from dr_orchestrator.core.baseline import DatabaseBaseline
 from dr_orchestrator.core.point import Method
 from dr_orchestrator.core.verification import Depth, Result, Verification
@@ -33,15 +36,30 @@ class Restored(database_comparison.Restored):
 def compare(
     asset: str, method: Method, baseline: DatabaseBaseline, restored: Restored
 ) -> tuple[Verification, ...]:
-    """Return one verification each for rows, objects, sequences and indexes."""
+    """Return one verification each for rows, objects, definitions, sequences and indexes.
+
+    A point of before definitions were looked at has none for them.
+    """
     same = baseline.algorithm == f"hashtextextended/{restored.major}"
     elsewhere = "" if same else "its checksum was made by another version of PostgreSQL"
-    expected = {kind: count for kind, count in baseline.objects.items() if kind != _INVALID}
-    return (
+    counts = {
+        kind: count
+        for kind, count in baseline.objects.items()
+        if kind != _INVALID and not kind.startswith(FINGERPRINT)
+    }
+    verifications = (
         compare_tables(asset, method, baseline, restored, elsewhere=elsewhere),
-        compare_objects(asset, expected, restored.objects, certain=same, may_grow=_MAY_GROW),
+        compare_objects(asset, counts, restored.objects, certain=same, may_grow=_MAY_GROW),
         compare_sequences(asset, baseline, restored),
         _check_indexes(asset, method, baseline, restored),
+    )
+    definitions = {kind: mark for kind, mark in baseline.objects.items() if kind in KINDS}
+    if not definitions:
+        return verifications
+    words = "" if same else "another version of PostgreSQL writes them otherwise"
+    return (
+        *verifications,
+        compare_definitions(asset, definitions, restored.objects, elsewhere=words),
     )
 
 

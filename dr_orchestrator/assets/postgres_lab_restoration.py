@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from dr_orchestrator.assets.base import RestoreRequest
+from dr_orchestrator.assets.postgres_definitions import OWNERS
 from dr_orchestrator.assets.postgres_logical_restoration import LogicalRestoration
 from dr_orchestrator.assets.postgres_restoration import (
     recorded_major,
@@ -57,6 +58,7 @@ class LabRestoration(LogicalRestoration):
         "--no-security-labels",
         "--no-subscriptions",
     )
+    not_brought_back: ClassVar[frozenset[str]] = frozenset({OWNERS})
 
     def __init__(
         self, request: RestoreRequest, lab: OpenLab, programs: PostgresPrograms, clock: Clock

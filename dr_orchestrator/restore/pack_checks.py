@@ -99,7 +99,7 @@ class PackChecks:
             yield self._answered(title, self.pack.coverage[0].asset, self._coverage)
 
     def _tells_its_version(self) -> bool:
-        """Whether the version can be asked for. If not, twenty checks would say no more than one."""
+        """Whether its version can be asked for; if not, twenty checks would say what one says."""
         version = self.pack.emr_version
         if version is None:
             return True
@@ -151,7 +151,7 @@ class PackChecks:
     def _version(self, version: EmrVersion) -> _Answer:
         if not self._tells_its_version():
             raise CouldNotVerify(
-                f"is this {self.pack.title}? it does not tell its version, so nothing else was asked"
+                f"is this {self.pack.title}? it does not tell its version, so no more was asked"
             )
         rows = list(self._rows(version))
         text = ".".join(str(cell).strip() for cell in rows[0]) if len(rows) == 1 else ""

@@ -237,10 +237,11 @@ class LabDriver:
             raise
 
     def _drop(self, note: _Note) -> None:
+        ours = note in self._ours  # whatever what was restored did to the record
         self._ours.discard(note)  # what fails now is said now, and tried again by the next start
         try:
             with self._session(self._access(note.lab), self._kind(note.lab)) as session:
-                if session.recorded(note.database, owner=self._owner()):
+                if ours or session.recorded(note.database, owner=self._owner()):
                     session.drop(note.database)
                 elif note.database in session.databases():
                     raise SandboxUnavailable("it is not written down there as ours")

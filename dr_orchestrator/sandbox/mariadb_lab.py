@@ -40,7 +40,9 @@ _OWN_DATABASES = r"dro\_%"
 _ELSEWHERE = frozenset({"connect", "federated", "s3", "spider"})
 """Storage engines whose tables lie on other servers, or in files of this one."""
 _LOCK_SECONDS = 30
-_KEPT = ("log_bin", "general_log")
+_KEPT = """
+    show global variables where value = 'ON' and variable_name in
+    ('log_bin', 'general_log', 'slow_query_log', 'server_audit_logging')"""
 
 
 class MariadbLabEngine:
@@ -100,7 +102,7 @@ class MariadbLabSession:
             return "it runs MySQL, and only MariaDB can be a lab"
         if self._setting("event_scheduler") == "ON":
             return "its event scheduler is on, so events that are restored would run"
-        if kept := [name for name in _KEPT if self._setting(name) not in {"0", "OFF"}]:
+        if kept := sorted(self._column(_KEPT)):
             return f"it keeps a log of what is restored ({kept[0]}), which outlives the test"
         engines = self._column("select lower(engine) from information_schema.engines")
         if reaching := sorted(engines & _ELSEWHERE):

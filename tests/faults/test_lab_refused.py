@@ -382,6 +382,7 @@ REVOKE = "revoke {} from dro_lab@'%'"
             "cannot see which databases",
         ),
         ("set global general_log = on", "set global general_log = off", "keeps a log"),
+        ("set global slow_query_log = on", "set global slow_query_log = off", "keeps a log"),
         ("create database emr", "drop database emr", "has a database named as that of"),
         ("delete from dro_lab.marker", "insert into dro_lab.marker values (1)", "no marker"),
         (
@@ -420,6 +421,7 @@ def test_a_fit_mariadb_lab_gives_a_name_that_is_dropped_whoever_is_connected(
         maria.server.run(f"create database {database}")
         address = Address(host=maria.host, port=maria.port, user="dro_lab", sslmode="require")
         busy = connect(address, database, password=Secret(LAB_PASSWORD))
+        busy.execute("delete from dro_lab.made")  # as hostile data may: the account may do it
         busy.execute("create table held (id int)")
         busy.execute("lock tables held write")
     busy.close()

@@ -161,6 +161,17 @@ def test_view_that_does_not_work_is_named(server: Production, bench: Bench) -> N
     assert "the view v does not work in production" in error.message
 
 
+def test_view_that_the_backup_user_may_not_look_at_is_no_fault_of_production(
+    server: Production, bench: Bench
+) -> None:
+    schema = """create function f() returns int deterministic return 1;
+                create view v as select f(); create view w as select * from v"""
+    with server.database("ruled", schema):
+        error = refused(bench, server.asset("ruled"))
+    assert error.message.startswith("backup may not run a function that the view")
+    assert error.hint == "GRANT EXECUTE ON `ruled`.* TO backup"
+
+
 def test_old_tables_without_the_right_to_lock(
     server: Production, bench: Bench, limited: str
 ) -> None:

@@ -168,7 +168,7 @@ def test_a_dump_that_is_cut_never_comes_out_green(living: Loaded, dump: bytes) -
     ("lost", "which"),
     [
         (rb"INSERT INTO `document` VALUES \('/share/7.pdf'.*\n", 0),
-        (rb"(?s)-- Table structure for table `recall`.*?UNLOCK TABLES;\n", 0),
+        (rb"(?s)-- Table structure for table `recall`.*?ENABLE KEYS[^\n]*\n", 0),
         (rb"(?s)DELIMITER ;;\n[^\n]*trigger.*?DELIMITER ;\n", 1),
         (rb"(?s)-- Final view structure for view `visit`.*?VIEW `visit` AS.*?;\n", 2),
     ],

@@ -87,7 +87,7 @@ def whole(living: PostgresRestoration) -> PostgresRestoration:
 
 
 def test_an_undamaged_copy_passes(whole: PostgresRestoration) -> None:
-    assert results(whole.compare()) == ["passed"] * 4
+    assert results(whole.compare()) == ["passed"] * 5
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,33 @@ def test_an_undamaged_copy_passes(whole: PostgresRestoration) -> None:
         ("select setval('emr.invoice', 4710)", 2, "emr.invoice"),
         ("""update pg_index set indisvalid = false
             where indexrelid = 'emr.encounter_patient'::regclass""", 3, "1 index invalid"),
+        ("alter table emr.lab alter code type varchar(30)", 4, "columns"),
+        ("alter table emr.lab alter value type double precision", 4, "columns"),
+        ('alter table emr.document alter path type text collate "C"', 4, "columns"),
+        ("alter table emr.patient alter balance set default '12.51'", 4, "columns"),
+        ("alter table emr.encounter alter seen_at drop not null", 4, "columns"),
+        ("alter table emr.patient alter id set generated always", 4, "columns"),
+        ("alter table emr.encounter alter note_words drop expression", 4, "columns"),
+        ("alter table emr.setting set unlogged", 4, "tables"),
+        ("alter table emr.patient enable row level security", 4, "tables"),
+        ("alter table emr.lab detach partition emr.lab_2026", 4, "tables"),
+        ("""alter table emr.encounter drop constraint encounter_patient_id_fkey;
+            alter table emr.encounter add constraint encounter_patient_id_fkey
+                foreign key (patient_id) references emr.patient on delete cascade""",
+         4, "constraints"),
+        ("""drop index emr.encounter_patient;
+            create index encounter_patient on emr.encounter (seen_at)""", 4, "indexes"),
+        ("""create or replace view emr.visit as
+            select p.name, e.seen_at from emr.patient p join emr.encounter e on e.id = p.id""",
+         4, "views"),
+        ("""create or replace function emr.stamp() returns trigger language plpgsql as
+            'begin return new; end'""", 4, "routines"),
+        ("alter function emr.stamp() security definer", 4, "routines"),
+        ("alter table emr.encounter disable trigger stamp", 4, "triggers"),
+        ("alter sequence emr.invoice increment 10", 4, "sequences"),
+        ("alter domain emr.sha256 drop constraint sha256_check", 4, "types"),
+        ("alter type emr.sex rename value 'x' to 'd'", 4, "types"),
+        ("alter view emr.visit owner to emr_owner", 4, "owners"),
     ],
 )  # fmt: skip
 def test_damage_in_the_restored_copy_fails_and_is_named(
@@ -198,7 +225,7 @@ def test_hostile_roles_and_settings_gain_nothing_outside(
     witness = tmp_path / "witness"
     hostile = f"\\! touch {witness}\ncopy (select 1) to program 'touch {witness}';\n".encode()
     with revived(bench, state, kept, {GLOBALS: hostile + sidecars[GLOBALS]}) as restored:
-        assert results(restored.compare()) == ["passed"] * 4
+        assert results(restored.compare()) == ["passed"] * 5
     assert not witness.exists()  # the folder is ours alone; another user cannot pass it
 
 

@@ -37,7 +37,7 @@ from tests.support.postgres import (
 )
 from tests.support.sandbox import open_sandbox
 
-ALL_PASSED = ["passed"] * 4
+ALL_PASSED = ["passed"] * 5
 
 
 @pytest.fixture(scope="module")

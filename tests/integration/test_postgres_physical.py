@@ -31,7 +31,7 @@ from tests.support.postgres import (
 )
 from tests.support.sandbox import open_sandbox, short_folder
 
-ALL_PASSED = ["passed"] * 5
+ALL_PASSED = ["passed"] * 6
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_tablespaces_come_back_beside_the_data_and_production_is_not_touched(
     with revived(bench, state, kept) as restoration:
         assert results(restoration.compare()) == ALL_PASSED
     with revived(bench, logical, archive, captured.sidecars) as restoration:
-        assert results(restoration.compare()) == ["passed"] * 4
+        assert results(restoration.compare()) == ["passed"] * 5
 
 
 def test_settings_of_production_do_not_keep_the_copy_from_starting(

@@ -49,6 +49,10 @@ def test_any_literal_is_read_back(values: list[str]) -> None:
             b"/*!50013 DEFINER=CURRENT_USER SQL SECURITY DEFINER */",
         ),
         (b"CREATE DEFINER=`r` FUNCTION `age`()", b"CREATE DEFINER=CURRENT_USER FUNCTION `age`()"),
+        (  # made with the SQL mode ANSI_QUOTES or ORACLE
+            b'CREATE DEFINER="a""b"@"%" FUNCTION "age"()',
+            b'CREATE DEFINER=CURRENT_USER FUNCTION "age"()',
+        ),
         (
             b"/*!50106 CREATE*/ /*!50117 DEFINER=`root`@`localhost`*/ /*!50106 EVENT `e`",
             b"/*!50106 CREATE*/ /*!50117 DEFINER=CURRENT_USER*/ /*!50106 EVENT `e`",

@@ -26,6 +26,7 @@ def said(number: int, text: str = "") -> str:
         (said(1273), CouldNotVerify, "collation"),
         (said(1286), CouldNotVerify, "engine"),
         (said(2013), CouldNotVerify, "went away"),
+        (said(1153), CouldNotVerify, "went away"),
         (said(1114), SpaceExhausted, "no room"),
         (said(1030, "Got error 28 from storage engine"), SpaceExhausted, "no room"),
         (said(3, 'Error writing file (Errcode: 28 "No space left")'), SpaceExhausted, "no room"),

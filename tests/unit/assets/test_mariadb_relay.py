@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -112,3 +113,25 @@ def test_relay_leaves_no_file_and_no_descriptor(tmp_path: Path, launcher: System
     assert list(tmp_path.iterdir()) == []
     relay.close()
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_relay_ends_when_its_disk_fails(
+    tmp_path: Path,
+    launcher: SystemLauncher,
+    taker: tuple[BinaryIO, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(descriptor: int, block: bytes, at: int) -> int:
+        raise OSError(errno.EIO, "")
+
+    monkeypatch.setattr(os, "pwrite", fail)
+    released = threading.Event()
+    relay = Relay(tmp_path, released.set)
+    producer = produce(launcher, relay, "head", "-c", str(LONG), "/dev/zero")
+    source, write_end = taker
+    relay.hand_to(write_end)
+    os.close(write_end)
+    assert source.read() == b""
+    assert released.wait(20)
+    assert producer.wait() != 0
+    relay.close()

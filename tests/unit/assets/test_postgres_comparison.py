@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dr_orchestrator.assets.postgres_comparison import Restored, compare
+from dr_orchestrator.assets.postgres_definitions import OWNERS
 from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline
 from dr_orchestrator.core.point import Method
 from dr_orchestrator.core.verification import Result, Verification
@@ -31,6 +32,19 @@ def judged(
 ) -> tuple[Verification, Verification, Verification, Verification]:
     tables, objects, sequences, indexes = compare("emr", method, baseline, restored)
     return tables, objects, sequences, indexes
+
+
+DEFINED = {"fingerprint of columns": 11, "fingerprint of views": 22, OWNERS: 33}
+
+
+def defined(now: dict[str, int], major: str = "15") -> Verification:
+    """Return what is said of definitions that were `DEFINED` at capture."""
+    baseline = replace(BASELINE, objects={**OBJECTS, **DEFINED})
+    restored = replace(RESTORED, objects={**OBJECTS, **now}, major=major)
+    verdicts = compare("emr", Method.LOGICAL, baseline, restored)
+    assert [each.result for each in verdicts[:4]] == [Result.PASSED] * 4
+    assert verdicts[1].actual == "3 kinds equal"
+    return verdicts[4]
 
 
 def with_table(name: str, **changes: object) -> Restored:
@@ -129,6 +143,15 @@ def test_compare_passes_when_a_table_changed_while_it_was_captured() -> None:
     assert "1 could not be compared exactly: changed while captured" in str(tables.actual)
 
 
+def test_compare_is_unproven_when_most_rows_of_a_changing_table_are_gone() -> None:
+    moving = TableBaseline(rows=900, rows_after=1100, level=Level.FULL, settled=False)
+    baseline = replace(BASELINE, tables={**TABLES, "lab": moving})
+    assert judged(with_table("lab", rows=450), baseline, Method.PHYSICAL)[0].result is Result.PASSED
+    tables = judged(with_table("lab", rows=449), baseline, Method.PHYSICAL)[0]
+    assert tables.result is Result.UNPROVEN
+    assert tables.reason == "lab: 449 rows, and 900 or more while it was captured"
+
+
 def test_compare_is_unproven_when_every_table_changed_while_it_was_captured() -> None:
     moving = TableBaseline(rows=90, rows_after=110, level=Level.FULL, settled=False)
     baseline = replace(BASELINE, tables={"lab": moving})
@@ -190,3 +213,33 @@ def test_compare_allows_the_invalid_indexes_that_production_has_in_a_copied_clus
         replace(RESTORED, objects=objects), replace(BASELINE, objects=objects), Method.PHYSICAL
     )
     assert [each.result for each in verdicts] == [Result.PASSED] * 4
+
+
+def test_compare_fails_and_names_the_kind_when_something_is_defined_otherwise() -> None:
+    assert defined(DEFINED).result is Result.PASSED
+    definitions = defined({**DEFINED, "fingerprint of columns": 12})
+    assert definitions.result is Result.FAILED
+    assert definitions.reason == "not defined as at capture: columns"
+    assert definitions.actual == "1 of 3 kinds differ"
+
+
+def test_compare_is_unproven_when_definitions_could_not_be_read() -> None:
+    definitions = defined({OWNERS: 33})
+    assert definitions.result is Result.UNPROVEN
+    assert definitions.reason == "could not be read: columns; views"
+    assert defined({OWNERS: 34}).result is Result.FAILED
+
+
+def test_compare_leaves_definitions_out_that_another_major_writes_otherwise() -> None:
+    definitions = defined({**DEFINED, "fingerprint of views": 23}, major="17")
+    assert definitions.result is Result.PASSED
+    assert definitions.actual == (
+        "2 of 3 kinds equal, 1 left out: another version of PostgreSQL writes them otherwise"
+    )
+
+
+def test_compare_says_nothing_of_definitions_that_were_not_taken_at_capture() -> None:
+    restored = replace(RESTORED, objects={**OBJECTS, **DEFINED})
+    assert len(judged(restored)) == 4
+    of_another_program = replace(BASELINE, objects={**OBJECTS, "fingerprint of old ways": 1})
+    assert len(judged(restored, of_another_program)) == 4
