@@ -39,10 +39,10 @@ _SETTING = re.compile(
 """As pg_dump writes a setting of the database: every value is a literal, a list has several."""
 _LITERAL = re.compile(r"(E?)'((?:[^']|'')*)'")
 _LACK = (
-    ("permission denied", "something that only a superuser may make"),
+    ('role "', "a role of production, which is not made on a lab server"),
     ("must be superuser", "something that only a superuser may make"),
     ("must be owner", "something that only its owner may change"),
-    ('role "', "a role of production, which is not made on a lab server"),
+    ("permission denied", "something that only a superuser may make"),
 )
 """What the lab's account may not do, by what pg_restore says."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import random
 import re
 import shutil
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import mariadb
+from tests.support import mariadb, postgres
 from tests.support.postgres import BACKUP_PASSWORD, Production, production
 from tests.support.site import ROOT, Site
 from tests.support.tools import require_tool
@@ -61,7 +62,7 @@ def postgres_lab() -> Iterator[PostgresLab]:
     """Make and run a server with the marker, that speaks TLS on an address of its own."""
     host = f"127.0.{random.randint(1, 250)}.{random.randint(2, 250)}"
     with (
-        _certificate("postgres") as folder,
+        _certificate(postgres.server_user()) as folder,
         production(
             f"listen_addresses={host}",
             "ssl=on",
@@ -80,7 +81,7 @@ def postgres_lab() -> Iterator[PostgresLab]:
 
 
 @contextlib.contextmanager
-def _certificate(group: str) -> Iterator[Path]:
+def _certificate(user: pwd.struct_passwd) -> Iterator[Path]:
     require_tool("openssl")
     folder = Path(tempfile.mkdtemp(prefix="dro-"))
     try:
@@ -96,7 +97,7 @@ def _certificate(group: str) -> Iterator[Path]:
             capture_output=True,
         )
         if os.getuid() == 0:  # PostgreSQL takes a key of root's that its group may read
-            shutil.chown(key, "root", group)
+            os.chown(key, 0, user.pw_gid)
             key.chmod(0o640)
         yield folder
     finally:
@@ -131,7 +132,7 @@ class MariadbLab:
 @contextlib.contextmanager
 def mariadb_lab() -> Iterator[MariadbLab]:
     """Make and run a server with the marker, that speaks TLS on loopback."""
-    with _certificate("mysql") as folder:
+    with _certificate(mariadb.server_user()) as folder:
         tls = (f"--ssl-cert={folder}/cert.pem", f"--ssl-key={folder}/key.pem")
         with mariadb.production(*tls) as server:
             server.run(marker_statements("MariaDB"))

@@ -211,7 +211,7 @@ def production(*settings: str) -> Iterator[Production]:
             "--skip-name-resolve",
             "--innodb-use-native-aio=0",  # many servers at once run out of it
             *(word for word in settings if word.startswith("--innodb-page-size")),
-            *((f"--user={_user().pw_name}",) if os.getuid() == 0 else ()),
+            *((f"--user={server_user().pw_name}",) if os.getuid() == 0 else ()),
         )
         server = _start_server(server_program, folder, port := _free_port(), settings)
         try:
@@ -269,7 +269,7 @@ def _free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def _user() -> pwd.struct_passwd:
+def server_user() -> pwd.struct_passwd:
     """Return who runs production: the server's own account where there is one."""
     if os.getuid() != 0:
         return pwd.getpwuid(os.getuid())
@@ -281,7 +281,7 @@ def _user() -> pwd.struct_passwd:
 def _as_user() -> tuple[str, ...]:
     if os.getuid() != 0:
         return ()
-    user = _user()
+    user = server_user()
     return (
         "setpriv",
         "--pdeathsig",
@@ -295,7 +295,7 @@ def _as_user() -> tuple[str, ...]:
 
 def _give_away(path: Path) -> None:
     if os.getuid() == 0:
-        os.chown(path, _user().pw_uid, _user().pw_gid)
+        os.chown(path, server_user().pw_uid, server_user().pw_gid)
 
 
 def _run(*argv: str) -> None:

@@ -254,7 +254,7 @@ def _wait_until_ready(running: Production, server: subprocess.Popen[bytes]) -> N
             time.sleep(0.05)
 
 
-def _user() -> pwd.struct_passwd:
+def server_user() -> pwd.struct_passwd:
     """Return who runs production: the server's own account where there is one."""
     if os.getuid() != 0:
         return pwd.getpwuid(os.getuid())
@@ -266,7 +266,7 @@ def _user() -> pwd.struct_passwd:
 def _as_user() -> tuple[str, ...]:
     if os.getuid() != 0:
         return ()
-    user = _user()
+    user = server_user()
     return (
         "setpriv",
         "--pdeathsig",
@@ -280,7 +280,7 @@ def _as_user() -> tuple[str, ...]:
 
 def _give_away(path: Path) -> None:
     if os.getuid() == 0:
-        os.chown(path, _user().pw_uid, _user().pw_gid)
+        os.chown(path, server_user().pw_uid, server_user().pw_gid)
 
 
 def _run(*argv: str) -> None:
