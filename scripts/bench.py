@@ -333,7 +333,7 @@ def main() -> None:
     chosen = options.parse_args()
     scale: Callable[[int], int] = lambda count: max(1, int(count * chosen.scale))  # noqa: E731
     table = Table(ROWS)
-    with new_site() as site, production() as server:
+    with new_site(repository=False) as site, production() as server:
         print("making up the reference practice", file=sys.stderr)
         server.run("create database emr")
         sizes = {"patients": 100_000, "visits": 500_000, "labs": 2_000_000, "documents": 200_000}

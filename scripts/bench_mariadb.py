@@ -195,7 +195,10 @@ def main() -> None:
     table = Table(ROWS)
     sizes = {"patients": 150_000, "visits": 750_000, "labs": 3_500_000, "documents": 400_000}
     counts = {name: max(1, int(count * chosen.scale)) for name, count in sizes.items()}
-    with new_site() as site, production(*SERVER, "--innodb-log-file-size=512M") as server:
+    with (
+        new_site(repository=False) as site,
+        production(*SERVER, "--innodb-log-file-size=512M") as server,
+    ):
         print("making up the database", file=sys.stderr)
         server.run("create database emr")
         server.run(SCHEMA.format(**counts, engine=chosen.engine), "emr")
