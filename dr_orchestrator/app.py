@@ -125,8 +125,9 @@ class App:
             self._remove_our_locks()
 
     def _close_store(self) -> None:
-        if close_dead_runs(self.store, self.clock, ours_too=True):
-            sweep_staging(self.settings.state / "staging", self._living_runs)
+        close_dead_runs(self.store, self.clock, ours_too=True)
+        # also of a run that was closed: a worker may have written there while it was removed
+        sweep_staging(self.settings.state / "staging", self._living_runs)
         self.store.close()
 
     def _remove_our_locks(self) -> None:
