@@ -194,17 +194,21 @@ def main() -> None:
     """Run the command line and exit with one of `errors.ExitCode`."""
     context = Context(json="--json" in sys.argv[1:])
     _stop_on_signals(context)
-    code = ExitCode.FAILED
     try:
-        code = _run(context)
-    finally:
-        try:
-            context.close(stopped=code is ExitCode.INTERRUPTED)
-        except DroError as error:
-            code = _fail(context, error.message, error.hint, error.exit_code)
-        for number in _STOP_SIGNALS:  # all is done: nothing is left to be stopped
-            signal.signal(number, signal.SIG_IGN)
+        code = _closed(context, _run(context))
+    except Interrupted:  # stopped while it cleaned up: that is begun again, and nobody stops it now
+        code = _closed(context, _fail(context, _STOPPED, "", ExitCode.INTERRUPTED))
+    for number in _STOP_SIGNALS:  # all is done: nothing is left to be stopped
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(code)
+
+
+def _closed(context: Context, code: ExitCode) -> ExitCode:
+    try:
+        context.close(stopped=code is ExitCode.INTERRUPTED)
+    except DroError as error:
+        return _fail(context, error.message, error.hint, error.exit_code)
+    return code
 
 
 def _run(context: Context) -> ExitCode:
