@@ -10,15 +10,21 @@ values swapped between two rows may leave it as it was.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 
 import pymysql
 
-from dr_orchestrator.assets.mariadb_catalog import Facts, Table, row_text, some_names
-from dr_orchestrator.assets.postgres_baseline import Measured, Questions
+from dr_orchestrator.assets.database_baseline import (
+    SAMPLE_ROWS,
+    Measured,
+    PacedLooker,
+    Questions,
+    ask,
+    less_closely,
+)
+from dr_orchestrator.assets.mariadb_catalog import Facts, Table, row_text
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline, Value
-from dr_orchestrator.errors import CouldNotVerify
 from dr_orchestrator.servers.mariadb_connection import (
     Connection,
     answer,
@@ -32,16 +38,7 @@ from dr_orchestrator.servers.mariadb_connection import (
     took_too_long,
 )
 
-SAMPLE_ROWS = 10_000
-"""At the level `sampled`, so many rows from each end of the primary key are in the checksum."""
-
 _LOCK_SECONDS = 20
-_NO_BUDGET = timedelta(seconds=0.05)
-_SHARE = 0.5
-"""Of the time that is left, for one attempt at one table: the rest is for those after it."""
-_TELLING_SIZE = 16 * 1024 * 1024
-"""Bytes of a table whose reading says something about the speed: less is overhead."""
-_LEVELS = (Level.FULL, Level.SAMPLED, Level.COUNTS)
 
 
 def settle_session(connection: Connection) -> None:
@@ -55,70 +52,32 @@ def algorithm(connection: Connection) -> str:
     return f"md5-sum/{version.vendor}-{version.series}"
 
 
-class Looker:
-    """Looks at table after table, as closely as the time allows."""
+class Looker(PacedLooker[Connection, Table, pymysql.MySQLError]):
+    """Looks at table after table; what it raises is a `pymysql.MySQLError`."""
 
-    def __init__(self, connection: Connection, clock: Clock, budget: timedelta | None) -> None:
-        self._connection = connection
-        self._clock = clock
-        self._deadline = None if budget is None else clock.monotonic() + budget.total_seconds()
-        self._seconds_per_byte: dict[Level, float] = {}
+    errors = pymysql.MySQLError
 
-    def look(self, table: Table, wanted: Level) -> tuple[TableBaseline, str]:
-        """Return what was found at the closest level that was possible, and why it is not closer.
+    def _is_lost(self, error: pymysql.MySQLError) -> bool:
+        return is_lost(error, self._connection)
 
-        Raises:
-            pymysql.MySQLError: the connection is lost.
-        """
-        reason = ""
-        for level in _LEVELS[_LEVELS.index(wanted) :]:
-            if level is Level.SAMPLED and not table.key:
-                continue
-            limit = self._limit(level, table.size)
-            if limit is not None and limit < _NO_BUDGET:
-                reason = "the time for the baseline was used up"
-                continue
-            try:
-                return self.at(table, level, limit), reason
-            except pymysql.MySQLError as error:
-                if took_too_long(error):
-                    reason = "the time for the baseline was used up"
-                    continue
-                if is_lost(error, self._connection):
-                    raise
-                return TableBaseline(rows=None, level=Level.NONE), _why(error)
-        return TableBaseline(rows=None, level=Level.NONE), reason
+    def _took_too_long(self, error: pymysql.MySQLError) -> bool:
+        return took_too_long(error)
 
-    def at(self, table: Table, level: Level, limit: timedelta | None = None) -> TableBaseline:
-        """Return what a look at exactly this level finds.
+    def _why_not(self, error: pymysql.MySQLError) -> str:
+        if is_locked(error):
+            return "another program locks it"
+        if is_gone(error):
+            return "it was dropped or altered meanwhile"
+        return f"reading it failed: {failure_words(error)}"
 
-        Raises:
-            pymysql.MySQLError: the query fails, or takes longer than `limit`.
-        """
-        begun = self._clock.monotonic()
+    def _look_at(self, table: Table, level: Level, limit: timedelta | None) -> TableBaseline:
         with limited(self._connection, limit), savepoint(self._connection):
             found = self._connection.rows(_look_query(table, level))
-        if table.size >= _TELLING_SIZE:
-            seconds = self._clock.monotonic() - begun
-            self._seconds_per_byte[level] = seconds / table.size
         rows, checksum = found[0]
         counted_only = level is Level.COUNTS
         return TableBaseline(
             rows=int(rows), checksum=None if counted_only else str(int(checksum)), level=level
         )
-
-    def time_left(self) -> timedelta:
-        """Return the time for one attempt at something."""
-        return self._limit(Level.COUNTS, 0) or timedelta()
-
-    def _limit(self, level: Level, size: int) -> timedelta | None:
-        """Return the time for one attempt; nothing, where the speed so far says it is futile."""
-        if self._deadline is None:
-            return None
-        left = (self._deadline - self._clock.monotonic()) * _SHARE
-        if self._seconds_per_byte.get(level, 0.0) * size > left:
-            return timedelta()
-        return timedelta(seconds=max(0.0, left))
 
 
 def measure(
@@ -139,9 +98,13 @@ def measure(
         pymysql.MySQLError: the connection is lost.
     """
     begun = clock.monotonic()
-    conditions: list[str] = []
     looker = Looker(connection, clock, budget)
-    asked, newest = _ask(connection, questions, looker, conditions)
+
+    def answered(query: str, zone: tzinfo) -> Value:
+        with limited(connection, looker.time_left()), savepoint(connection):
+            return answer(connection, query, zone)
+
+    answers = ask(questions, answered)
     tables: dict[str, TableBaseline] = {}
     looked_at = [level]
     less: dict[str, list[str]] = {}
@@ -154,55 +117,17 @@ def measure(
         if why:
             less.setdefault(why, []).append(table.label)
     on_only_snapshots_left()
-    for why, names in less.items():
-        conditions.append(f"{some_names(names)}: looked at less closely, {why}")
     baseline = DatabaseBaseline(
         level=min(looked_at, key=lambda one: one.depth),
         algorithm=algorithm(connection),
         tables=tables,
         objects=facts.objects,
         sequences=facts.sequences,
-        queries=asked,
-        newest=newest,
+        queries=answers.queries,
+        newest=answers.newest,
         seconds=round(clock.monotonic() - begun, 3),
     )
-    return Measured(baseline=baseline, conditions=tuple(conditions))
-
-
-def _ask(
-    connection: Connection, questions: Questions, looker: Looker, conditions: list[str]
-) -> tuple[dict[str, Value], datetime | None]:
-    """Ask the plan's own queries.
-
-    A query that fails must not keep the data from being captured.
-    """
-    answers: dict[str, Value] = {}
-    newest = None
-    asked: list[tuple[str, tzinfo | None]] = [
-        (query, None) for query in dict.fromkeys(questions.queries)
-    ]
-    if questions.newest:
-        asked.append((questions.newest, questions.zone))
-    for query, zone in asked:
-        try:
-            with limited(connection, looker.time_left()), savepoint(connection):
-                value = answer(connection, query, zone or UTC)
-        except CouldNotVerify as error:
-            conditions.append(f"a query of the plan had no answer at capture: {error.message}")
-            continue
-        if zone is None:
-            answers[query] = value
-        elif isinstance(value, datetime):
-            newest = value
-    return answers, newest
-
-
-def _why(error: Exception) -> str:
-    if is_locked(error):
-        return "another program locks it"
-    if is_gone(error):
-        return "it was dropped or altered meanwhile"
-    return f"reading it failed: {failure_words(error)}"
+    return Measured(baseline=baseline, conditions=(*answers.conditions, *less_closely(less)))
 
 
 def _look_query(table: Table, level: Level) -> str:

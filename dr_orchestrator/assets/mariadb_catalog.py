@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pymysql
 
-from dr_orchestrator.core.wording import count_words
+from dr_orchestrator.core.wording import count_words, some_names
 from dr_orchestrator.errors import CaptureFailed
 from dr_orchestrator.servers.mariadb_connection import (
     Connection,
@@ -29,7 +29,6 @@ FINGERPRINT = "fingerprint of "
 """How the kinds of `Facts.objects` begin that are no counts: equal, or something differs."""
 DEFINERS = f"{FINGERPRINT}definers"
 """Apart from what they define: a lab server does not get production's accounts."""
-_SHOWN = 3
 _ROWS_ELSEWHERE = frozenset(
     {"BLACKHOLE", "CONNECT", "FEDERATED", "MRG_MYISAM", "OQGRAPH", "SPIDER", "VIRTUAL"}
 )
@@ -185,13 +184,6 @@ def require_readable(connection: Connection, database: str, user: str) -> None:
                 f"dumped: {failure_words(error)}",
                 hint="repair or drop the view; a DEFINER that is gone can be made anew",
             ) from None
-
-
-def some_names(names: Sequence[str]) -> str:
-    """Return the first few of `names`, and how many more there are."""
-    shown = ", ".join(names[:_SHOWN])
-    more = len(names) - _SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def row_text(table: Table) -> str:

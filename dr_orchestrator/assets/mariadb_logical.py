@@ -23,6 +23,7 @@ from pathlib import Path
 import pymysql
 
 from dr_orchestrator.assets.base import Captured, CaptureRequest, Stream
+from dr_orchestrator.assets.database_baseline import Measured, bracket, questions_of
 from dr_orchestrator.assets.mariadb_baseline import measure, settle_session
 from dr_orchestrator.assets.mariadb_catalog import (
     FINGERPRINT,
@@ -30,7 +31,6 @@ from dr_orchestrator.assets.mariadb_catalog import (
     read_facts,
     read_names,
     require_readable,
-    some_names,
 )
 from dr_orchestrator.assets.mariadb_dump import is_complete
 from dr_orchestrator.assets.mariadb_lock import LockRefused, ReadLock
@@ -42,13 +42,10 @@ from dr_orchestrator.assets.mariadb_source import (
     describe,
     read_users,
 )
-from dr_orchestrator.assets.postgres_baseline import Measured
-from dr_orchestrator.assets.postgres_logical import questions_of
-from dr_orchestrator.assets.postgres_physical import bracket
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import DatabaseBaseline
 from dr_orchestrator.core.point import AssetKind, Method
-from dr_orchestrator.core.wording import count_words, duration_words
+from dr_orchestrator.core.wording import count_words, duration_words, some_names
 from dr_orchestrator.errors import CaptureFailed, ProgramMissing
 from dr_orchestrator.process import Child, Command, Launcher, exit_words, known_cause
 from dr_orchestrator.servers.mariadb_connection import Connection, failure_words, is_damage

@@ -18,6 +18,7 @@ from pathlib import Path
 import pymysql
 
 from dr_orchestrator.assets.base import Captured, CaptureRequest, Stream
+from dr_orchestrator.assets.database_baseline import Measured, bracket, questions_of
 from dr_orchestrator.assets.mariadb_baseline import measure, settle_session
 from dr_orchestrator.assets.mariadb_catalog import (
     Facts,
@@ -26,9 +27,6 @@ from dr_orchestrator.assets.mariadb_catalog import (
     server_rights,
 )
 from dr_orchestrator.assets.mariadb_source import Source, clock_condition, describe
-from dr_orchestrator.assets.postgres_baseline import Measured
-from dr_orchestrator.assets.postgres_logical import questions_of
-from dr_orchestrator.assets.postgres_physical import bracket
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.point import AssetKind, Method
 from dr_orchestrator.core.wording import count_words

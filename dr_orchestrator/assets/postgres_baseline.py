@@ -10,16 +10,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 
 import psycopg
 from psycopg import sql
 
-from dr_orchestrator.assets.postgres_catalog import LARGE_OBJECTS, Facts, Table, some_names
+from dr_orchestrator.assets.database_baseline import (
+    SAMPLE_ROWS,
+    Measured,
+    PacedLooker,
+    Questions,
+    ask,
+    less_closely,
+)
+from dr_orchestrator.assets.postgres_catalog import LARGE_OBJECTS, Facts, Table
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline, Value
-from dr_orchestrator.errors import CouldNotVerify
 from dr_orchestrator.servers.postgres_connection import (
     Connection,
     answer,
@@ -28,9 +34,6 @@ from dr_orchestrator.servers.postgres_connection import (
     savepoint,
     set_local,
 )
-
-SAMPLE_ROWS = 10_000
-"""At the level `sampled`, so many rows from each end of the primary key are in the checksum."""
 
 _SAME_EVERYWHERE = {
     "TimeZone": "UTC",
@@ -45,30 +48,6 @@ _SAME_EVERYWHERE = {
 }
 """All that changes how a value, or a definition, is written as text."""
 _LOCK_SECONDS = 20
-_NO_BUDGET = timedelta(seconds=0.05)
-_SHARE = 0.5
-"""Of the time that is left, for one attempt at one table: the rest is for those after it."""
-_TELLING_SIZE = 16 * 1024 * 1024
-"""Bytes of a table whose reading says something about the speed: less is overhead."""
-_LEVELS = (Level.FULL, Level.SAMPLED, Level.COUNTS)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """A baseline, and what there is to say about how it was taken."""
-
-    baseline: DatabaseBaseline
-    conditions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Questions:
-    """What the plan asks of this database at capture."""
-
-    queries: tuple[str, ...] = ()
-    newest: str | None = None
-    zone: tzinfo = UTC
-    """For times of `newest` that carry none; those of `queries` are read in UTC."""
 
 
 def settle_session(connection: Connection) -> None:
@@ -93,58 +72,30 @@ def settle_session(connection: Connection) -> None:
         )
 
 
-class Looker:
-    """Looks at table after table, as closely as the time allows."""
+class Looker(PacedLooker[Connection, Table, psycopg.Error]):
+    """Looks at table after table; what it raises is a `psycopg.Error`."""
 
-    def __init__(self, connection: Connection, clock: Clock, budget: timedelta | None) -> None:
-        self._connection = connection
-        self._clock = clock
-        self._deadline = None if budget is None else clock.monotonic() + budget.total_seconds()
-        self._seconds_per_byte: dict[Level, float] = {}
+    errors = psycopg.Error
 
-    def look(self, table: Table, wanted: Level) -> tuple[TableBaseline, str]:
-        """Return what was found at the closest level that was possible, and why it is not closer.
+    def _is_lost(self, error: psycopg.Error) -> bool:
+        del error
+        return bool(self._connection.closed)
 
-        Raises:
-            psycopg.Error: the connection is lost.
-        """
-        reason = ""
-        for level in _LEVELS[_LEVELS.index(wanted) :]:
-            if level is Level.SAMPLED and not table.key:
-                continue
-            limit = self._limit(level, table.size)
-            if limit is not None and limit < _NO_BUDGET:
-                reason = "the time for the baseline was used up"
-                continue
-            try:
-                return self.at(table, level, limit), reason
-            except psycopg.errors.QueryCanceled:
-                reason = "the time for the baseline was used up"
-            except psycopg.errors.LockNotAvailable:
-                return TableBaseline(rows=None, level=Level.NONE), "another program locks it"
-            except psycopg.errors.UndefinedTable:
-                return TableBaseline(rows=None, level=Level.NONE), "it was dropped meanwhile"
-            except psycopg.Error as error:
-                if self._connection.closed:
-                    raise
-                reason = f"reading it failed: {failure_words(error)}"
-                break
-        return TableBaseline(rows=None, level=Level.NONE), reason
+    def _took_too_long(self, error: psycopg.Error) -> bool:
+        return isinstance(error, psycopg.errors.QueryCanceled)
 
-    def at(self, table: Table, level: Level, limit: timedelta | None = None) -> TableBaseline:
-        """Return what a look at exactly this level finds.
+    def _why_not(self, error: psycopg.Error) -> str:
+        if isinstance(error, psycopg.errors.LockNotAvailable):
+            return "another program locks it"
+        if isinstance(error, psycopg.errors.UndefinedTable):
+            return "it was dropped meanwhile"
+        return f"reading it failed: {failure_words(error)}"
 
-        Raises:
-            psycopg.Error: the query fails, or takes longer than `limit`.
-        """
-        begun = self._clock.monotonic()
+    def _look_at(self, table: Table, level: Level, limit: timedelta | None) -> TableBaseline:
         with savepoint(self._connection):
             if limit is not None:
                 limit_statements(self._connection, limit)
             row = self._connection.execute(_look_query(table, level)).fetchone()
-        if table.size >= _TELLING_SIZE:
-            seconds = self._clock.monotonic() - begun
-            self._seconds_per_byte[level] = seconds / table.size
         assert row is not None  # noqa: S101 - an aggregate always answers
         checksum = str(row[1]) if level is not Level.COUNTS else None
         return TableBaseline(rows=row[0], checksum=checksum, level=level)
@@ -178,19 +129,6 @@ class Looker:
         checksum = str(row[1]) if level is Level.FULL else None
         return TableBaseline(rows=row[0], checksum=checksum, level=level)
 
-    def time_left(self) -> timedelta:
-        """Return the time for one attempt at something."""
-        return self._limit(Level.COUNTS, 0) or timedelta()
-
-    def _limit(self, level: Level, size: int) -> timedelta | None:
-        """Return the time for one attempt; nothing, where the speed so far says it is futile."""
-        if self._deadline is None:
-            return None
-        left = (self._deadline - self._clock.monotonic()) * _SHARE
-        if self._seconds_per_byte.get(level, 0.0) * size > left:
-            return timedelta()
-        return timedelta(seconds=max(0.0, left))
-
 
 def measure(
     connection: Connection,
@@ -204,9 +142,17 @@ def measure(
 ) -> Measured:
     """Take the baseline in the transaction that is open; its settings must be settled already."""
     begun = clock.monotonic()
-    conditions: list[str] = []
     looker = Looker(connection, clock, budget)
-    asked, newest = _ask(connection, questions, looker, conditions)
+
+    def answered(query: str, zone: tzinfo) -> Value:
+        """Ask as the application would: with the database's own settings."""
+        with savepoint(connection):
+            for name in _SAME_EVERYWHERE:
+                connection.execute(sql.SQL("set local {} to default").format(_bare(name)))
+            limit_statements(connection, looker.time_left())
+            return answer(connection, query, zone)
+
+    answers = ask(questions, answered)
     tables: dict[str, TableBaseline] = {}
     looked_at = [level]
     less: dict[str, list[str]] = {}
@@ -218,8 +164,6 @@ def measure(
         looked_at.append(tables[table.label].level)
         if why:
             less.setdefault(why, []).append(table.label)
-    for why, names in less.items():
-        conditions.append(f"{some_names(names)}: looked at less closely, {why}")
     if facts.objects.get(LARGE_OBJECTS):
         tables[LARGE_OBJECTS] = looker.large_objects(level)
     baseline = DatabaseBaseline(
@@ -228,42 +172,12 @@ def measure(
         tables=tables,
         objects=facts.objects,
         sequences=facts.sequences,
-        queries=asked,
-        newest=newest,
+        queries=answers.queries,
+        newest=answers.newest,
         seconds=round(clock.monotonic() - begun, 3),
     )
-    return Measured(baseline=baseline, conditions=(*facts.conditions, *conditions))
-
-
-def _ask(
-    connection: Connection, questions: Questions, looker: Looker, conditions: list[str]
-) -> tuple[dict[str, Value], datetime | None]:
-    """Ask the plan's own queries, as the application would: with the database's own settings.
-
-    A query that fails must not keep the data from being captured.
-    """
-    answers: dict[str, Value] = {}
-    newest = None
-    asked: list[tuple[str, tzinfo | None]] = [
-        (query, None) for query in dict.fromkeys(questions.queries)
-    ]
-    if questions.newest:
-        asked.append((questions.newest, questions.zone))
-    for query, zone in asked:
-        try:
-            with savepoint(connection):
-                for name in _SAME_EVERYWHERE:
-                    connection.execute(sql.SQL("set local {} to default").format(_bare(name)))
-                limit_statements(connection, looker.time_left())
-                value = answer(connection, query, zone or UTC)
-        except CouldNotVerify as error:
-            conditions.append(f"a query of the plan had no answer at capture: {error.message}")
-            continue
-        if zone is None:
-            answers[query] = value
-        elif isinstance(value, datetime):
-            newest = value
-    return answers, newest
+    conditions = (*facts.conditions, *answers.conditions, *less_closely(less))
+    return Measured(baseline=baseline, conditions=conditions)
 
 
 def _bare(name: str) -> sql.Identifier:

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from dr_orchestrator.assets.postgres_definitions import read_definitions
-from dr_orchestrator.core.wording import count_words
+from dr_orchestrator.core.wording import count_words, some_names
 from dr_orchestrator.errors import CaptureFailed
 from dr_orchestrator.servers.postgres_connection import Connection, identifier
 
 LARGE_OBJECTS = "large objects"
 """Their name among the tables; no table's name has a space without quotes."""
-_SHOWN = 3
 _NOT_DEFINED = "how columns, views, routines and the like are defined could not be read"
 
 
@@ -119,13 +118,6 @@ def read_views(connection: Connection) -> Mapping[str, bool]:
     """Return materialised view -> whether it is populated."""
     rows = connection.execute(_VIEWS)
     return {identifier(schema, name): populated for schema, name, populated in rows}
-
-
-def some_names(names: list[str]) -> str:
-    """Return the first few of `names`, and how many more there are."""
-    shown = ", ".join(names[:_SHOWN])
-    more = len(names) - _SHOWN
-    return f"{shown} and {more} more" if more > 0 else shown
 
 
 def _read_sequences(connection: Connection) -> dict[str, int]:

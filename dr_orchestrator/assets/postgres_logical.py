@@ -10,18 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 from psycopg import sql
 
 from dr_orchestrator.assets.base import Captured, CaptureRequest, Stream
-from dr_orchestrator.assets.postgres_baseline import (
-    Measured,
-    Questions,
-    measure,
-    settle_session,
-)
+from dr_orchestrator.assets.database_baseline import Measured, questions_of
+from dr_orchestrator.assets.postgres_baseline import measure, settle_session
 from dr_orchestrator.assets.postgres_catalog import (
     Facts,
     read_facts,
@@ -296,13 +292,6 @@ def check_archive(first: bytes, last: bytes, size: int) -> None:
         raise CaptureFailed("what pg_dump wrote is not an archive")
     if size <= len(_MAGIC) + len(_LAST_BYTES) or not last.endswith(_LAST_BYTES):
         raise CaptureFailed("the archive that pg_dump wrote has no end: it is not complete")
-
-
-def questions_of(request: CaptureRequest) -> Questions:
-    """Return what the plan asks of the database at capture."""
-    return Questions(
-        queries=request.queries, newest=request.newest, zone=request.newest_zone or UTC
-    )
 
 
 def _connection_string(database: str) -> str:

@@ -19,8 +19,8 @@ from datetime import datetime
 import psycopg
 
 from dr_orchestrator.assets.base import Captured, CaptureRequest, Tree
+from dr_orchestrator.assets.database_baseline import Measured, bracket, questions_of
 from dr_orchestrator.assets.postgres_baseline import (
-    Measured,
     measure,
     settle_session,
 )
@@ -29,10 +29,8 @@ from dr_orchestrator.assets.postgres_catalog import (
     read_facts,
     require_readable,
 )
-from dr_orchestrator.assets.postgres_logical import questions_of
 from dr_orchestrator.assets.postgres_source import Source, clock_condition, describe
 from dr_orchestrator.clock import Clock
-from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline
 from dr_orchestrator.core.point import AssetKind, Method
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import CaptureFailed, SpaceExhausted
@@ -322,52 +320,6 @@ def staging_bytes(source: Source) -> int:
         row = connection.execute(_CLUSTER_SIZE).fetchone()
     size = int(row[0]) if row else 0
     return size + size // 10 + _WAL_ALLOWANCE
-
-
-def bracket(
-    before: DatabaseBaseline, after: DatabaseBaseline, changed: set[str]
-) -> DatabaseBaseline:
-    """Return what is certain about a state between two looks.
-
-    A table that both looks found the same, and that nothing changed in between, is settled. Of the
-    objects and answers those are kept that were the same.
-    """
-    tables = {
-        name: _settle(before.tables.get(name), late, changed=name in changed)
-        for name, late in after.tables.items()
-    }
-    return replace(
-        after,
-        tables=tables,
-        objects=_in_both(before.objects, after.objects),
-        sequences={
-            name: value
-            for name, value in before.sequences.items()
-            if value <= after.sequences.get(name, value - 1)
-        },
-        queries={
-            query: value
-            for query, value in after.queries.items()
-            if query in before.queries and before.queries[query] == value
-        },
-        newest=before.newest,
-        seconds=round(before.seconds + after.seconds, 3),
-    )
-
-
-def _settle(early: TableBaseline | None, late: TableBaseline, *, changed: bool) -> TableBaseline:
-    if early == late and not (changed and late.level is not Level.NONE):
-        return late
-    return TableBaseline(
-        rows=early.rows if early else None,
-        rows_after=late.rows,
-        level=min(early.level, late.level, key=lambda one: one.depth) if early else late.level,
-        settled=False,
-    )
-
-
-def _in_both(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    return {name: count for name, count in after.items() if before.get(name) == count}
 
 
 def _hba_line(user: str) -> str:

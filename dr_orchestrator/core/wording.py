@@ -15,11 +15,14 @@ from dr_orchestrator.core.finding import Objective, Verdict
 from dr_orchestrator.core.verification import Depth, Result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date, datetime, tzinfo
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _SUBSECOND_LIMIT = 10
 """Below this many seconds a tenth is worth saying."""
+_SHOWN = 3
+"""Names in a sentence before the rest is only counted."""
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June", "July"),
@@ -185,3 +188,10 @@ def sentence(text: str) -> str:
     if first.isalpha() and first.islower():
         text = text[0].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def some_names(names: Sequence[str]) -> str:
+    """Return the first few of `names`, and how many more there are."""
+    shown = ", ".join(names[:_SHOWN])
+    more = len(names) - _SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -9,7 +9,6 @@ from dr_orchestrator.assets.mariadb_catalog import (
     _names,
     _neutral,
     row_text,
-    some_names,
 )
 
 
@@ -71,7 +70,3 @@ def test_neutral_leaves_out_the_databases_own_name_and_formats_of_old_servers() 
     assert _neutral("timestamp /* mariadb-5.3 */", "emr") == "timestamp"
     assert _neutral(b"x", "emr") == "x"
     assert _neutral(7, "emr") == 7
-
-
-def test_some_names_shows_the_first_few() -> None:
-    assert some_names(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"

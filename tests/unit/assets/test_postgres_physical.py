@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dr_orchestrator.assets.postgres_physical import bracket
+from dr_orchestrator.assets.database_baseline import bracket
 from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline
 
 PATIENT = TableBaseline(rows=100, checksum="11", level=Level.FULL)

@@ -23,6 +23,7 @@ from dr_orchestrator.core.wording import (
     result_words,
     sentence,
     size_words,
+    some_names,
     verdict_words,
 )
 
@@ -170,3 +171,7 @@ def test_printable_is_one_line_and_stays_as_it_is(text: str) -> None:
 )
 def test_sentence_begins_and_ends_as_one(text: str, expected: str) -> None:
     assert sentence(text) == expected
+
+
+def test_some_names_shows_the_first_few() -> None:
+    assert some_names(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
