@@ -13,8 +13,10 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from glob import glob
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ from dr_orchestrator.backup.recovery_point import BackupRequest
 from dr_orchestrator.backup.staging import sweep_staging
 from dr_orchestrator.core.point import AssetKind
 from dr_orchestrator.core.record import RepositorySeen
+from dr_orchestrator.core.run import Operation
 from dr_orchestrator.errors import (
     DroError,
     Interrupted,
@@ -30,7 +33,20 @@ from dr_orchestrator.errors import (
     RepositoryAbsent,
     RepositoryChanged,
     SandboxNotRemoved,
+    UsageMistake,
 )
+from dr_orchestrator.fleet.metrics import write_metrics
+from dr_orchestrator.fleet.publication import fingerprint
+from dr_orchestrator.fleet.publish import publish
+from dr_orchestrator.fleet.site import look_at, site_status
+from dr_orchestrator.fleet.status import SiteStatus
+from dr_orchestrator.maintenance.check import CheckResult, check
+from dr_orchestrator.maintenance.forget import ForgetResult, forget
+from dr_orchestrator.maintenance.look import Insight, look_into
+from dr_orchestrator.maintenance.ownership import take_over
+from dr_orchestrator.maintenance.prune import PruneResult, prune
+from dr_orchestrator.maintenance.release import release
+from dr_orchestrator.maintenance.tools import MaintenanceTools, RepositoryRequest
 from dr_orchestrator.packs.choice import packs_of
 from dr_orchestrator.plan.load import effective_yaml, find_plan, find_plans, load_plan
 from dr_orchestrator.process import SystemLauncher
@@ -39,6 +55,7 @@ from dr_orchestrator.process_folder import (
     remove_process_folder,
     sweep_process_folders,
 )
+from dr_orchestrator.repositories.owner import Installation
 from dr_orchestrator.restore.rebuild import RebuildResult, rebuild_points
 from dr_orchestrator.restore.restore import (
     RestoreResult,
@@ -47,16 +64,24 @@ from dr_orchestrator.restore.restore import (
     restore_point,
 )
 from dr_orchestrator.restore.restore_test import RestoreTestRequest, RestoreTestTools, prove
+from dr_orchestrator.schedule.plan_shelf import KEPT, PlansRead, kept_version, read_plans
 from dr_orchestrator.secrets import SecretReader
-from dr_orchestrator.store.ledger import close_dead_runs
+from dr_orchestrator.store.ledger import close_dead_runs, run_in_ledger
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from dr_orchestrator.assets.base import AssetDriver
     from dr_orchestrator.clock import Clock
+    from dr_orchestrator.core.occurrence import Serves
+    from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.core.run import Run
+    from dr_orchestrator.doctor.examine import Examination
+    from dr_orchestrator.doctor.instruments import DoctorTools
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.plan.schedule import Schedule
     from dr_orchestrator.repositories.base import Progress
     from dr_orchestrator.repositories.restic import ResticRepository
     from dr_orchestrator.sandbox.base import SandboxDriver
@@ -67,7 +92,11 @@ if TYPE_CHECKING:
 OnProgress = Callable[[str, "Progress"], None]
 
 
+_MONTH = timedelta(days=30)
 _RANDOM_BYTES = 32
+_SITE_KEY = "site"
+"""An Ed25519 private key is any 32 bytes (RFC 8032); no other name here is without a dot."""
+_INSTALLATION = "installation"
 _WORKERS = ("backup_", "restore_", "look_")
 """How the threads of our pools are named; they end soon once no program runs any more."""
 _WORKER_SECONDS = 30.0
@@ -109,7 +138,7 @@ class App:
         Raises:
             SandboxNotRemoved: something could not be removed.
         """
-        self.launcher.close()
+        self.stop()
         for thread in threading.enumerate():
             if thread.name.startswith(_WORKERS):
                 thread.join(_WORKER_SECONDS)
@@ -123,6 +152,12 @@ class App:
                 leaving.callback(self.sandboxes.sweep, only_ours=True)
         if stopped:
             self._remove_our_locks()
+
+    def stop(self) -> None:
+        """End every program that runs, and every wait for a lock, so that whoever waits goes on."""
+        self.launcher.close()
+        if "store" in self.__dict__:
+            self.store.locks.stop_waiting()
 
     def _close_store(self) -> None:
         close_dead_runs(self.store, self.clock, ours_too=True)
@@ -210,17 +245,26 @@ class App:
         Raises:
             PlanInvalid: one is not valid, or there is none.
         """
+        return tuple(load_plan(path) for path in self._plan_files(practices))
+
+    def plans_and_mistakes(self, practices: tuple[str, ...] = ()) -> PlansRead:
+        """Return the plans of these practices, all where none is named, and what is wrong with
+        others: where a scheduler keeps the version before of one that is invalid, that version.
+
+        Raises:
+            UsageMistake, PlanInvalid: there is no such plan, or none at all.
+        """
+        return read_plans(self._plan_files(practices), self.settings.state / KEPT)
+
+    def _plan_files(self, practices: tuple[str, ...]) -> tuple[Path, ...]:
         folder = self.settings.plans
-        paths = (
-            tuple(find_plan(practice, folder) for practice in practices)
-            if practices
-            else find_plans(folder)
-        )
+        named = tuple(find_plan(practice, folder) for practice in practices)
+        paths = named or find_plans(folder)
         if not paths:
             raise PlanInvalid(
                 f"there is no plan in {folder}", hint="`dro init ID` writes a first one"
             )
-        return tuple(load_plan(path) for path in paths)
+        return paths
 
     def _all_plans(self) -> tuple[Plan, ...]:
         """Return the plans of the plans folder, none where there is no such folder."""
@@ -268,12 +312,23 @@ class App:
         """Open a repository of the plan, and make sure it is the one we know.
 
         Raises:
+            RepositoryAbsent: there is none; it says so where there was one.
             RepositoryChanged: another repository answers at its place.
             RepositoryError: by its class.
         """
         practice = plan.practice.id
         repository = self._repository(plan, name)
-        answered, known = repository.identity(), self.store.repository_id(practice, name)
+        known = self.store.repository_id(practice, name)
+        try:
+            answered = repository.identity()
+        except RepositoryAbsent as absent:
+            if known is None:
+                raise
+            raise RepositoryAbsent(
+                f"the repository {name} was here ({known[:8]}) and is gone",
+                hint="is its disk mounted? it is not made anew, so that nobody takes an empty one "
+                "for yours",
+            ) from absent
         if known is None:
             self._seen(practice, name, answered)
         elif known != answered:
@@ -290,24 +345,34 @@ class App:
 
         Raises:
             RepositoryAbsent: there was one, and it is gone.
+            UsageMistake: it is the same one as another of the plan, reached another way.
             RepositoryError: by its class; "unreachable" never leads to making one.
         """
         practice = plan.practice.id
         self._written.append((plan, name))
         try:
             repository = self.open_for_reading(plan, name)
-        except RepositoryAbsent as absent:
-            known = self.store.repository_id(practice, name)
-            if known is not None:
-                raise RepositoryAbsent(
-                    f"the repository {name} was here ({known[:8]}) and is gone",
-                    hint="is its disk mounted? it is not made anew, so that nobody takes an empty "
-                    "one for yours",
-                ) from absent
+        except RepositoryAbsent:
+            if self.store.repository_id(practice, name) is not None:
+                raise
             repository = self._repository(plan, name)
             self._seen(practice, name, repository.create())
+        self._require_only_one(plan, name, repository.identity())
         repository.locks_of_the_dead()  # a backup that was stopped or killed may have left one
         return repository
+
+    def _require_only_one(self, plan: Plan, name: str, restic_id: str) -> None:
+        """Refuse a repository that the plan names before under another address.
+
+        It would count as a second copy, and what is forgotten under one name be gone under both.
+        """
+        before = takewhile(lambda other: other != name, plan.repositories)
+        for other in before:
+            if self.store.repository_id(plan.practice.id, other) == restic_id:
+                raise UsageMistake(
+                    f"{name} and {other} are one repository ({restic_id[:8]}), reached two ways",
+                    hint="a second copy in the same place is none: take one out of the plan",
+                )
 
     def _seen(self, practice: str, name: str, restic_id: str) -> None:
         at = self.clock.now()
@@ -351,6 +416,7 @@ class App:
         label: str | None = None,
         on_progress: OnProgress = _silent,
         drivers: Mapping[AssetKind, AssetDriver] | None = None,
+        serves: Serves | None = None,
     ) -> BackupResult:
         """Make one recovery point of one system."""
         request = BackupRequest(
@@ -360,6 +426,7 @@ class App:
             system=system,
             label=label,
             packs=packs_of(loaded),
+            serves=serves,
         )
         tools = BackupTools(
             store=self.store,
@@ -369,6 +436,7 @@ class App:
             staging=self._private_folder("staging"),
             mirrors=self._private_folder("mirrors"),
             files_key=self.files_key,
+            lock_wait=self.settings.lock_wait,
             on_progress=on_progress,
         )
         return back_up(request, tools)
@@ -385,6 +453,7 @@ class App:
             sandboxes=self.sandboxes,
             labs=self.labs,
             jobs=self.settings.work_jobs,
+            lock_wait=self.settings.lock_wait,
             on_progress=on_progress,
         )
         return prove(request, tools)
@@ -396,6 +465,7 @@ class App:
             clock=self.clock,
             drivers=self.drivers,
             open_repository=self.open_for_reading,
+            lock_wait=self.settings.lock_wait,
             on_progress=on_progress,
         )
         return restore_point(request, tools)
@@ -409,6 +479,166 @@ class App:
             clock=self.clock,
             open_repository=self.open_for_reading,
         )
+
+    # --- looking after repositories ---------------------------------------------------------------
+
+    def check(
+        self, plan: Plan, repository: str, *, part: int | None = None, serves: Serves | None = None
+    ) -> CheckResult:
+        """Read back a share of a repository: the one that was read least recently, or `part`."""
+        return check(self._look_after(plan, repository, serves), self._maintenance, part=part)
+
+    def forget(self, plan: Plan, repository: str, *, serves: Serves | None = None) -> ForgetResult:
+        """Let go of what retention no longer keeps in a repository."""
+        return forget(self._look_after(plan, repository, serves), self._maintenance)
+
+    def prune(self, plan: Plan, repository: str, *, serves: Serves | None = None) -> PruneResult:
+        """Free the space of what was forgotten in a repository."""
+        return prune(self._look_after(plan, repository, serves), self._maintenance)
+
+    def look_into_retention(self, plan: Plan, repository: str) -> Insight:
+        """Return what is kept in a repository and why, and what would go; change nothing."""
+        return look_into(self._look_after(plan, repository, None), self._maintenance)
+
+    def release_retention(
+        self, plan: Plan, repository: str, *, by: str, why: str
+    ) -> tuple[RecoveryPoint, ...]:
+        """Let retention go on in a frozen repository; return the points that are given up."""
+        request = self._look_after(plan, repository, None)
+        return release(request, self._maintenance, by=by, why=why)
+
+    def take_retention(self, plan: Plan, repository: str, *, why: str) -> None:
+        """Make this machine the one that forgets in a repository."""
+        take_over(self._look_after(plan, repository, None), self._maintenance, why)
+
+    @staticmethod
+    def _look_after(plan: Plan, repository: str, serves: Serves | None) -> RepositoryRequest:
+        return RepositoryRequest(plan=plan, repository=repository, serves=serves)
+
+    @cached_property
+    def _maintenance(self) -> MaintenanceTools:
+        return MaintenanceTools(
+            store=self.store,
+            clock=self.clock,
+            open_repository=self._open_to_look_after,
+            installation=Installation(
+                self._lasting_random(_INSTALLATION).hex(), self.settings.site
+            ),
+            scratch=make_process_folder(self._runtime),
+            lock_wait=self.settings.lock_wait,
+        )
+
+    def _open_to_look_after(self, plan: Plan, name: str) -> ResticRepository:
+        """Open a repository that is there, and make none."""
+        self._written.append((plan, name))
+        return self.open_for_reading(plan, name)
+
+    # --- who looks after many ------------------------------------------------------------------
+
+    def site_status(self, plans: Iterable[Plan]) -> SiteStatus:
+        """Return how this machine and these practices stand now."""
+        now = self.clock.now()
+        statuses = (
+            look_at(plan, self.store.practice_record(plan.practice.id), self.settings, now)
+            for plan in plans
+        )
+        return site_status(self.settings.site, statuses, self.store, now)
+
+    def publish(self, plans: Iterable[Plan]) -> None:
+        """Publish this machine's status, where its settings say where to.
+
+        Raises:
+            StorageUnusable: it cannot be written there.
+            SpaceExhausted, StoreUnusable: see there.
+        """
+        if self.settings.publish is not None:
+            seed = self._lasting_random(_SITE_KEY)
+            publish(self.site_status(plans), self.settings.publish, seed)
+
+    def write_metrics(self, plans: Iterable[Plan]) -> None:
+        """Write this machine's metrics for Prometheus, where its settings say where to.
+
+        Raises:
+            StorageUnusable: the file cannot be written.
+            SpaceExhausted, StoreUnusable: see there.
+        """
+        if self.settings.metrics is not None:
+            write_metrics(self.site_status(plans), self.settings.metrics)
+
+    def site_fingerprint(self) -> str:
+        """Return the fingerprint of the key that what this machine publishes is signed with."""
+        return fingerprint(self._lasting_random(_SITE_KEY))
+
+    # --- what is on a schedule ------------------------------------------------------------------
+
+    def prove_scheduled(
+        self, loaded: LoadedPlan, system: str, repository: str, *, point: str, serves: Serves | None
+    ) -> tuple[RestoreTest, ...]:
+        """Test one recovery point as a plan's schedule asks for it."""
+        packs = {name: each.pack for name, each in packs_of(loaded).items()}
+        request = RestoreTestRequest(
+            plan=loaded.plan,
+            system=system,
+            repository=repository,
+            point=point,
+            packs=packs,
+            serves=serves,
+        )
+        return self.prove(request)
+
+    def write_report(self, loaded: LoadedPlan, *, serves: Serves | None) -> Path:
+        """Write the practice manager's page to where the plan wants it."""
+        practice, wanted = loaded.plan.practice.id, loaded.plan.report
+        if wanted is None:
+            raise UsageMistake(f"the plan of {practice} does not say where its page goes")
+        from dr_orchestrator.report.write import page_of, write_page
+
+        with run_in_ledger(
+            self.store, self.clock, Operation.REPORT, practice=practice, system="", serves=serves
+        ):
+            return write_page(page_of(self.store, loaded, self.clock.now()), wanted.folder)
+
+    def examine(self, practices: tuple[str, ...]) -> Examination:
+        """Return what would make tonight's run of these practices fail; of all where none is named.
+
+        Raises:
+            UsageMistake, PlanInvalid: there is no such plan, or none at all.
+        """
+        from dr_orchestrator.doctor.examine import examine
+
+        return examine(
+            practices,
+            self.settings,
+            self._doctor_tools,
+            self._times_a_month,
+            lambda path: kept_version(self.settings.state / KEPT, path) is not None,
+        )
+
+    def _doctor_tools(self) -> DoctorTools:
+        from dr_orchestrator.doctor.instruments import DoctorTools
+        from dr_orchestrator.store.sqlite import FILE_NAME
+
+        state = self.settings.state
+        recorded = (state / FILE_NAME).exists()
+        return DoctorTools(
+            settings=self.settings,
+            clock=self.clock,
+            launcher=self.launcher,
+            secrets=self.secrets,
+            drivers=self.drivers,
+            sandboxes=self.sandboxes,
+            labs=self.labs,
+            repository=self._repository,
+            store=lambda: self.store if recorded else None,
+            staging=state / "staging",
+            mirrors=state / "mirrors",
+        )
+
+    def _times_a_month(self, schedule: Schedule, zone: tzinfo) -> float:
+        from dr_orchestrator.schedule.occurrence import occurrences
+
+        now = self.clock.now()
+        return sum(1 for _ in occurrences(schedule, zone, now, now + _MONTH))
 
     # --- our own folders ------------------------------------------------------------------------
 

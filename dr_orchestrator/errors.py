@@ -17,6 +17,8 @@ DroError                        base: text for a person, `hint`, `exit_code`
 │   ├── RepositoryDamaged       1   its content contradicts itself
 │   ├── RepositoryFull          1   no space left there
 │   ├── RepositoryLocked        75  somebody else works in it
+│   ├── RemovalRefused          1   it lets nothing be removed
+│   ├── NotTheOwner             1   another installation forgets there
 │   └── WrongPassword           1   it opens, but not with this key
 ├── SpaceExhausted              1   this machine's disk (staging or sandbox) is full
 ├── PointNotFound               1   no such recovery point
@@ -26,6 +28,9 @@ DroError                        base: text for a person, `hint`, `exit_code`
 ├── SandboxNotRemoved           1   restored data is still lying in a sandbox
 ├── LoadFailed                  1   what was restored does not load: the backup is damaged
 ├── CouldNotVerify              4   neither passed nor failed
+├── StorageUnusable             1   a folder or bucket that is no repository
+├── NotDelivered                1   somebody could not be told
+├── Busy                        75  somebody else works on the same thing
 ├── StoreUnusable               1   our own memory cannot be opened
 └── Interrupted                 130 a person or the system stopped us
 """
@@ -165,6 +170,14 @@ class RepositoryLocked(RepositoryError):
     exit_code = ExitCode.BUSY
 
 
+class RemovalRefused(RepositoryError):
+    """What was saved there cannot be removed by us."""
+
+
+class NotTheOwner(RepositoryError):
+    """Another installation looks after the retention of this repository."""
+
+
 class WrongPassword(RepositoryError):
     """The repository is there, but this key does not open it."""
 
@@ -205,6 +218,20 @@ class CouldNotVerify(DroError):
     """It could not be found out whether the restored data is right: neither passed nor failed."""
 
     exit_code = ExitCode.UNPROVEN
+
+
+class StorageUnusable(DroError):
+    """A folder or bucket that holds no repository cannot be read or written."""
+
+
+class NotDelivered(DroError):
+    """A message did not reach the server that takes it, or was refused there."""
+
+
+class Busy(DroError):
+    """Another run works on the same repository, system or recovery point."""
+
+    exit_code = ExitCode.BUSY
 
 
 class StoreUnusable(DroError):

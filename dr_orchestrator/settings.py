@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, NoReturn
+from typing import Annotated, Literal, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from dr_orchestrator.errors import SettingsInvalid
 from dr_orchestrator.plan.document import (
@@ -30,10 +31,13 @@ from dr_orchestrator.plan.document import (
     text_of,
     writable_by_others,
 )
-from dr_orchestrator.plan.model import Identifier, Section
+from dr_orchestrator.plan.notes import Notes
+from dr_orchestrator.plan.notification import Notification
+from dr_orchestrator.plan.notification_consistency import check_notifications
 from dr_orchestrator.plan.problem import Problem, report
-from dr_orchestrator.plan.quantity import PositiveDuration
+from dr_orchestrator.plan.quantity import PositiveDuration, mistake
 from dr_orchestrator.plan.secret_reference import SecretReference
+from dr_orchestrator.plan.section import Identifier, Section
 
 SYSTEM_FILE = Path("/etc/dro/dro.yaml")
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -43,6 +47,9 @@ _FOR_STORAGE = (
     *("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR"),
 )
+Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 of a public key."""
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_JOBS = 4
 """More side by side only helps where the disk is idle, and a practice works on this machine."""
 
@@ -63,6 +70,56 @@ class LabServer(Section):
     )
     sslmode: Literal["disable", "prefer", "require"] = Field(
         default="prefer", description="whether what is said over the network is encrypted"
+    )
+
+
+class MailServer(Section):
+    """The server that takes our e-mail."""
+
+    host: str = Field(min_length=1)
+    port: int = Field(default=587, ge=1, le=65535)
+    encryption: Literal["starttls", "tls", "none"] = Field(
+        default="starttls", description="`none` is for a server on this machine"
+    )
+    user: str | None = Field(default=None, description="left out where the server asks for none")
+    password: SecretReference | None = None
+    sender: str = Field(min_length=1, alias="from", description="the address we write from")
+
+    @model_validator(mode="after")
+    def _keeps_its_password(self) -> Self:
+        if self.password is not None and self.user is None:
+            raise mistake("`password` has no effect", "name the `user` too")
+        if self.user is not None and self.encryption == "none" and self.host not in _HERE:
+            raise mistake("would send the password unencrypted", "`encryption: starttls`, or `tls`")
+        return self
+
+
+class Publish(Section):
+    """Where this site's status goes, for whoever looks after many: no patient data in it."""
+
+    to: str = Field(
+        pattern=r"^(/|s3://[^/])", description="absolute path of a folder, or s3://BUCKET/PREFIX"
+    )
+    every: PositiveDuration = Field(
+        default=timedelta(minutes=15), description="silent for longer than twice this is red"
+    )
+    aws_profile: str | None = Field(default=None, description="profile in ~/.aws/credentials")
+    endpoint: str | None = Field(
+        default=None, description="of S3-compatible storage that is not Amazon's"
+    )
+
+
+class Fleet(Section):
+    """Where many sites' status is read, and whose signatures are believed."""
+
+    sites: dict[Identifier, Fingerprint] = Field(
+        default={},
+        description="site -> fingerprint of the key its status is signed with; `dro publish` "
+        "prints it there",
+    )
+    aws_profile: str | None = Field(default=None, description="profile in ~/.aws/credentials")
+    endpoint: str | None = Field(
+        default=None, description="of S3-compatible storage that is not Amazon's"
     )
 
 
@@ -87,6 +144,17 @@ class Settings:
     """Folders, as PATH has them."""
     work_jobs: int
     lock_wait: timedelta
+    site: str
+    """What this machine is called where many are looked after."""
+    slots: int
+    """Operations that may run side by side, beside emergencies."""
+    mail: MailServer | None = None
+    notify: tuple[Notification, ...] = ()
+    """Who is told of what is wrong with any practice of this machine, and with itself."""
+    publish: Publish | None = None
+    metrics: Path | None = None
+    """File for the node exporter of Prometheus."""
+    fleet: Fleet = field(default_factory=Fleet.model_construct)
     no_color: bool = False
     """Whether the person asked for no colour (`NO_COLOR`)."""
     source: Path | None = None
@@ -96,6 +164,11 @@ class Settings:
     def environment_value(name: str) -> str | None:
         """Return a variable of the environment, `None` where it is not set."""
         return environment_value(name)
+
+    @staticmethod
+    def whole_environment() -> dict[str, str]:
+        """Return all that our own process was given: for another process of ours, and no other."""
+        return dict(os.environ)
 
     @staticmethod
     def storage_environment(aws_profile: str | None) -> dict[str, str]:
@@ -166,6 +239,25 @@ class SettingsFile(BaseModel):
     lock_wait: PositiveDuration = Field(
         default=timedelta(minutes=2), description="how long to wait for somebody else's lock"
     )
+    site: Identifier | None = Field(
+        default=None,
+        description="what this machine is called where many are looked after; its host name unless "
+        "stated",
+    )
+    slots: int = Field(
+        default=2, ge=1, le=32, description="scheduled operations that may run side by side"
+    )
+    mail: MailServer | None = Field(default=None, description="without it nobody gets e-mail")
+    notify: tuple[Notification, ...] = Field(
+        default=(),
+        description="who is told what is wrong with any practice of this machine, or with itself",
+    )
+    publish: Publish | None = Field(default=None, description="left out: nothing is published")
+    metrics: Path | None = Field(
+        default=None,
+        description="file written for the textfile collector of Prometheus' node exporter",
+    )
+    fleet: Fleet = Field(default=Fleet.model_construct())
 
 
 def environment_value(name: str) -> str | None:
@@ -200,7 +292,9 @@ def _from_file(path: Path) -> Settings:
     document = read_document(content, str(path))
     if isinstance(document.root, Unusable):
         _refuse(document.problems)
-    problems = [*document.problems, *_relative_paths(document)]
+    notes = Notes(document, path)
+    check_notifications(notes, of_machine=True)
+    problems = [*document.problems, *_relative_paths(document), *notes.mistakes]
     stated = SettingsFile()
     try:
         stated = SettingsFile.model_validate_json(
@@ -232,9 +326,22 @@ def _complete(stated: SettingsFile, source: Path | None) -> Settings:
         path=stated.path or os.environ.get("PATH") or _PATH,
         work_jobs=stated.work_jobs or min(processors, _MOST_JOBS),
         lock_wait=stated.lock_wait,
+        site=stated.site or _host_identifier(),
+        slots=stated.slots,
+        mail=stated.mail,
+        notify=stated.notify,
+        publish=stated.publish,
+        metrics=stated.metrics,
+        fleet=stated.fleet,
         no_color=bool(os.environ.get("NO_COLOR")),
         source=source,
     )
+
+
+def _host_identifier() -> str:
+    """Return the host's name in the letters an id may have."""
+    name = re.sub(r"[^a-z0-9_-]", "-", os.uname().nodename.lower())[:39].strip("-")
+    return name if name[:1].isalpha() else f"h{name}"
 
 
 def _own_folder(for_root: str, variable: str, below_home: str) -> Path:
@@ -250,7 +357,9 @@ def _relative_paths(document: Document) -> list[Problem]:
     """Report paths that would mean another place for each folder the program is started in."""
     problems = []
     root = document.root
-    paths = [child(root, key) for key in ("plans", "state", "cache", "sandbox_directory")]
+    paths = [
+        child(root, key) for key in ("plans", "state", "cache", "sandbox_directory", "metrics")
+    ]
     patterns = ("postgres_programs", "mariadb_programs", "command_programs")
     programs = [node for key in patterns for node in elements(child(root, key))]
     for node in (*paths, *programs):

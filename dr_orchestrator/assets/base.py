@@ -21,7 +21,7 @@ from typing import Protocol
 from dr_orchestrator.core.baseline import Baseline, Value
 from dr_orchestrator.core.point import AssetKind, AssetState, Method
 from dr_orchestrator.core.verification import Depth, Verification
-from dr_orchestrator.errors import CaptureFailed
+from dr_orchestrator.errors import CaptureFailed, ProgramMissing
 from dr_orchestrator.plan.model import Asset
 from dr_orchestrator.process import Child
 from dr_orchestrator.servers.lab import OpenLab
@@ -103,6 +103,18 @@ class Captured:
     conditions: tuple[str, ...] = ()
     sidecars: Mapping[str, bytes] = field(default_factory=dict)
     """Small files that are saved beside the manifest: `globals.sql`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probed:
+    """What was found out about an asset that could be captured now, without capturing it."""
+
+    conditions: tuple[str, ...] = ()
+    """What a capture made now would say of itself, as far as it shows already."""
+    unloadable: ProgramMissing | None = None
+    """Why this machine could not load what is captured, so that no restore test proves it."""
+    certificate: bytes | None = None
+    """What the server proves itself with (DER), where it was reached by TLS."""
 
 
 class Capture(Protocol):
@@ -220,6 +232,17 @@ class AssetDriver(Protocol):
         Raises (on entering):
             CaptureFailed: it cannot be reached, or is not what the plan says.
             ProgramMissing: a program it takes is not on this machine.
+        """
+        ...
+
+    def probe(self, request: CaptureRequest) -> Probed:
+        """Do what `capture` does first (reach it, log in, see that all may be read and that the
+        programs are there), and nothing more: nothing is captured, staged or changed.
+
+        Raises:
+            CaptureFailed: a capture would fail: it cannot be reached, or is not what the plan says.
+            ProgramMissing: a program that captures it is not on this machine.
+            SecretUnavailable: its password is not where the plan says.
         """
         ...
 

@@ -18,7 +18,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from dr_orchestrator.assets.base import Capture, CaptureRequest, Restoration, RestoreRequest
+from dr_orchestrator.assets.base import (
+    NOT_LOADED,
+    Capture,
+    CaptureRequest,
+    Probed,
+    Restoration,
+    RestoreRequest,
+)
 from dr_orchestrator.assets.command_answer import filled
 from dr_orchestrator.assets.command_capture import SIDECAR, CommandCapture
 from dr_orchestrator.assets.command_restoration import CommandRestoration
@@ -65,6 +72,23 @@ class CommandDriver:
 
     @contextlib.contextmanager
     def capture(self, request: CaptureRequest) -> Iterator[Capture]:
+        asset, secrets = self._ready(request)
+        capture = CommandCapture(request, asset, self._launcher, self._clock, secrets)
+        capture.begin()
+        yield capture
+
+    def probe(self, request: CaptureRequest) -> Probed:
+        """See `AssetDriver.probe`: the practice's programs are found, and not run."""
+        asset, _ = self._ready(request)
+        if not asset.restore:
+            return Probed(conditions=(NOT_LOADED,))
+        try:
+            self._launcher.find(asset.restore[0])
+        except ProgramMissing as error:
+            return Probed(unloadable=error)
+        return Probed()
+
+    def _ready(self, request: CaptureRequest) -> tuple[CommandAsset, Mapping[str, Secret]]:
         if not self._commands_allowed:
             raise CaptureFailed(_FROM_REPOSITORY, hint=_COPY_PLAN)
         asset = _asset_of(request)
@@ -72,10 +96,7 @@ class CommandDriver:
             self._launcher.find(asset.dump[0])
         except ProgramMissing as error:
             raise CaptureFailed(error.message, hint=error.hint) from None
-        secrets = {name: self._secrets.read(each) for name, each in asset.secrets.items()}
-        capture = CommandCapture(request, asset, self._launcher, self._clock, secrets)
-        capture.begin()
-        yield capture
+        return asset, {name: self._secrets.read(each) for name, each in asset.secrets.items()}
 
     def staging_bytes(self, request: CaptureRequest) -> int:
         """See `AssetDriver`; nobody knows how large a tree will be before it is there."""

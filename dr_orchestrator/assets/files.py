@@ -15,7 +15,13 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 
-from dr_orchestrator.assets.base import Capture, CaptureRequest, Restoration, RestoreRequest
+from dr_orchestrator.assets.base import (
+    Capture,
+    CaptureRequest,
+    Probed,
+    Restoration,
+    RestoreRequest,
+)
 from dr_orchestrator.assets.files_capture import FilesCapture
 from dr_orchestrator.assets.files_restoration import FilesRestoration
 from dr_orchestrator.beneath import Parts
@@ -63,6 +69,14 @@ class FilesDriver:
         )
         capture.look_first()
         yield capture
+
+    def probe(self, request: CaptureRequest) -> Probed:
+        """See `AssetDriver.probe`: a folder is looked at no further than the plan requires."""
+        capture = FilesCapture(
+            self._clock, request, samples=self._samples, sample_bytes=self._sample_bytes
+        )
+        capture.look_briefly()
+        return Probed()
 
     def staging_bytes(self, request: CaptureRequest) -> int:
         del request

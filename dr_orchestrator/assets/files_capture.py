@@ -101,9 +101,24 @@ class FilesCapture:
                 if self._newest:
                     self._newest.offer(seen)
             self._require_files(self._first.files)
-            if self._newest and self._newest.found is None:
-                maker = self._asset.made_by or "whoever writes them"
-                self._fail(self._newest.why_none, hint=f"ask {maker}: does the job still run?")
+            self._require_newest()
+
+    def look_briefly(self) -> None:
+        """See that the folder can be read and holds what the plan requires, and look no further.
+
+        Raises:
+            CaptureFailed: it is not there, or not what the plan says.
+        """
+        files = 0
+        with self._opened() as root:
+            for seen in self._walk(root):
+                files += seen.entry.is_file
+                if self._newest:
+                    self._newest.offer(seen)
+                elif files >= self._asset.require_files:
+                    return
+        self._require_files(files)
+        self._require_newest()
 
     def measure(self) -> None:
         if self._newest and self._newest.found:
@@ -325,6 +340,11 @@ class FilesCapture:
                 f"{self._asset.require_files:,}",
                 hint="is the share mounted? `require_files` says how many there must be at least",
             )
+
+    def _require_newest(self) -> None:
+        if self._newest and self._newest.found is None:
+            maker = self._asset.made_by or "whoever writes them"
+            self._fail(self._newest.why_none, hint=f"ask {maker}: does the job still run?")
 
     def _least_files(self) -> int:
         """Return how many files a complete save has at least: some may vanish while it runs."""

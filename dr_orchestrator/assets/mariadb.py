@@ -7,13 +7,20 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dr_orchestrator.assets.base import Capture, CaptureRequest, Restoration, RestoreRequest
+from dr_orchestrator.assets.base import (
+    Capture,
+    CaptureRequest,
+    Probed,
+    Restoration,
+    RestoreRequest,
+)
 from dr_orchestrator.assets.mariadb_hand_over import hand_over_dump, hand_over_server, sandbox_bytes
 from dr_orchestrator.assets.mariadb_lab_restoration import restore_to_lab
 from dr_orchestrator.assets.mariadb_logical import capture_logically
 from dr_orchestrator.assets.mariadb_logical_restoration import restore_logically
 from dr_orchestrator.assets.mariadb_physical import capture_physically
 from dr_orchestrator.assets.mariadb_physical_restoration import restore_physically
+from dr_orchestrator.assets.mariadb_probe import probe
 from dr_orchestrator.assets.mariadb_source import Source
 from dr_orchestrator.assets.postgres_source import SecretReader
 from dr_orchestrator.clock import Clock
@@ -47,6 +54,9 @@ class MariadbDriver:
             programs=self.programs,
             clock=self.clock,
         )
+
+    def probe(self, request: CaptureRequest) -> Probed:
+        return probe(self._source(request), programs=self.programs, clock=self.clock)
 
     def staging_bytes(self, request: CaptureRequest) -> int:
         """See `AssetDriver`: both methods are streams, and wait on disk only as there is room."""

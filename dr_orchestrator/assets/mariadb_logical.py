@@ -200,7 +200,7 @@ class LogicalCapture:
             self._lock = ReadLock(self._source, self._clock)
         except LockRefused as refused:
             if self._facts.without_transactions:
-                raise self._lock_wanted(str(refused)) from None
+                raise lock_wanted(self._source, self._facts, str(refused)) from None
             sentence = (
                 f"the server could not be locked for a moment ({refused}): the data was looked at "
                 "right before and right after its snapshot"
@@ -225,16 +225,6 @@ class LogicalCapture:
             if self._lock is not None and not self._facts.without_transactions:
                 self._lock.release()
         return instant
-
-    def _lock_wanted(self, why: str) -> CaptureFailed:
-        unsafe = self._facts.without_transactions
-        return CaptureFailed(
-            f"{count_words(len(unsafe), 'table')} of {self._source.asset.database} without "
-            f"transactions ({some_names(unsafe)}) can only be captured while nobody writes, and "
-            f"the server could not be locked: {why}",
-            hint=f"GRANT RELOAD ON *.* TO {self._source.asset.user}; keep the backup away from "
-            "long queries; or change the tables to InnoDB",
-        )
 
     def _launch(self, stdout: int) -> Child:
         version = self._programs.version
@@ -368,7 +358,7 @@ def capture_logically(
 ) -> Iterator[LogicalCapture]:
     """Hold the database at one snapshot; see `AssetDriver.capture`."""
     with source.connect() as connection, source.client_file(connection) as defaults:
-        folder = _client_for(connection.version, programs)
+        folder = client_for(connection.version, programs)
         try:
             capture = LogicalCapture(
                 request,
@@ -402,8 +392,24 @@ def check_dump(first: bytes, last: bytes, size: int) -> None:
         raise CaptureFailed("the dump that mariadb-dump wrote has no end: it is not complete")
 
 
-def _client_for(version: Version, programs: MariadbPrograms) -> ProgramFolder:
-    """Return the programs that dump a server; MariaDB's for MySQL, where its own are missing."""
+def lock_wanted(source: Source, facts: Facts, why: str) -> CaptureFailed:
+    """Return the error for tables without transactions on a server that cannot be locked."""
+    unsafe = facts.without_transactions
+    return CaptureFailed(
+        f"{count_words(len(unsafe), 'table')} of {source.asset.database} without "
+        f"transactions ({some_names(unsafe)}) can only be captured while nobody writes, and "
+        f"the server could not be locked: {why}",
+        hint=f"GRANT RELOAD ON *.* TO {source.asset.user}; keep the backup away from "
+        "long queries; or change the tables to InnoDB",
+    )
+
+
+def client_for(version: Version, programs: MariadbPrograms) -> ProgramFolder:
+    """Return the programs that dump a server; MariaDB's for MySQL, where its own are missing.
+
+    Raises:
+        ProgramMissing: there are none.
+    """
     try:
         return programs.at_least(version, "mariadb-dump")
     except ProgramMissing:

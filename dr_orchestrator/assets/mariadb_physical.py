@@ -33,7 +33,12 @@ from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import CaptureFailed
 from dr_orchestrator.process import Child, Command, Launcher, exit_words, known_cause
 from dr_orchestrator.servers.mariadb_connection import Connection, failure_words
-from dr_orchestrator.servers.mariadb_programs import MariadbPrograms, ProgramFolder, Vendor
+from dr_orchestrator.servers.mariadb_programs import (
+    MariadbPrograms,
+    ProgramFolder,
+    Vendor,
+    Version,
+)
 
 _MAGIC = b"XBSTCK01"
 _LAST_OF_FILE = b"E"
@@ -68,8 +73,7 @@ class PhysicalCapture:
         self._producer: Child | None = None
         self._before: Measured | None = None
         self._measuring = threading.Lock()
-        self._folder = _readable_data_directory(connection, source)
-        _require_rights(connection, source)
+        self._folder = require_copyable(connection, source)
         self._conditions = clock_condition(connection, clock)
         settle_session(connection)
         require_readable(connection, source.asset.database, source.asset.user)
@@ -202,12 +206,7 @@ def capture_physically(
 ) -> Iterator[PhysicalCapture]:
     """Hold a look at the database, and copy its server; see `AssetDriver.capture`."""
     with source.connect() as connection, source.client_file(connection) as defaults:
-        if connection.version.vendor is not Vendor.MARIADB:
-            raise CaptureFailed(
-                "the physical method is for MariaDB only, and this server is MySQL",
-                hint="write `method: logical`",
-            )
-        folder = programs.same_series(connection.version, "mariadb-backup")
+        folder = programs_to_copy(connection.version, programs)
         try:
             capture = PhysicalCapture(
                 request,
@@ -224,6 +223,33 @@ def capture_physically(
             yield capture
         finally:
             capture.leave()
+
+
+def programs_to_copy(version: Version, programs: MariadbPrograms) -> ProgramFolder:
+    """Return the programs that copy a server.
+
+    Raises:
+        CaptureFailed: none can.
+        ProgramMissing: they are not on this machine.
+    """
+    if version.vendor is not Vendor.MARIADB:
+        raise CaptureFailed(
+            "the physical method is for MariaDB only, and this server is MySQL",
+            hint="write `method: logical`",
+        )
+    return programs.same_series(version, "mariadb-backup")
+
+
+def require_copyable(connection: Connection, source: Source) -> Path:
+    """Return the server's data directory, having made sure that we may copy it.
+
+    Raises:
+        CaptureFailed: it is not on this machine, or a right is missing.
+        pymysql.MySQLError: the connection is lost.
+    """
+    folder = _readable_data_directory(connection, source)
+    _require_rights(connection, source)
+    return folder
 
 
 def check_stream(first: bytes, last: bytes) -> None:

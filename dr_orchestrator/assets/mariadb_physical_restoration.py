@@ -30,7 +30,7 @@ from dr_orchestrator.process import Command, Completed, exit_words, known_cause
 from dr_orchestrator.servers.mariadb_programs import MariadbPrograms
 from dr_orchestrator.servers.mariadb_server import OF_THE_FILES, PrivateMariadb, as_options
 
-_PROGRAMS = ("mariadb-backup", "mariadbd", "mbstream")
+PROGRAMS = ("mariadb-backup", "mariadbd", "mbstream")
 _UNPACK_LIMIT = timedelta(hours=12)
 _RECOVERY_LIMIT = timedelta(hours=2)
 _COMPLETED = "completed OK!"
@@ -42,7 +42,7 @@ class PhysicalRestoration(MariadbRestoration):
 
     def __init__(self, request: RestoreRequest, programs: MariadbPrograms, clock: Clock) -> None:
         super().__init__(request, programs, clock)
-        self._folder = programs.same_series(recorded_version(request.state), *_PROGRAMS)
+        self._folder = programs.same_series(recorded_version(request.state), *PROGRAMS)
         self._data = request.place.folder(f"{short_name(request.asset_id)}-data")
 
     def prepare(self) -> None:

@@ -9,7 +9,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dr_orchestrator.assets.base import Capture, CaptureRequest, Restoration, RestoreRequest
+from dr_orchestrator.assets.base import (
+    Capture,
+    CaptureRequest,
+    Probed,
+    Restoration,
+    RestoreRequest,
+)
 from dr_orchestrator.assets.postgres_lab_restoration import restore_to_lab
 from dr_orchestrator.assets.postgres_logical import GLOBALS, capture_logically
 from dr_orchestrator.assets.postgres_logical_restoration import restore_logically
@@ -25,6 +31,7 @@ from dr_orchestrator.assets.postgres_physical_restoration import (
     rewrite_links,
     set_aside,
 )
+from dr_orchestrator.assets.postgres_probe import probe
 from dr_orchestrator.assets.postgres_restoration import recorded_major, recorded_settings
 from dr_orchestrator.assets.postgres_source import SecretReader, Source
 from dr_orchestrator.clock import Clock
@@ -69,6 +76,9 @@ class PostgresDriver:
             programs=self.programs,
             clock=self.clock,
         )
+
+    def probe(self, request: CaptureRequest) -> Probed:
+        return probe(self._source(request), programs=self.programs, clock=self.clock)
 
     def staging_bytes(self, request: CaptureRequest) -> int:
         source = self._source(request)

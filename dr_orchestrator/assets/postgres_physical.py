@@ -35,7 +35,12 @@ from dr_orchestrator.core.point import AssetKind, Method
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import CaptureFailed, SpaceExhausted
 from dr_orchestrator.process import Command, Completed, Launcher, exit_words, known_cause
-from dr_orchestrator.servers.postgres_connection import Connection, failure_words, identifier
+from dr_orchestrator.servers.postgres_connection import (
+    Connection,
+    connect,
+    failure_words,
+    identifier,
+)
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms, ProgramFolder
 
 DATA = "data"
@@ -82,7 +87,7 @@ class PhysicalCapture:
         self._conditions: tuple[str, ...] = ()
         with source.connect() as connection:
             self._conditions += clock_condition(connection, clock)
-            self._require_replication(connection)
+            require_replication(connection, source.asset.user)
             self._tablespaces = _read_tablespaces(connection)
             self._server = {**describe(connection), **self._describe_cluster(connection)}
             self._conditions += _cluster_conditions(connection)
@@ -193,23 +198,6 @@ class PhysicalCapture:
             f"{failure_words(error)}"
         )
 
-    def _require_replication(self, connection: Connection) -> None:
-        user = self._source.asset.user
-        row = connection.execute(
-            "select rolreplication or rolsuper from pg_roles where rolname = current_user"
-        ).fetchone()
-        if row is None or not row[0]:
-            raise CaptureFailed(
-                f"{user} may not copy the cluster: it lacks the REPLICATION right",
-                hint=f"as a superuser of the server: ALTER ROLE {identifier(user)} REPLICATION; "
-                f"and in pg_hba.conf: {_hba_line(user)}",
-            )
-        if _setting(connection, "max_wal_senders") < _PREFERRED_WALSENDERS:
-            raise CaptureFailed(
-                "the server allows no copy of the cluster: max_wal_senders is below 2",
-                hint="set max_wal_senders = 10 and wal_level = replica, and restart the server",
-            )
-
     def _describe_cluster(self, connection: Connection) -> dict[str, str]:
         superusers = connection.execute(
             """select rolname from pg_roles where rolsuper and rolcanlogin
@@ -274,10 +262,7 @@ class PhysicalCapture:
                 hint="make room, or move staging in the machine's settings",
             )
         if "no pg_hba.conf entry" in lowered:
-            return CaptureFailed(
-                f"the server's pg_hba.conf does not let {user} copy the cluster from here",
-                hint=f"add to pg_hba.conf, and reload: {_hba_line(user)}",
-            )
+            return _not_let_in(user)
         if "checksum" in lowered:
             return CaptureFailed(
                 "pg_basebackup found damaged pages: production itself is damaged",
@@ -312,6 +297,50 @@ def capture_physically(
         yield capture
     finally:
         capture.leave()
+
+
+def require_replication(connection: Connection, user: str) -> None:
+    """Make sure that we have the right to copy the cluster, and that the server allows it at all.
+
+    Raises:
+        CaptureFailed: we have not, or it does not.
+    """
+    row = connection.execute(
+        "select rolreplication or rolsuper from pg_roles where rolname = current_user"
+    ).fetchone()
+    if row is None or not row[0]:
+        raise CaptureFailed(
+            f"{user} may not copy the cluster: it lacks the REPLICATION right",
+            hint=f"as a superuser of the server: ALTER ROLE {identifier(user)} REPLICATION; "
+            f"and in pg_hba.conf: {_hba_line(user)}",
+        )
+    if _setting(connection, "max_wal_senders") < _PREFERRED_WALSENDERS:
+        raise CaptureFailed(
+            "the server allows no copy of the cluster: max_wal_senders is below 2",
+            hint="set max_wal_senders = 10 and wal_level = replica, and restart the server",
+        )
+
+
+def require_let_in(source: Source) -> None:
+    """Make sure that the server lets us in from here to copy the cluster.
+
+    Raises:
+        CaptureFailed: it does not.
+    """
+    database = source.asset.database
+    try:
+        connect(source.address, database, password=source.password, replication=True).close()
+    except psycopg.Error as error:
+        if "no pg_hba.conf entry" in str(error):
+            raise _not_let_in(source.asset.user) from None
+        raise source.refusal(str(error)) from None
+
+
+def _not_let_in(user: str) -> CaptureFailed:
+    return CaptureFailed(
+        f"the server's pg_hba.conf does not let {user} copy the cluster from here",
+        hint=f"add to pg_hba.conf, and reload: {_hba_line(user)}",
+    )
 
 
 def staging_bytes(source: Source) -> int:

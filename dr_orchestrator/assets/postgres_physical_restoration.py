@@ -33,7 +33,7 @@ from dr_orchestrator.process import Command, exit_words, known_cause
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms
 from dr_orchestrator.servers.postgres_server import PrivatePostgres
 
-_PROGRAMS = ("pg_controldata", "pg_verifybackup", "pg_waldump", "postgres")
+PROGRAMS = ("pg_controldata", "pg_verifybackup", "pg_waldump", "postgres")
 _PROOF_LIMIT = timedelta(hours=12)
 _RECOVERY_LIMIT = timedelta(hours=2)
 _CONTROL_LIMIT = timedelta(minutes=1)
@@ -57,7 +57,7 @@ class PhysicalRestoration(PostgresRestoration):
 
     def __init__(self, request: RestoreRequest, programs: PostgresPrograms, clock: Clock) -> None:
         super().__init__(request, programs, clock)
-        self._folder = programs.exactly(recorded_major(request.state), *_PROGRAMS)
+        self._folder = programs.exactly(recorded_major(request.state), *PROGRAMS)
         self._proven = False
 
     def prepare(self) -> None:

@@ -82,7 +82,7 @@ class Source:
         try:
             connection = connect(self.address, self.asset.database, password=self.password)
         except psycopg.Error as error:
-            raise self._refusal(str(error)) from None
+            raise self.refusal(str(error)) from None
         if connection.info.server_version // 10000 < OLDEST_MAJOR:
             connection.close()
             raise CaptureFailed(
@@ -110,7 +110,8 @@ class Source:
         finally:
             shutil.rmtree(folder)
 
-    def _refusal(self, text: str) -> CaptureFailed:
+    def refusal(self, text: str) -> CaptureFailed:
+        """Return the error that says in our words what libpq said."""
         asset = self.asset
         where = f"{asset.host}:{asset.port}"
         for sign, words, hint in _REFUSALS:

@@ -33,17 +33,19 @@ from typing import Protocol
 from dr_orchestrator.assets.base import (
     Capture,
     CaptureRequest,
+    Probed,
     Restoration,
     RestoreRequest,
 )
 from dr_orchestrator.assets.files import FilesDriver
-from dr_orchestrator.assets.smb_capture import SmbCapture, copy_share
+from dr_orchestrator.assets.smb_capture import SmbCapture, copy_share, look_briefly
 from dr_orchestrator.assets.smb_mirror import mirror_bytes, opened_mirror
 from dr_orchestrator.assets.smb_permissions import PERMISSIONS
 from dr_orchestrator.assets.smb_share import Share, opened_share
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.point import AssetKind, AssetState
 from dr_orchestrator.core.secret import Secret
+from dr_orchestrator.errors import ProgramMissing
 from dr_orchestrator.plan.model import FilesAsset, SmbAsset
 from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.process import SystemLauncher
@@ -101,6 +103,19 @@ class SmbDriver:
                 name=share.name,
             ) as held:
                 yield SmbCapture(held, share, mirror, copied, self.permissions_budget)
+
+    def probe(self, request: CaptureRequest) -> Probed:
+        """See `AssetDriver.probe`: of the share only its topmost folder is listed."""
+        asset = _asset(request)
+        with self._share(asset) as share:
+            look_briefly(share)
+        if asset.permissions == "save":
+            try:
+                self.launcher.find("smbclient")
+            except ProgramMissing as error:
+                words = f"Windows permissions are not in the backup: {error.message}"
+                return Probed(conditions=(words,))
+        return Probed()
 
     def staging_bytes(self, request: CaptureRequest) -> int:
         """Return what the share has more than the mirror. Costs a listing of the share."""

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from dr_orchestrator import beneath
 from dr_orchestrator.assets.base import Capture, Captured, Stream, Tree
-from dr_orchestrator.assets.smb_mirror import FirstListing, Mirror, SecondListing
+from dr_orchestrator.assets.smb_mirror import FirstListing, Mirror, SecondListing, marker_parts
 from dr_orchestrator.assets.smb_permissions import PERMISSIONS, Permissions, read_permissions
 from dr_orchestrator.assets.smb_sample import Compared, Sample
 from dr_orchestrator.assets.smb_share import Item, Share
@@ -68,6 +68,19 @@ def copy_share(share: Share, mirror: Mirror, clock: Clock) -> Copied:
     _require_complete(share, second)
     conditions = (*_sample_conditions(compared), *_conditions(second))
     return Copied(instant, frozenset(second.changed), conditions)
+
+
+def look_briefly(share: Share) -> None:
+    """See that the share can be listed and is the right one, and look no deeper than that takes.
+
+    Raises:
+        CaptureFailed: it cannot, or is not.
+    """
+    share.require_reachable()
+    if share.asset.marker is not None:
+        first = FirstListing(share.asset.marker)
+        share.list(first.take, only=[marker_parts(share.asset.marker)])
+        _require(share, share.asset.require_files, has_marker=first.has_marker)
 
 
 def _require(share: Share, files: int, *, has_marker: bool = True) -> None:

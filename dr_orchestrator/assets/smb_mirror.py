@@ -73,7 +73,7 @@ class FirstListing:
     """What the share held before it was copied, in 16 bytes a name."""
 
     def __init__(self, marker: str | None) -> None:
-        self._marker = None if marker is None else _marker_parts(marker)
+        self._marker = None if marker is None else marker_parts(marker)
         self._names = _Hashes()
         self._states = _Hashes()
         self.files = 0
@@ -292,5 +292,6 @@ def ending_of(parts: Parts) -> str:
 _LONGEST_ENDING = 8
 
 
-def _marker_parts(marker: str) -> Parts:
+def marker_parts(marker: str) -> Parts:
+    """Return where a plan's `marker` lies in the folder."""
     return tuple(os.fsencode(part) for part in marker.split("/") if part)

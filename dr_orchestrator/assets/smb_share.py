@@ -185,6 +185,17 @@ class Share:
         if not completed.ok:
             raise self._explain(complaints)
 
+    def require_reachable(self) -> None:
+        """Make sure that the folder is there and can be listed, and look no deeper.
+
+        Raises:
+            CaptureFailed: it is not, or it cannot.
+        """
+        shallow = ("lsjson", "--max-depth", "1", "--no-mimetype", "--no-modtime")
+        completed, complaints = self._run(*shallow, self._remote)
+        if not completed.ok:
+            raise self._explain(complaints)
+
     def size(self) -> int:
         """Return the bytes of everything that is there and not excluded.
 

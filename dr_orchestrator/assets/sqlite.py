@@ -12,7 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from dr_orchestrator.assets.base import Capture, CaptureRequest, Restoration, RestoreRequest
+from dr_orchestrator.assets.base import (
+    Capture,
+    CaptureRequest,
+    Probed,
+    Restoration,
+    RestoreRequest,
+)
 from dr_orchestrator.assets.sqlite_capture import SqliteCapture
 from dr_orchestrator.assets.sqlite_restoration import SqliteRestoration
 from dr_orchestrator.clock import Clock
@@ -36,6 +42,10 @@ class SqliteDriver:
         capture = SqliteCapture(self._clock, request)
         capture.copy()
         yield capture
+
+    def probe(self, request: CaptureRequest) -> Probed:
+        SqliteCapture(self._clock, request).look_briefly()
+        return Probed()
 
     def staging_bytes(self, request: CaptureRequest) -> int:
         if not isinstance(request.asset, SqliteAsset):

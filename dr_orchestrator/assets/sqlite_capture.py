@@ -31,6 +31,8 @@ from dr_orchestrator.plan.model import SqliteAsset
 ALREADY_DAMAGED = "the database was damaged already when it was captured"
 _T = TypeVar("_T")
 _BUSY_SECONDS = 0.25
+_LOOK_SECONDS = 10.0
+"""How long a look waits for another program's write."""
 _CAUSES = {
     "SQLITE_NOTADB": "it is not a SQLite database, or it is encrypted",
     "SQLITE_CORRUPT": "SQLite finds it damaged",
@@ -87,6 +89,20 @@ class SqliteCapture:
             raise self._failure(error) from None
         _flush(self._copy)
 
+    def look_briefly(self) -> None:
+        """See that the database is there and can be read.
+
+        Raises:
+            CaptureFailed: it is not there, is no database, or stays locked.
+        """
+        self._require_database()
+        try:
+            with contextlib.closing(self._open_source(_LOOK_SECONDS)) as source:
+                _properties(source)
+                source.execute("select count(*) from sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            raise self._failure(error) from None
+
     def measure(self) -> None:
         try:
             with contextlib.closing(sqlite_inside.connect(str(self._copy))) as connection:
@@ -127,10 +143,10 @@ class SqliteCapture:
                 f"the database {path} was not captured: the file is empty, which no database is"
             )
 
-    def _open_source(self) -> sqlite3.Connection:
+    def _open_source(self, busy_seconds: float = _BUSY_SECONDS) -> sqlite3.Connection:
         address = quote(os.fsencode(os.path.realpath(self._asset.path)))
         return sqlite3.connect(
-            f"file:{address}?mode=ro", uri=True, isolation_level=None, timeout=_BUSY_SECONDS
+            f"file:{address}?mode=ro", uri=True, isolation_level=None, timeout=busy_seconds
         )
 
     def _stay_in_time(self) -> Callable[[int, int, int], None]:

@@ -11,6 +11,7 @@ import contextlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.assets.base import CaptureRequest, Stream
@@ -21,11 +22,12 @@ from dr_orchestrator.backup.staging import staging_folder
 from dr_orchestrator.core.record import PointRecorded
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.wording import size_words
-from dr_orchestrator.errors import CaptureFailed, DroError, RepositoryLocked, SpaceExhausted
+from dr_orchestrator.errors import Busy, CaptureFailed, DroError, RepositoryLocked, SpaceExhausted
 from dr_orchestrator.packs.choice import newest_row, pack_queries
 from dr_orchestrator.plan.model import RunCheck, SqlCheck
 from dr_orchestrator.repositories.base import Progress, Repository, Saved, StreamSave
 from dr_orchestrator.repositories.manifests import asset_tags, point_of
+from dr_orchestrator.store.base import repository_key, system_key
 from dr_orchestrator.store.ledger import run_in_ledger
 
 if TYPE_CHECKING:
@@ -80,6 +82,8 @@ class BackupTools:
     """Folder of the copies of remote shares that are kept from one backup to the next."""
     files_key: Callable[[str], bytes]
     """Practice -> the key of its keyed hashes."""
+    lock_wait: timedelta
+    """How long to wait where somebody works alone on a repository."""
     on_progress: OnAssetProgress = field(default=lambda _asset, _progress: None)
 
 
@@ -87,13 +91,28 @@ def back_up(request: BackupRequest, tools: BackupTools) -> BackupResult:
     """Make one recovery point of one system. Always leaves a closed run behind.
 
     Raises:
+        Busy: the system is being backed up or restored; nothing was attempted.
         DroError: nothing could be done at all (no repository answers, the store is unusable).
     """
     plan, name = request.plan, request.system
-    system = plan.protected[name]
-    with run_in_ledger(
-        tools.store, tools.clock, Operation.BACKUP, practice=plan.practice.id, system=name
-    ) as run:
+    practice, system = plan.practice.id, plan.protected[name]
+    only_one = tools.store.locks.hold(
+        {system_key(practice, name)},
+        exclusive=True,
+        wait=timedelta(),
+        what=f"system {name} of {practice}",
+    )
+    with (
+        only_one,
+        run_in_ledger(
+            tools.store,
+            tools.clock,
+            Operation.BACKUP,
+            practice=practice,
+            system=name,
+            serves=request.serves,
+        ) as run,
+    ):
         result = _Backup(request, tools, system, run.id).make()
         reasons = "; ".join(_words(failure) for failure in result.failures)
         run.conclude(result.outcome, reasons)
@@ -121,8 +140,12 @@ class _Backup:
         self._staging = tools.staging / run
 
     def make(self) -> BackupResult:
-        with staging_folder(self._staging), self._pool() as pool:
-            repositories = self._open_repositories(pool)
+        with (
+            contextlib.ExitStack() as locks,
+            staging_folder(self._staging),
+            self._pool() as pool,
+        ):
+            repositories = self._open_repositories(pool, locks)
             with contextlib.ExitStack() as holds:
                 held = self._hold_all(holds)
                 self._save_all(held, repositories, pool)
@@ -153,12 +176,11 @@ class _Backup:
             yield pool
 
     def _open_repositories(
-        self, pool: concurrent.futures.ThreadPoolExecutor
+        self, pool: concurrent.futures.ThreadPoolExecutor, locks: contextlib.ExitStack
     ) -> dict[str, Repository]:
         """Open those that answer; raise the first error where none does."""
         opening = {
-            name: pool.submit(self._tools.open_repository, self._plan, name)
-            for name in self._system.backup.to
+            name: pool.submit(self._open_repository, name, locks) for name in self._system.backup.to
         }
         repositories, errors = {}, []
         for name, future in opening.items():
@@ -171,6 +193,18 @@ class _Backup:
             raise errors[0]
         return repositories
 
+    def _open_repository(self, name: str, locks: contextlib.ExitStack) -> Repository:
+        """Open a repository, and share it with whoever writes there, until the locks are let go."""
+        repository = self._tools.open_repository(self._plan, name)
+        shared = self._tools.store.locks.hold(
+            {repository_key(repository.identity())},
+            exclusive=False,
+            wait=self._tools.lock_wait,
+            what=f"repository {name}",
+        )
+        locks.enter_context(shared)
+        return repository
+
     def _fail(
         self, error: DroError, *, asset: str | None = None, repository: str | None = None
     ) -> None:
@@ -181,7 +215,7 @@ class _Backup:
                 repository=repository,
                 reason=error.message,
                 hint=error.hint,
-                busy=isinstance(error, RepositoryLocked),
+                busy=isinstance(error, RepositoryLocked | Busy),
             )
         )
 
@@ -305,9 +339,15 @@ class _Backup:
         if not made:
             return None
         fullest = max((manifest for manifest, _ in made), key=lambda each: len(each.assets))
-        point = point_of(fullest, tuple(copy for _, copy in made))
+        point = point_of(fullest, tuple(copy for _, copy in made), self._first_saved(done))
         self._tools.store.record(PointRecorded(point=point))
         return point
+
+    def _first_saved(self, done: list[Held]) -> dict[str, Saved]:
+        """Return what the saves put into the first repository of the plan, by asset."""
+        first = self._system.backup.to[0]
+        saved = {each.asset_id: each.saved.get(first) for each in done}
+        return {asset: each for asset, each in saved.items() if isinstance(each, Saved)}
 
 
 def baseline_queries(system: ProtectedSystem, asset_id: str) -> tuple[str, ...]:

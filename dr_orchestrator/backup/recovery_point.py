@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from dr_orchestrator.assets.base import Capture, Captured
     from dr_orchestrator.clock import Clock
+    from dr_orchestrator.core.occurrence import Serves
     from dr_orchestrator.packs.load import LoadedPack
     from dr_orchestrator.plan.model import Plan
 
@@ -39,6 +40,8 @@ class BackupRequest:
     label: str | None = None
     packs: Mapping[str, LoadedPack] = field(default_factory=dict)
     """By name, those that the plan names."""
+    serves: Serves | None = None
+    """What of a schedule this is an attempt at."""
 
 
 @dataclass

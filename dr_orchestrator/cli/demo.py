@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import click
 
 from dr_orchestrator.app import App
-from dr_orchestrator.cli.report import page_of, write_page
 from dr_orchestrator.demo.damage import CarelessDriver
 from dr_orchestrator.demo.story import tell
 from dr_orchestrator.errors import ExitCode, TargetRefused
 from dr_orchestrator.process import Command
+from dr_orchestrator.report.write import page_of, write_page
 from dr_orchestrator.restore.restore_test import RestoreTestRequest
 
 if TYPE_CHECKING:

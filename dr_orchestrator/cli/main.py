@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.app import App
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.plan.load import LoadedPlan
+    from dr_orchestrator.schedule.plan_shelf import PlansRead
     from dr_orchestrator.settings import Settings
     from dr_orchestrator.store.base import Store
 
@@ -42,14 +43,22 @@ _COMMANDS = {
     "points": "list recovery points, or read them back from a repository",
     "test": "restore a recovery point to a sandbox and prove it",
     "restore": "restore a recovery point to a new directory",
+    "doctor": "say what would make tonight's run fail, and what to do",
     "status": "say which promises are kept, not kept or not proven",
+    "publish": "publish this site's status for whoever looks after many",
+    "repository": "read back what a repository holds, or free space in it",
+    "retention": "say which recovery points are kept and why, hold or release some",
     "runs": "say what was attempted, how it ended, and why it failed",
     "report": "write the practice manager's page",
-    "schedule": "show what happens when",
+    "schedule": "show what happens when, and have it happen",
+    "ack": "list what needs a person, and say that you look after it",
+    "pause": "start nothing for a system for a while, and say why",
     "pack": "list and show what is known about EMRs",
 }
 _MEANT = {
-    "check": "`dro test` (prove a backup), or `dro status` (are the promises kept)",
+    "check": "`dro doctor`, `dro test` (prove a backup) or `dro repository check`",
+    "prune": "`dro repository prune`",
+    "forget": "`dro retention apply`",
     "verify": "`dro test`",
     "drill": "`dro test`",
     "list": "`dro points`",
@@ -119,6 +128,10 @@ class Context:
         """Return the plans of these practices; all where none is named."""
         return self.app.plans(practices)
 
+    def plans_and_mistakes(self, practices: tuple[str, ...]) -> PlansRead:
+        """Return the plans of these practices, all where none is named, and those with mistakes."""
+        return self.app.plans_and_mistakes(practices)
+
     def one_plan(self, practice: str | None) -> LoadedPlan:
         """Return the plan of one practice, which is never guessed among several."""
         plans = self.app.plans((practice,) if practice else ())
@@ -149,7 +162,7 @@ class Context:
     def stop_programs(self) -> None:
         """End every program that runs, so that whoever waits for one goes on."""
         if self._app is not None:
-            self._app.launcher.close()
+            self._app.stop()
 
 
 _STOPPED = Interrupted().message

@@ -17,6 +17,8 @@ from dr_orchestrator.core.finding import Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dr_orchestrator.errors import DroError
+
 STYLES = {Verdict.MET: "green", Verdict.BREACHED: "bold red", Verdict.UNPROVEN: "yellow"}
 TITLE = "bold"
 
@@ -27,6 +29,13 @@ class Span:
 
     text: str
     style: str = ""
+
+
+def say_error(error: DroError) -> None:
+    """Print on stderr what went wrong, and what to do."""
+    click.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"hint: {error.hint}", err=True)
 
 
 def print_lines(lines: Iterable[tuple[Span, ...]], *, err: bool) -> None:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import secrets
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from dr_orchestrator.errors import ExitCode, SpaceExhausted, UsageMistake
+from dr_orchestrator.errors import ExitCode, UsageMistake
+from dr_orchestrator.report.write import page_of, write_page
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from dr_orchestrator.cli.main import Context
-    from dr_orchestrator.plan.load import LoadedPlan
-    from dr_orchestrator.report.model import Page
-    from dr_orchestrator.store.base import Store
 
 
 @click.command(
@@ -55,57 +48,3 @@ def command(
         pages.append(content)
     context.print_json_if_asked({"pages": pages})
     return ExitCode.OK
-
-
-def page_of(store: Store, loaded: LoadedPlan, now: datetime) -> Page:
-    """Return the page on one practice, as of `now`."""
-    from dr_orchestrator.compliance.judge import judge
-    from dr_orchestrator.report.page import build_page
-
-    record = store.practice_record(loaded.plan.practice.id)
-    findings = judge(loaded.plan, record, now)
-    return build_page(loaded.plan, findings, record, now, plan_sha256=loaded.sha256)
-
-
-def write_page(page: Page, folder: Path) -> Path:
-    """Write a page into `folder` and return where it is."""
-    from dr_orchestrator.report.html import render_html
-
-    path = folder / f"{page.practice}.html"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path, render_html(page))
-    except OSError as error:
-        message = f"{path} cannot be written: {error.strerror}"
-        if error.errno == errno.ENOSPC:
-            raise SpaceExhausted(message) from None
-        raise UsageMistake(message, hint="name a folder this user may write to") from None
-    return path
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Put `content` at `path`, all of it or nothing, and on disk when this returns.
-
-    Whoever reads meanwhile sees the file before or the file after. A link at `path` is replaced,
-    not followed.
-    """
-    new = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from dr_orchestrator.cli.backup import point_json
 from dr_orchestrator.cli.output import TITLE, Span
+from dr_orchestrator.cli.run_fold import held_back, next_words
 from dr_orchestrator.cli.run_seen import Seen, State, process_of, run_json, see
 from dr_orchestrator.cli.test import test_json
 from dr_orchestrator.compliance.advice import advise
+from dr_orchestrator.core.occurrence import OccurrenceState, Progress
 from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import instant_words, printable, size_words
@@ -35,6 +37,10 @@ _INTERRUPTED_MEANS = {
     Operation.RESTORE_TEST: "it says nothing about the backup, neither good nor bad",
     Operation.RESTORE: "what it left in its directory may not be complete: do not use it",
     Operation.REBUILD: "the points it had read until then are recorded, the others are not",
+    Operation.CHECK: "what it had read until then counts for nothing; the repository is as it was",
+    Operation.FORGET: "what it had let go of until then is gone, and recorded; the rest is kept",
+    Operation.PRUNE: "no recovery point is harmed, and some space was not freed",
+    Operation.REPORT: "the page of before is still there",
 }
 _TESTED_BEFORE = "its result was recorded before, and counts"
 _WHEN_KILLED = "where its process was killed, `ended` is when that was found"
@@ -54,6 +60,17 @@ class Story:
     before: Seen | None
     """The nearest attempt at the same, where there is one within a day."""
     after: Seen | None
+    occurrence: OccurrenceState | None
+    """What it serves, and how far that is; `None` where a person started it."""
+    attempts: tuple[Seen, ...]
+    """Every attempt at that, this one included, oldest first."""
+    paused: str
+    """Until when a pause keeps the next attempt from being made, and why; empty: none does."""
+
+    @property
+    def is_tried_again(self) -> bool:
+        """Whether another attempt is still to come."""
+        return self.occurrence is not None and self.occurrence.progress is Progress.WAITING
 
 
 def story_of(store: Store, run: Run, now: datetime, zones: Mapping[str, tzinfo]) -> Story:
@@ -64,13 +81,19 @@ def story_of(store: Store, run: Run, now: datetime, zones: Mapping[str, tzinfo])
     if test is not None:
         test = replace(test, next=advise(test, follow_ups))  # recorded before they were made
     before, after = _neighbours(store, run)
+    attempts = store.attempts_beside(run)
+    seen, waits = see(run, now, zones), attempts.occurrence
+    pauses = store.pauses([run.practice])
     return Story(
-        seen=see(run, now, zones),
+        seen=seen,
         point=_point_of(store, run),
         test=test,
         follow_ups=follow_ups,
         before=see(before, now, zones) if before else None,
         after=see(after, now, zones) if after else None,
+        occurrence=attempts.occurrence,
+        attempts=tuple(see(each, now, zones) for each in attempts.runs),
+        paused=held_back(waits, now, seen.zone, pauses) if waits else "",
     )
 
 
@@ -112,6 +135,9 @@ def _next_steps(story: Story) -> tuple[str, ...]:
     closes = "; that also closes this run and removes what it left" if state is State.GONE else ""
     if after is not None and after.run.outcome is Outcome.DONE:
         return (f"nothing: it was done since, by {after.run.id}",)
+    if story.occurrence is not None and story.is_tried_again:
+        begins = next_words(story.occurrence, story.seen.now, story.seen.zone)
+        return (f"nothing yet: {story.paused or f'it is tried again {begins}'}{closes}",)
     cause = "run it" if run.outcome in {None, Outcome.INTERRUPTED} else "remove the cause, run it"
     return (f"{cause} again: `{_command_of(run)}`{closes}",)
 
@@ -124,6 +150,10 @@ def _command_of(run: Run) -> str:
         Operation.RESTORE_TEST: f"dro test {run.practice}{system}{repository}",
         Operation.RESTORE: f"dro restore {run.practice}{system}{repository} --to DIR",
         Operation.REBUILD: f"dro points rebuild {run.practice}{repository}",
+        Operation.CHECK: f"dro repository check {run.practice}{repository}",
+        Operation.FORGET: f"dro retention apply {run.practice}{repository}",
+        Operation.PRUNE: f"dro repository prune {run.practice}{repository}",
+        Operation.REPORT: f"dro report {run.practice} --out DIR",
     }[run.operation]
 
 
@@ -162,11 +192,12 @@ def _facts(story: Story) -> Iterator[tuple[str, str]]:
         yield "ended", f"{instant_words(run.finished_at, seen.zone)}, after {seen.took}"
     elif seen.state is State.RUNNING:
         yield "running for", seen.took
-    yield "process", f"{run.pid} on {run.host}, {_process_words(run)}"
+    yield "process", f"{run.pid} on {run.host}{_process_words(seen)}"
     yield "repository", run.repository or ""
     if run.schedule_id and run.due_at:
         due = instant_words(run.due_at, seen.zone)
         yield "occurrence", f"{run.schedule_id}, due {due}, attempt {run.attempt}"
+        yield "attempts", _attempts_words(story)
     told = [_told(each) for each in _not_passed(story.test)]
     if not any(each in run.reason for each in told):
         yield "because", seen.reason
@@ -175,11 +206,20 @@ def _facts(story: Story) -> Iterator[tuple[str, str]]:
         yield "point", _point_words(story.point) if story.point else "none"
 
 
-def _process_words(run: Run) -> str:
-    alive = process_of(run).alive
-    if alive is None:
-        return "which is not this machine"
-    return "running" if alive else "gone"
+def _attempts_words(story: Story) -> str:
+    """Return how each attempt ended, and when the next one begins; nothing where there was one."""
+    told = [f"{each.run.attempt} {each.mark.text}" for each in story.attempts]
+    if story.occurrence is not None and story.is_tried_again:
+        begins = next_words(story.occurrence, story.seen.now, story.seen.zone)
+        told.append(story.paused or f"the next one {begins}")
+    return ", ".join(told) if len(told) > 1 else ""
+
+
+def _process_words(seen: Seen) -> str:
+    """Return what became of a process, where that says anything of the run."""
+    if process_of(seen.run).alive is None:
+        return ", which is not this machine"
+    return {State.RUNNING: ", running", State.GONE: ", gone"}.get(seen.state, "")
 
 
 def _point_words(point: RecoveryPoint) -> str:
@@ -218,7 +258,21 @@ def story_json(story: Story) -> dict[str, object]:
         "meaning": _meaning(story),
         "point": point_json(story.point) if story.point else None,
         "tests": [test_json(each) for each in tests],
+        "occurrence": _occurrence_json(story.occurrence) if story.occurrence else None,
+        "attempts": [run_json(each) for each in story.attempts],
         "before": run_json(story.before) if story.before else None,
         "after": run_json(story.after) if story.after else None,
         "next": list(_next_steps(story)),
+    }
+
+
+def _occurrence_json(state: OccurrenceState) -> dict[str, object]:
+    return {
+        "id": state.occurrence.id,
+        "schedule_id": state.occurrence.schedule_id,
+        "due_at": state.occurrence.due_at,
+        "progress": state.progress.value,
+        "attempt": state.attempt,
+        "not_before": state.not_before,
+        "reason": state.reason,
     }

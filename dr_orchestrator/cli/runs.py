@@ -1,4 +1,4 @@
-"""`dro runs`: what happened last night, and why it failed.
+"""`dro runs`: what happened last night, what did not, and why it failed.
 
 Reads the record only: a run whose process is gone is said to be so, and left for a command that
 writes to close. Plans are asked for nothing but the time zone.
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dr_orchestrator.cli.output import Span, print_lines
+from dr_orchestrator.cli.run_fold import Idle, Told, fold, idle_of
 from dr_orchestrator.cli.run_seen import Seen, State, run_json, see
 from dr_orchestrator.core.run import Outcome, Run
 from dr_orchestrator.core.wording import count_words, instant_words, printable
@@ -22,13 +23,16 @@ from dr_orchestrator.errors import DroError, ExitCode, UsageMistake
 from dr_orchestrator.plan.quantity import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import tzinfo
 
     from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState
     from dr_orchestrator.store.base import RunHistory, Store
 
 _NOT_DONE = tuple(outcome for outcome in Outcome if outcome is not Outcome.DONE)
+_FOLDED = 10_000
+"""Runs that are read to be folded: a night of a hundred systems."""
 _NAMED = 5
 """So many ids are named where a prefix stands for several."""
 _SHORTEST_REASON = 24
@@ -54,11 +58,12 @@ class _Runs(click.Group):
 Examples:
   dro runs
   dro runs riverside --since 7d --failed
+  dro runs --all
   dro runs show 20261121-1915
 """,
 )
 def command() -> None:
-    """Say what was attempted, how it ended, and why it failed.
+    """Say what was attempted, how it ended, why it failed, and what was never started.
 
     `dro runs [PRACTICE]...` is short for `dro runs list`, and takes its options.
     """
@@ -85,6 +90,7 @@ Examples:
 )
 @click.option("--system", metavar="ID", help="only this system")
 @click.option("--failed", is_flag=True, help="only what did not end as done")
+@click.option("--all", "unfolded", is_flag=True, help="a line for each run and each occurrence")
 @click.option(
     "--limit",
     metavar="N",
@@ -101,44 +107,83 @@ def list_(
     system: str | None,
     *,
     failed: bool,
+    unfolded: bool,
     limit: int,
     _json: bool,
 ) -> ExitCode:
-    """List the runs of each PRACTICE, newest first; of all, if none is named.
+    """List what was attempted for each PRACTICE, newest first; for all, if none is named.
 
-    A practice whose id is `list` or `show` is named by the path of its plan, or after `dro runs
-    list`. Runs that were never closed are listed however old they are.
+    What was retried is one line, and so are backups in a row that went well. What came due and was
+    skipped, waits, or was never started is listed too; so are runs that were never closed, however
+    old they are. A practice whose id is `list` or `show` is named by the path of its plan, or after
+    `dro runs list`.
 
     Exit codes: 0 listed, however the runs ended; 2 there is no such practice.
     """
     zones = _zones(context, practices, required=bool(practices))
     now = context.clock.now()
+    named = tuple(zones) if practices else None
     history = context.store().runs(
-        tuple(zones) if practices else None,
+        named,
         system,
         since=now - since,
         outcomes=_NOT_DONE if failed else None,
-        limit=limit,
+        limit=limit if context.json or unfolded else _FOLDED,
     )
+    states = [
+        each
+        for each in context.store().occurrences(named, since=now - since, limit=_FOLDED)
+        if system in {None, each.occurrence.system}
+    ]
     seen = [see(run, now, zones) for run in (*history.open, *history.closed)]
-    counts = _counts(history, seen)
+    seen.sort(key=lambda each: (each.run.started_at, each.run.id), reverse=True)
     wanted = [each for each in seen if not (failed and each.state is State.RUNNING)]
-    wanted.sort(key=lambda each: (each.run.started_at, each.run.id), reverse=True)
-    shown = wanted[:limit]
-    left_out = _countable(counts, failed=failed) - len(shown)
+    counts, idle = _counts(history, seen), _idle(states, now)
+    pauses = context.store().pauses(named)
+    lines = fold(wanted, states, now, zones, pauses=pauses, in_rows=not unfolded)
+    lines = tuple(each for each in lines if not failed or each.needs_a_look)
+    shown = lines[:limit]
     print_lines(_table(shown, err=context.json), err=context.json)
-    context.say(_total(counts, system, _moment(now - since, now, _one_zone(shown, zones))))
-    if left_out:
-        context.say(f"{left_out:,} more are not shown: `--limit {len(shown) + left_out}`")
+    context.say(_total(counts, idle, system, _moment(now - since, now, _one_zone(shown, zones))))
+    left_out = _countable(counts, failed=failed) - len(wanted)
+    if hidden := len(lines) - len(shown) + left_out:
+        context.say(f"{hidden:,} more are not shown: `--limit {len(shown) + hidden}`")
+    told = wanted[:limit]
     context.print_json_if_asked(
         {
             "since": now - since,
-            "runs": [run_json(each) for each in shown],
+            "runs": [run_json(each) for each in told],
             "counts": counts,
-            "left_out": left_out,
+            "left_out": _countable(counts, failed=failed) - len(told),
+            "occurrences": [
+                _occurrence_json(each, why)
+                for each in states
+                if (why := idle_of(each, now)) is not None and not (failed and why is Idle.WAITING)
+            ],
         }
     )
     return ExitCode.OK
+
+
+def _idle(states: Iterable[OccurrenceState], now: datetime) -> dict[str, int]:
+    """Return how much came due and has no run, by why."""
+    found = Counter(idle_of(each, now) for each in states)
+    return {idle.value: found[idle] for idle in Idle}
+
+
+def _occurrence_json(state: OccurrenceState, idle: Idle) -> dict[str, object]:
+    due = state.occurrence
+    return {
+        "practice": due.practice,
+        "operation": due.operation.value,
+        "system": due.system or None,
+        "repository": due.repository,
+        "schedule_id": due.schedule_id,
+        "due_at": due.due_at,
+        "state": idle.value,
+        "reason": state.reason or due.skipped,
+        "not_before": state.not_before,
+    }
 
 
 def _zones(context: Context, practices: tuple[str, ...], *, required: bool) -> Mapping[str, tzinfo]:
@@ -166,17 +211,21 @@ def _countable(counts: Mapping[str, int], *, failed: bool) -> int:
     return sum(counts.values()) - harmless
 
 
-def _total(counts: Mapping[str, int], system: str | None, since: str) -> str:
+def _total(
+    counts: Mapping[str, int], idle: Mapping[str, int], system: str | None, since: str
+) -> str:
     parts = ", ".join(
         f"{count:,} {_WORDS.get(name, name)}" for name, count in counts.items() if count
     )
+    without = ", ".join(f"{count:,} {name}" for name, count in idle.items() if count)
     of = f" of {system}" if system else ""
     count = sum(counts.values())
     runs = count_words(count, "run") if count else "no run"
-    return f"{runs}{of} since {since}" + (f": {parts}" if parts else "")
+    said = f"{runs}{of} since {since}" + (f": {parts}" if parts else "")
+    return f"{said}; without a run: {without}" if without else said
 
 
-def _one_zone(shown: Iterable[Seen], zones: Mapping[str, tzinfo]) -> tzinfo:
+def _one_zone(shown: Iterable[Told], zones: Mapping[str, tzinfo]) -> tzinfo:
     """Return the zone of all that is shown, or of all practices; UTC where they have several."""
     found = {each.zone for each in shown} or set(zones.values())
     return found.pop() if len(found) == 1 else UTC
@@ -192,9 +241,9 @@ def _moment(instant: datetime, now: datetime, zone: tzinfo) -> str:
     return f"{'yesterday' if days else 'today'} {clock}{name}"
 
 
-def _table(shown: list[Seen], *, err: bool) -> Iterator[tuple[Span, ...]]:
-    """Return one line a run; a column that nothing stands in is left out."""
-    several = len({each.run.practice for each in shown}) > 1
+def _table(shown: Sequence[Told], *, err: bool) -> Iterator[tuple[Span, ...]]:
+    """Return one line each; a column that nothing stands in is left out."""
+    several = len({_subject(each).practice for each in shown}) > 1
     rows = [_cells(each, several=several) for each in shown]
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))] if rows else []
     width = _terminal_width(err=err)
@@ -207,17 +256,25 @@ def _table(shown: list[Seen], *, err: bool) -> Iterator[tuple[Span, ...]]:
         yield (Span(first), Span(mark, each.mark.style), Span(after + reason))
 
 
-def _cells(seen: Seen, *, several: bool) -> tuple[str, ...]:
-    run = seen.run
+def _subject(told: Told) -> Run | Occurrence:
+    """Return what names practice, operation, system and repository."""
+    subject = told.seen.run if told.seen else told.occurrence
+    if subject is None:
+        raise TypeError("a line is of a run or of an occurrence")
+    return subject
+
+
+def _cells(told: Told, *, several: bool) -> tuple[str, ...]:
+    subject = _subject(told)
     return (
-        seen.when,
-        seen.mark.text,
-        seen.took,
-        printable(run.practice) if several else "",
-        run.operation.value,
-        printable(run.system),
-        printable(run.repository or ""),
-        run.id,
+        told.when,
+        told.mark.text,
+        told.took,
+        printable(subject.practice) if several else "",
+        subject.operation.value,
+        printable(subject.system),
+        printable(subject.repository or ""),
+        told.seen.run.id if told.seen else "",
     )
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dr_orchestrator.core.occurrence import LATEST
+from dr_orchestrator.core.record import SystemPaused
+from dr_orchestrator.core.run import Operation
 from dr_orchestrator.core.wording import count_words, instant_words, printable
 from dr_orchestrator.errors import ExitCode
-from dr_orchestrator.plan.model import RestoreTestSpec
 from dr_orchestrator.plan.schedule import WEEKDAYS
 from dr_orchestrator.schedule.occurrence import ClockChange, clock_changes, moved_by, occurrences
-from dr_orchestrator.schedule.planner import (
-    CatchUp,
-    Policy,
-    ScheduledOperation,
-    scheduled_operations,
-)
+from dr_orchestrator.schedule.planner import ScheduledOperation, scheduled_operations
 
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
@@ -52,6 +50,7 @@ class _Calendar:
     coming: tuple[_Coming, ...]
     """The next first."""
     changes: tuple[ClockChange, ...]
+    pauses: tuple[SystemPaused, ...]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -64,14 +63,44 @@ class _Calendar:
                 yield each.operation, note
 
 
+_ELSEWHERE = {
+    "run": "run what is due, until stopped",
+    "install": "print, or write, what makes the machine run the scheduler",
+}
+"""Commands with a module of their own, imported only when they run."""
+_HIDDEN = frozenset({"work"})
+
+
+class _Parts(click.Group):
+    """`show`, and those with a module of their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *_ELSEWHERE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in {*_ELSEWHERE, *_HIDDEN}:
+            return super().get_command(ctx, cmd_name)
+        part: click.Command = import_module(f"dr_orchestrator.cli.schedule_{cmd_name}").command
+        return part
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any of them."""
+        own = [(name, each.get_short_help_str()) for name, each in sorted(self.commands.items())]
+        with formatter.section("Commands"):
+            formatter.write_dl([*own, *_ELSEWHERE.items()])
+
+
 @click.group(
+    cls=_Parts,
     epilog="""\b
-Example:
+Examples:
   dro schedule show riverside
-"""
+  dro schedule run
+  dro schedule install
+""",
 )
 def command() -> None:
-    """Show what happens when."""
+    """Show what happens when, and have it happen."""
 
 
 @command.command(
@@ -89,10 +118,11 @@ def show(context: Context, practices: tuple[str, ...], days: int, *, _json: bool
     """Show what each PRACTICE's plan puts on a schedule, and what changes of clocks do to it.
 
     All practices, if none is named. One line an operation, the next first, in the practice's own
-    time zone, with the line of the plan that says so.
+    time zone, with the line of the plan that says so. What is paused is said below.
     """
-    now = context.clock.now()
-    calendars = [_calendar(loaded, now, days) for loaded in context.plans(practices)]
+    now, plans = context.clock.now(), context.plans(practices)
+    pauses = context.store().pauses([loaded.plan.practice.id for loaded in plans])
+    calendars = [_calendar(loaded, pauses, now, days) for loaded in plans]
     for calendar in calendars:
         for line in _lines(calendar):
             context.say(line)
@@ -103,9 +133,11 @@ def show(context: Context, practices: tuple[str, ...], days: int, *, _json: bool
     return ExitCode.OK
 
 
-def _calendar(loaded: LoadedPlan, start: datetime, days: int) -> _Calendar:
+def _calendar(
+    loaded: LoadedPlan, pauses: Iterable[SystemPaused], start: datetime, days: int
+) -> _Calendar:
     end = start + timedelta(days=days)
-    zone = loaded.plan.practice.timezone
+    practice, zone = loaded.plan.practice.id, loaded.plan.practice.timezone
     coming = [
         _coming(operation, loaded.origins[operation.field], start, end)
         for operation in scheduled_operations(loaded.plan)
@@ -116,6 +148,7 @@ def _calendar(loaded: LoadedPlan, start: datetime, days: int) -> _Calendar:
         days=days,
         coming=tuple(sorted(coming, key=lambda each: each.first or end)),
         changes=tuple(clock_changes(zone, start, end)),
+        pauses=tuple(each for each in pauses if each.practice == practice and start < each.until),
     )
 
 
@@ -133,7 +166,7 @@ def _lines(calendar: _Calendar) -> Iterator[str]:
     rows = [
         (
             _day_and_time(each.first, zone) if each.first else "later",
-            str(each.operation.schedule),
+            _when(each.operation),
             count_words(each.count, "time"),
             _what(each.operation),
             printable(each.origin),
@@ -144,19 +177,32 @@ def _lines(calendar: _Calendar) -> Iterator[str]:
     for row in rows:
         cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
         yield f"  {'  '.join(cells)}".rstrip()
+    for pause in calendar.pauses:
+        until = _day_and_time(pause.until, zone)
+        why = printable(f"{pause.why} ({pause.by})")
+        yield f"  paused: {pause.system or 'all systems'} until {until}: {why}"
     for change in calendar.changes:
         yield f"  clocks: {_change_words(change, zone)}"
         for operation, note in calendar.notes(change):
             yield f"    {_what(operation)}: {note}"
 
 
+def _when(operation: ScheduledOperation) -> str:
+    blackout = operation.policy.blackout
+    if blackout is None:
+        return str(operation.schedule)
+    hours = ", ".join(f"{days} {times}" for days, times in blackout.hours.written().items())
+    return f"{operation.schedule}, not {hours}"
+
+
 def _what(operation: ScheduledOperation) -> str:
     place = ", ".join(operation.repositories)
-    spec = operation.spec
-    if isinstance(spec, RestoreTestSpec):
-        point = "" if spec.point == "latest" else f", {spec.point} point"
+    if operation.operation is Operation.BACKUP:
+        return f"{operation.system}: {operation.operation} to {place}"
+    if operation.operation is Operation.RESTORE_TEST:
+        point = "" if operation.point == LATEST else f", {operation.point} point"
         return f"{operation.system}: {operation.operation} from {place}{point}"
-    return f"{operation.system}: {operation.operation} to {place}"
+    return f"{place}: {operation.operation}" if place else str(operation.operation)
 
 
 def _notes(operation: ScheduledOperation, change: ClockChange, zone: ZoneInfo) -> Iterator[str]:
@@ -198,6 +244,10 @@ def _json_of(calendar: _Calendar) -> dict[str, Any]:
         "practice": plan.practice.id,
         "timezone": zone.key,
         "scheduled": [_operation_json(each) for each in calendar.coming],
+        "pauses": [
+            {"system": each.system, "until": each.until, "by": each.by, "why": each.why}
+            for each in calendar.pauses
+        ],
         "clock_changes": [
             {
                 "at": change.at,
@@ -213,6 +263,7 @@ def _json_of(calendar: _Calendar) -> dict[str, Any]:
 
 def _operation_json(coming: _Coming) -> dict[str, Any]:
     operation = coming.operation
+    policy = operation.policy
     return {
         "id": operation.id,
         "system": operation.system,
@@ -223,10 +274,7 @@ def _operation_json(coming: _Coming) -> dict[str, Any]:
         "count": coming.count,
         "first": coming.first,
         "last": coming.last,
-        "catch_up": operation.policy.catch_up.value,
-        "grace_seconds": _grace_seconds(operation.policy),
+        "catch_up": policy.catch_up.value,
+        "grace_seconds": policy.grace.total_seconds() if policy.grace else None,
+        "blackout": policy.blackout.hours.written() if policy.blackout else None,
     }
-
-
-def _grace_seconds(policy: Policy) -> float | None:
-    return policy.grace.total_seconds() if policy.catch_up is CatchUp.SKIP else None

@@ -1,42 +1,37 @@
-"""`dro status`: which promises are kept, not kept or not proven."""
+"""`dro status`: which promises are kept, not kept or not proven, here or at many sites."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
-from dr_orchestrator.cli.output import STYLES, TITLE, Span, print_lines
-from dr_orchestrator.compliance.verdict import is_overdue, practice_verdict
-from dr_orchestrator.core.finding import Finding, Verdict, worst
-from dr_orchestrator.core.wording import instant_words, objective_words, printable, verdict_words
-from dr_orchestrator.errors import ExitCode, most_important
+from dr_orchestrator.cli.output import print_lines, say_error
+from dr_orchestrator.cli.status_text import PracticeShown, fleet_lines, machine_lines
+from dr_orchestrator.errors import DroError, ExitCode, UsageMistake, most_important
+from dr_orchestrator.fleet.need import Need, practice_need, site_need, sites_in_order
+from dr_orchestrator.fleet.site import look_at, site_status
+from dr_orchestrator.fleet.status import pauses_in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from datetime import datetime
 
     from dr_orchestrator.cli.main import Context
-    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.core.finding import Finding
+    from dr_orchestrator.core.record import SystemPaused
+    from dr_orchestrator.fleet.nagios import Answer
+    from dr_orchestrator.fleet.read import Fleet, SiteSeen
+    from dr_orchestrator.fleet.status import PracticeStatus, SiteProblem, SiteStatus
+    from dr_orchestrator.plan.load import LoadedPlan
 
-_WORST_FIRST = (Verdict.BREACHED, Verdict.UNPROVEN, Verdict.MET)
-_VERDICT_WIDTH = max(len(verdict_words(verdict)) for verdict in Verdict) + 2
-
-Line = tuple[Span, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PracticeStatus:
-    """A practice and what was found on it."""
-
-    plan: Plan
-    findings: tuple[Finding, ...]
-
-    @property
-    def verdict(self) -> Verdict:
-        """The worst verdict of any finding."""
-        return practice_verdict(self.findings)
+_CODES = {
+    Need.NOT_BELIEVED: ExitCode.UNPROVEN,
+    Need.UNHEARD: ExitCode.UNPROVEN,
+    Need.BREACHED: ExitCode.BREACHED,
+    Need.OVERDUE: ExitCode.UNPROVEN,
+}
+"""What the other needs say is neither a broken promise nor a proof that should be there."""
 
 
 @click.command(
@@ -44,34 +39,137 @@ class PracticeStatus:
 Examples:
   dro status
   dro status riverside --json
+  dro status --from /srv/fleet --from s3://msp-status/dro
+  dro status --nagios
 """
 )
 @click.argument("practices", nargs=-1, metavar="[PRACTICE]...")
+@click.option(
+    "--from",
+    "places",
+    multiple=True,
+    metavar="PLACE",
+    help="what many sites published in this folder or s3://BUCKET/PREFIX; may be given again",
+)
+@click.option("--nagios", is_flag=True, help="print one line as a Nagios plugin, with its codes")
 @click.option("--json", "_json", is_flag=True, help="print one JSON object")
 @click.pass_obj
-def command(context: Context, practices: tuple[str, ...], *, _json: bool) -> ExitCode:
+def command(
+    context: Context,
+    practices: tuple[str, ...],
+    places: tuple[str, ...],
+    *,
+    nagios: bool,
+    _json: bool,
+) -> int:
     """Say which promises to each PRACTICE are kept, not kept or not proven; all, if none is named.
 
-    Exit codes: 0 every promise is kept, or its proof is not due yet; 4 a proof is overdue;
-    5 a promise is not kept.
+    With --from, of every site that publishes there: no plan and no key of a repository is needed.
+
+    Exit codes: 0 every promise is kept, or its proof is not due yet; 4 a proof is overdue, or a
+    site is silent or not believed; 5 a promise is not kept; 1 a place cannot be read. With
+    --nagios: 0 OK, 1 warning, 2 critical, 3 unknown. A plan with a mistake (2, or 3) hides no
+    other practice: where the version before goes on, that one is shown.
     """
-    from dr_orchestrator.compliance.judge import judge
+    if practices and places:
+        raise UsageMistake("--from shows every site", hint="leave the practices out")
+    if nagios and context.json:
+        raise UsageMistake("--nagios and --json both say what is printed", hint="leave one out")
+    if nagios:
+        return _nagios(context, practices, places)
+    return _many_sites(context, places) if places else _this_machine(context, practices)
+
+
+def _this_machine(context: Context, practices: tuple[str, ...]) -> ExitCode:
+    now = context.clock.now()
+    read = context.plans_and_mistakes(practices)
+    shown = _look(context, read.plans, now)
+    site = _site(context, shown, now)
+    print_lines(machine_lines(shown, site, now), err=context.json)
+    for mistake in read.mistakes:
+        say_error(mistake)
+    context.print_json_if_asked(
+        {
+            "practices": [practice_json(each.status, each.pauses) for each in shown],
+            "problems": [_problem_json(each) for each in site.problems],
+            "scheduler_seen_at": site.scheduler_seen_at,
+            "mistakes": [mistake.message for mistake in read.mistakes],
+        }
+    )
+    code = exit_code((each.status for each in shown), now)
+    return most_important((code, *(mistake.exit_code for mistake in read.mistakes)))
+
+
+def _many_sites(context: Context, places: tuple[str, ...]) -> ExitCode:
+    now = context.clock.now()
+    fleet = _read(context, places, now)
+    in_order = sites_in_order(fleet.sites, now)
+    print_lines(fleet_lines(fleet, now), err=context.json)
+    context.print_json_if_asked(
+        {
+            "sites": [_site_json(each, now) for each in in_order],
+            "unread": [error.message for error in fleet.unread],
+        }
+    )
+    codes = {_CODES.get(site_need(each, now), ExitCode.OK) for each in fleet.sites}
+    known = (practice for each in fleet.sites if each.status for practice in each.status.practices)
+    codes.add(exit_code(known, now))
+    codes.update(error.exit_code for error in fleet.unread)
+    return most_important(codes if fleet.sites else {*codes, ExitCode.UNPROVEN})
+
+
+def _nagios(context: Context, practices: tuple[str, ...], places: tuple[str, ...]) -> int:
+    """Print one line whatever happens: a plugin that says nothing is taken for one that is well."""
+    from dr_orchestrator.fleet.nagios import answer_for_fleet, answer_for_machine, unknown
 
     now = context.clock.now()
+    answer: Answer
+    try:
+        if places:
+            answer = answer_for_fleet(_read(context, places, now), now)
+        else:
+            read = context.plans_and_mistakes(practices)
+            site = _site(context, _look(context, read.plans, now), now)
+            answer = answer_for_machine(site, now, read.mistakes)
+    except DroError as error:
+        answer = unknown(error)
+    except Exception as error:  # noqa: BLE001 - its text may hold patient data: never shown
+        answer = unknown(DroError(f"internal error ({type(error).__name__})"))
+    click.echo(answer.line)
+    return answer.state
+
+
+def _look(
+    context: Context, plans: Iterable[LoadedPlan], now: datetime
+) -> tuple[PracticeShown, ...]:
+    """Return the practices by what needs a person first."""
     store = context.store()
-    statuses = sorted(
-        (
-            PracticeStatus(
-                plan=loaded.plan,
-                findings=judge(loaded.plan, store.practice_record(loaded.plan.practice.id), now),
+    shown = []
+    for loaded in plans:
+        record = store.practice_record(loaded.plan.practice.id)
+        shown.append(
+            PracticeShown(
+                status=look_at(loaded.plan, record, context.settings, now),
+                zone=loaded.plan.practice.timezone,
+                pauses=pauses_in_force(record, now),
             )
-            for loaded in context.plans(practices)
-        ),
-        key=lambda status: _WORST_FIRST.index(status.verdict),
+        )
+    return tuple(sorted(shown, key=lambda each: practice_need(each.status, now)))
+
+
+def _site(context: Context, shown: Iterable[PracticeShown], now: datetime) -> SiteStatus:
+    statuses = (each.status for each in shown)
+    return site_status(context.settings.site, statuses, context.store(), now)
+
+
+def _read(context: Context, places: tuple[str, ...], now: datetime) -> Fleet:
+    from dr_orchestrator.fleet.place import place_at
+    from dr_orchestrator.fleet.read import read_fleet
+
+    known = context.settings.fleet
+    return read_fleet(
+        [place_at(place, known.aws_profile, known.endpoint) for place in places], known.sites, now
     )
-    print_lines(status_lines(statuses), err=context.json)
-    context.print_json_if_asked({"practices": [status_json(status) for status in statuses]})
-    return exit_code(statuses, now)
 
 
 def exit_code(statuses: Iterable[PracticeStatus], now: datetime) -> ExitCode:
@@ -79,24 +177,28 @@ def exit_code(statuses: Iterable[PracticeStatus], now: datetime) -> ExitCode:
 
     A finding without a date by which it is due does not wait for anything, so it counts as overdue.
     """
-    codes = []
-    for status in statuses:
-        if not status.findings:
-            codes.append(ExitCode.UNPROVEN)
-        for finding in status.findings:
-            if finding.verdict is Verdict.BREACHED:
-                codes.append(ExitCode.BREACHED)
-            elif is_overdue(finding, now):
-                codes.append(ExitCode.UNPROVEN)
-    return most_important(codes)
+    return most_important(
+        _CODES.get(practice_need(status, now), ExitCode.OK) for status in statuses
+    )
 
 
-def status_json(status: PracticeStatus) -> dict[str, object]:
+def practice_json(status: PracticeStatus, pauses: Iterable[SystemPaused] = ()) -> dict[str, object]:
     """Return one practice as other programs read it; times in UTC."""
+    said = {pause.system: pause for pause in pauses}
     return {
-        "practice": status.plan.practice.id,
+        "practice": status.practice,
         "verdict": status.verdict.value,
         "findings": [_finding_json(finding) for finding in status.findings],
+        "pauses": [
+            {
+                "system": system or None,
+                "until": until.isoformat(),
+                "by": said[system].by if system in said else None,
+                "why": said[system].why if system in said else None,
+            }
+            for system, until in status.paused.items()
+        ],
+        "forecasts": list(status.forecasts),
     }
 
 
@@ -114,63 +216,34 @@ def _finding_json(finding: Finding) -> dict[str, object]:
     }
 
 
-def status_lines(statuses: Iterable[PracticeStatus]) -> Iterator[Line]:
-    """Return one block of lines a practice, its worst system first."""
-    for number, status in enumerate(statuses):
-        if number:
-            yield ()
-        name = printable(status.plan.practice.name)
-        yield (
-            Span(f"{name} ({status.plan.practice.id}): ", TITLE),
-            Span(verdict_words(status.verdict), STYLES[status.verdict]),
-        )
-        if not status.findings:
-            yield (Span("  this plan promises nothing"),)
-        for system in _systems(status):
-            yield from _system_lines(status, system)
+def _problem_json(problem: SiteProblem) -> dict[str, object]:
+    return {
+        "id": problem.id,
+        "kind": problem.kind.value,
+        "practice": problem.practice or None,
+        "system": problem.system or None,
+        "what": problem.what,
+        "next": problem.next,
+        "since": problem.since,
+        "opened_at": problem.opened_at,
+        "acknowledged": problem.acknowledged,
+    }
 
 
-def _systems(status: PracticeStatus) -> list[str]:
-    verdicts: dict[str, tuple[Verdict, ...]] = {}
-    for finding in status.findings:
-        verdicts[finding.system] = (*verdicts.get(finding.system, ()), finding.verdict)
-    return sorted(verdicts, key=lambda system: _WORST_FIRST.index(worst(verdicts[system])))
-
-
-def _system_lines(status: PracticeStatus, system: str) -> Iterator[Line]:
-    findings = [finding for finding in status.findings if finding.system == system]
-    width = max(len(_objective(finding)) for finding in status.findings) + 2
-    spec = status.plan.systems.get(system)
-    yield (Span(f"  {printable((spec.title if spec else '') or system)}"),)
-    for finding in findings:
-        yield (
-            Span(f"    {verdict_words(finding.verdict):{_VERDICT_WIDTH}}", STYLES[finding.verdict]),
-            Span(f"{_objective(finding):{width}}"),
-            Span(printable(_measured(finding))),
-        )
-        if explanation := _explanation(status, finding):
-            yield (Span(f"    {'':{_VERDICT_WIDTH}}{explanation}"),)
-
-
-def _objective(finding: Finding) -> str:
-    words = objective_words(finding.objective)
-    return f"{words}, {finding.repository}" if finding.repository else words
-
-
-def _measured(finding: Finding) -> str:
-    if not finding.achieved:
-        return f"promised: {finding.promised}"
-    return f"{finding.achieved} (promised: {finding.promised})"
-
-
-def _explanation(status: PracticeStatus, finding: Finding) -> str:
-    """Return why, since when and until when; nothing for a promise that is kept."""
-    if finding.verdict is Verdict.MET:
-        return ""
-    zone = status.plan.practice.timezone
-    parts = [printable(finding.reason)]
-    if finding.since:
-        parts.append(f"since {instant_words(finding.since, zone)}")
-    if finding.due and finding.verdict is Verdict.UNPROVEN:
-        parts.append(f"due {instant_words(finding.due, zone)}")
-    return "; ".join(part for part in parts if part)
+def _site_json(seen: SiteSeen, now: datetime) -> dict[str, object]:
+    status = seen.status
+    said: dict[str, object] = {
+        "site": seen.site,
+        "standing": seen.standing.value,
+        "why": seen.why,
+        "need": site_need(seen, now).name.lower(),
+    }
+    if status is not None:
+        said |= {
+            "made_at": status.made_at,
+            "version": status.version,
+            "scheduler_seen_at": status.scheduler_seen_at,
+            "practices": [practice_json(each) for each in status.practices],
+            "problems": [_problem_json(each) for each in status.problems],
+        }
+    return said

@@ -61,8 +61,8 @@ class Case:
 
     @property
     def window(self) -> timedelta:
-        """How far back the RPO looks: a day, or twice the RPO where that is longer."""
-        return max(_SHORTEST_WINDOW, 2 * self.system.rpo)
+        """How far back the RPO looks."""
+        return rpo_window(self.system.rpo)
 
     @property
     def prove_every(self) -> dict[str, timedelta]:
@@ -164,17 +164,23 @@ class Case:
         contact = self.plan.contacts.get(made_by)
         return contact.role if contact else made_by or f"the job that writes {asset}"
 
-    def due(self, allowed: timedelta, repository: str | None = None) -> datetime | None:
+    def due(
+        self,
+        allowed: timedelta,
+        repository: str | None = None,
+        looked_after: datetime | None = None,
+    ) -> datetime | None:
         """Return when something that was never there is due: after `allowed` from the start.
 
-        What is promised of a repository starts when it first answered. `None`: no start is known.
+        What is promised of a repository starts when it first answered, or when somebody first
+        `looked_after` it, if that is later. `None`: no start is known.
         """
         if self.started is None:
             return None
         seen = self.repositories_seen.get(repository or "", self.started)
         if seen > self.now + CLOCK_TOLERANCE:
             seen = self.started
-        return max(self.started, seen) + allowed
+        return max(self.started, seen, looked_after or seen) + allowed
 
     def at(self, instant: datetime) -> str:
         """Return an instant as this practice's wall clock shows it."""
@@ -205,6 +211,11 @@ class Case:
             since=since,
             due=due,
         )
+
+
+def rpo_window(rpo: timedelta) -> timedelta:
+    """Return how far back an RPO looks: a day, or twice the RPO where that is longer."""
+    return max(_SHORTEST_WINDOW, 2 * rpo)
 
 
 def open_case(plan: Plan, name: str, record: PracticeRecord, now: datetime) -> Case:

@@ -11,10 +11,13 @@ from dr_orchestrator.compliance.coverage import judge_coverage
 from dr_orchestrator.compliance.data_age import judge_data_age
 from dr_orchestrator.compliance.dump_age import judge_dump_age
 from dr_orchestrator.compliance.recovery_time import judge_rto
+from dr_orchestrator.compliance.repository_check import judge_repository_check
 from dr_orchestrator.compliance.restore_proven import judge_restore_tests
+from dr_orchestrator.compliance.retention import judge_retention
 from dr_orchestrator.compliance.rpo import judge_rpo
 from dr_orchestrator.compliance.skew import judge_skew
-from dr_orchestrator.core.finding import Finding
+from dr_orchestrator.compliance.verdict import is_overdue
+from dr_orchestrator.core.finding import Finding, Verdict
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.plan.model import Plan
 
@@ -34,11 +37,11 @@ def judge(plan: Plan, record: PracticeRecord, now: datetime) -> tuple[Finding, .
     return tuple(
         finding
         for name in plan.protected
-        for finding in _findings(open_case(plan, name, record, now))
+        for finding in _findings(open_case(plan, name, record, now), record)
     )
 
 
-def _findings(case: Case) -> Iterator[Finding]:
+def _findings(case: Case, record: PracticeRecord) -> Iterator[Finding]:
     yield judge_coverage(case)
     yield from judge_dump_age(case)
     yield judge_rpo(case)
@@ -49,3 +52,8 @@ def _findings(case: Case) -> Iterator[Finding]:
         yield data_age
     yield from judge_skew(case)
     yield from judge_copies(case)
+    for finding in (*judge_repository_check(case, record), *judge_retention(case, record)):
+        # What looks after repositories takes a month to come round. A practice whose records come
+        # back would not be called kept until then; when that is due, it is told.
+        if finding.verdict is not Verdict.UNPROVEN or is_overdue(finding, case.now):
+            yield finding

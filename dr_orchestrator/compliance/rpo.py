@@ -79,7 +79,7 @@ def _without_points(case: Case) -> Finding:
         verdict, reason = Verdict.UNPROVEN, "there is no recovery point yet"
     else:
         verdict = Verdict.BREACHED
-        reason = "since the first run there has been no recovery point that can be restored"
+        reason = "from the start there has been no recovery point that can be restored"
     broken = verdict is Verdict.BREACHED and case.started is not None
     return case.finding(
         Objective.RPO,

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from datetime import datetime
 
 
 class Verdict(StrEnum):
@@ -37,6 +34,10 @@ class Objective(StrEnum):
     """The assets of a recovery point are of nearly one instant."""
     COPIES = "copies"
     """Each repository of the plan holds a fresh point."""
+    REPOSITORY_CHECK = "repository_check"
+    """All that a repository holds was read back recently enough, and is sound."""
+    RETENTION = "retention"
+    """What retention does not keep is let go of, and nothing suspicious keeps it from that."""
 
 
 @dataclass(frozen=True, kw_only=True)

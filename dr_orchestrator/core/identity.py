@@ -14,5 +14,9 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 def new_id(at: datetime) -> str:
     """Return an id for something that began `at` (aware UTC): `20261121-191500-4k7q2z`."""
-    tail = "".join(secrets.choice(_ALPHABET) for _ in range(6))
-    return f"{at:%Y%m%d-%H%M%S}-{tail}"
+    return f"{at:%Y%m%d-%H%M%S}-{short_id()}"
+
+
+def short_id() -> str:
+    """Return an id that is short enough to be typed: `4k7q2z`, one of a thousand million."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(6))

@@ -135,6 +135,12 @@ class AssetSummary:
     """Baseline level, `none` without one."""
     data_as_of: datetime | None = None
     """How old its data was at capture, where another tool made it."""
+    files: int | None = None
+    """How many were saved; `None` for what is no tree, and where nobody counted."""
+    changed_files: int | None = None
+    """Those that were new or not as the point before had them."""
+    added_bytes: int | None = None
+    """What was new to the repository that was saved to first, before compression on 0.14."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from dr_orchestrator.core.occurrence import Occurrence
 from dr_orchestrator.core.point import RecoveryPoint
+from dr_orchestrator.core.problem import Problem, Telling
 from dr_orchestrator.core.restore_test import RestoreTest
-from dr_orchestrator.core.run import Outcome, Run
+from dr_orchestrator.core.run import Operation, Outcome, Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +63,194 @@ class RepositorySeen:
     at: datetime
 
 
-Entry = RunOpened | RunClosed | PointRecorded | RestoreTestRecorded | RepositorySeen
+@dataclass(frozen=True, kw_only=True)
+class OccurrenceDue:
+    """An operation came due, to run or to be skipped. The same one again changes nothing."""
+
+    occurrence: Occurrence
+
+
+@dataclass(frozen=True, kw_only=True)
+class OccurrenceSettled:
+    """No further attempt is made at an occurrence. Settling it again changes nothing."""
+
+    occurrence: str
+    at: datetime
+    outcome: Outcome | None
+    """Of its last attempt; `None` where it was skipped after all, without any."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleSetBack:
+    """The clock had been far ahead: what a schedule handed out for times that are to come yet does
+    not stand for them. It stays on record under ids of its own.
+    """
+
+    practice: str
+    schedule_id: str
+    at: datetime
+    """Now, as the clock says since it was put right."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PointForgotten:
+    """A repository no longer holds a recovery point, because retention let go of it."""
+
+    practice: str
+    point: str
+    repository: str
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldPlaced:
+    """A recovery point is to be kept, whatever retention says. A later one takes its place."""
+
+    practice: str
+    point: str
+    at: datetime
+    until: datetime | None
+    """`None`: until it is released."""
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HoldReleased:
+    """A recovery point is no longer held, and its label no longer keeps it."""
+
+    practice: str
+    point: str
+    at: datetime
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepositoryChecked:
+    """A share of what a repository holds was read back."""
+
+    practice: str
+    repository: str
+    run: str
+    at: datetime
+    part: int
+    """Which of `parts` equal shares, counted from 1 (restic's `--read-data-subset part/parts`)."""
+    parts: int
+    sound: bool
+    reason: str = ""
+    """What is not sound."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetentionFrozen:
+    """Nothing in a repository is forgotten until a person releases it: something is suspicious."""
+
+    practice: str
+    repository: str
+    at: datetime
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetentionReleased:
+    """A person looked into it, and retention may go on."""
+
+    practice: str
+    repository: str
+    at: datetime
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemPaused:
+    """Nothing scheduled is started for a system for a while; what is promised goes on counting."""
+
+    practice: str
+    system: str
+    """Empty: every system of the practice."""
+    at: datetime
+    until: datetime
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PauseEnded:
+    """A pause was ended before its time."""
+
+    practice: str
+    system: str
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemSeen:
+    """A problem is there. Opens it, or opens it again; seen once more it changes its words."""
+
+    id: str
+    problem: Problem
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemAcknowledged:
+    """Somebody looks after a problem."""
+
+    id: str
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemOver:
+    """A problem is gone."""
+
+    id: str
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Somebody was told of a problem, or could not be."""
+
+    telling: Telling
+
+
+Entry = (
+    RunOpened
+    | RunClosed
+    | PointRecorded
+    | RestoreTestRecorded
+    | RepositorySeen
+    | OccurrenceDue
+    | OccurrenceSettled
+    | ScheduleSetBack
+    | PointForgotten
+    | HoldPlaced
+    | HoldReleased
+    | RepositoryChecked
+    | RetentionFrozen
+    | RetentionReleased
+    | SystemPaused
+    | PauseEnded
+    | ProblemSeen
+    | ProblemAcknowledged
+    | ProblemOver
+    | Told
+)
+
+
+FORGOTTEN_SHOWN = timedelta(days=45)
+"""How far back points are shown that are gone: a month to compare with, and time to look into."""
+MUCH_NEW = 16
+"""A point has much that is new where that is more than this part of an asset: a sixteenth."""
+TESTS_SHOWN = timedelta(days=60)
+"""How far back every restore test is shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,12 +259,33 @@ class PracticeRecord:
 
     practice: str
     first_seen: Mapping[str, datetime]
-    """System -> start of its first run here; a system without one was never acted on."""
+    """System -> start of its first run here, else since when a scheduler has looked for it; a
+    system without either was never acted on."""
     points: tuple[RecoveryPoint, ...]
     """By `as_of`, oldest first."""
     tests: tuple[RestoreTest, ...]
-    """By `started_at`, oldest first."""
+    """By `started_at`, oldest first: those of `TESTS_SHOWN`, and of older ones all that a verdict
+    may turn on: what did not pass, what is known of points that are still held, and the first that
+    passed in each month, from each repository."""
     last_runs: tuple[Run, ...]
     """The newest finished run of each (operation, system, repository)."""
     repositories_seen: Mapping[str, datetime] = field(default_factory=dict)
     """Repository -> when it first answered here: what is promised of it starts then."""
+    maintained_since: Mapping[tuple[Operation, str], datetime] = field(default_factory=dict)
+    """What is done to a repository, and which -> its first run, else since when a scheduler has
+    looked for it: what is promised of reading back and of forgetting starts no earlier."""
+    checks: tuple[RepositoryChecked, ...] = ()
+    """The newest of each (repository, part, parts), oldest first."""
+    frozen: Mapping[str, RetentionFrozen] = field(default_factory=dict)
+    """Repository -> why nothing in it is forgotten, where that is so."""
+    retention_released: Mapping[str, datetime] = field(default_factory=dict)
+    """Repository -> when a person last looked into what had frozen it."""
+    holds: Mapping[str, HoldPlaced] = field(default_factory=dict)
+    """Point -> why it is kept, where somebody said so, whether or not the time is over."""
+    released: frozenset[str] = frozenset()
+    """Points whose label no longer keeps them."""
+    forgotten: tuple[RecoveryPoint, ...] = ()
+    """Points of the last `FORGOTTEN_SHOWN` with much that was new to a repository (`MUCH_NEW`), and
+    that none holds any more, oldest first. Nothing can be restored from them."""
+    pauses: Mapping[str, SystemPaused] = field(default_factory=dict)
+    """System (empty: all) -> the pause in force when it was last heard of; it may be over."""

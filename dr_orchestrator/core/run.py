@@ -14,6 +14,13 @@ class Operation(StrEnum):
     RESTORE_TEST = "restore test"
     RESTORE = "restore"
     REBUILD = "rebuild"
+    CHECK = "check"
+    """Reads back a share of what a repository holds."""
+    FORGET = "forget"
+    """Lets go of the recovery points that retention no longer keeps."""
+    PRUNE = "prune"
+    """Frees the space of what was forgotten."""
+    REPORT = "report"
 
 
 class Outcome(StrEnum):
@@ -34,6 +41,7 @@ class Run:
     operation: Operation
     practice: str
     system: str
+    """Empty where the operation is one on a whole repository, or on the practice."""
     repository: str | None
     started_at: datetime
     host: str
@@ -47,7 +55,5 @@ class Run:
     """One sentence for a person, where the outcome is not `done`."""
     schedule_id: str | None = None
     due_at: datetime | None = None
-    """The occurrence this run serves; one run a (schedule_id, due_at)."""
+    """The occurrence this run serves; one run a (schedule_id, due_at, attempt)."""
     attempt: int = 1
-    heartbeat_at: datetime | None = None
-    cancel_requested: bool = False

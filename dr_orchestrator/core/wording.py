@@ -41,6 +41,8 @@ _OBJECTIVES = {
     Objective.DATA_AGE: "age of the data",
     Objective.SKEW: "all parts of one moment",
     Objective.COPIES: "copies",
+    Objective.REPOSITORY_CHECK: "storage read back",
+    Objective.RETENTION: "old backups cleared",
 }
 _VERDICTS = {
     Verdict.MET: "kept",

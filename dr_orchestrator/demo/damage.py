@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Capture,
         Captured,
         CaptureRequest,
+        Probed,
         Restoration,
         RestoreRequest,
         Stream,
@@ -57,6 +58,10 @@ class CarelessDriver:
         """See `AssetDriver.capture`; the content is what `spoil` made."""
         with self._driver.capture(request) as capture:
             yield _Spoiled(capture, Tree(path=self._spoil(request)))
+
+    def probe(self, request: CaptureRequest) -> Probed:
+        """See `AssetDriver.probe`."""
+        return self._driver.probe(request)
 
     def staging_bytes(self, request: CaptureRequest) -> int:
         """See `AssetDriver.staging_bytes`."""

@@ -12,8 +12,8 @@ from pydantic import Discriminator, Field, Tag
 
 from dr_orchestrator.core.point import AssetKind
 from dr_orchestrator.plan.expectation import Expectation
-from dr_orchestrator.plan.model import Identifier, Section
 from dr_orchestrator.plan.quantity import Size
+from dr_orchestrator.plan.section import Identifier, Section
 
 DigestName = Literal["sha1", "sha256", "sha384", "sha512", "sha3_256", "sha3_512"]
 """As `hashlib` names them."""

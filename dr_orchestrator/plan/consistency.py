@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dr_orchestrator.plan.asset_consistency import local_folder
 from dr_orchestrator.plan.document import (
@@ -21,8 +20,10 @@ from dr_orchestrator.plan.document import (
     text_of,
 )
 from dr_orchestrator.plan.notes import Notes
+from dr_orchestrator.plan.notification_consistency import check_notifications
 from dr_orchestrator.plan.problem import Problem
 from dr_orchestrator.plan.system_consistency import check_system
+from dr_orchestrator.plan.timing_consistency import check_maintenance, check_report
 
 _SECRET_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 
@@ -41,7 +42,10 @@ def consistency_problems(
         check_system(notes, system)
     _dependencies(notes)
     _custody(notes)
-    _secrets(notes)
+    check_report(notes)
+    check_notifications(notes)
+    for reference in _references_to_secrets(notes):
+        notes.secret(reference)
     _whole(notes)
     return notes.mistakes, notes.warnings
 
@@ -49,6 +53,7 @@ def consistency_problems(
 def _repositories(notes: Notes) -> None:
     seen: dict[str, str] = {}
     for name, entry in children(child(notes.root, "repositories")):
+        check_maintenance(notes, child(entry.node, "maintenance"))
         node = child(entry.node, "location")
         location = text_of(node)
         if node is None or not location:
@@ -119,28 +124,6 @@ def _custody(notes: Notes) -> None:
         notes.warn(node, "no second holder of a key", "list in `custody` who can open the backups")
 
 
-def _secrets(notes: Notes) -> None:
-    """Report keys in a work tree, since they get committed, and commands others can write."""
-    if notes.place is None:
-        return
-    for reference in _references_to_secrets(notes):
-        file = child(reference, "file")
-        path = text_of(file)
-        if file is not None and path and PurePosixPath(path).is_absolute():
-            tree = _work_tree(Path(path))
-            if tree is not None:
-                notes.mistake(
-                    file, f"lies in the git work tree {tree}", "keep keys where git cannot go"
-                )
-        command = child(reference, "command")
-        if command is not None and (why := notes.writable_by_others):
-            notes.mistake(
-                command,
-                f"commands run only from a file that others cannot write: {why}",
-                f"chmod go-w {notes.place} and its folder",
-            )
-
-
 def _references_to_secrets(notes: Notes) -> Iterator[Node]:
     for _, entry in children(child(notes.root, "repositories")):
         if node := child(entry.node, "password"):
@@ -182,11 +165,3 @@ def _used(notes: Notes) -> set[str]:
         named = {text_of(node) or "" for node in elements(listed)}
         used |= named or set(notes.repositories[:1])
     return used
-
-
-def _work_tree(path: Path) -> Path | None:
-    for folder in path.parents:
-        with suppress(OSError):
-            if (folder / ".git").exists():
-                return folder
-    return None

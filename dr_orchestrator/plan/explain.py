@@ -35,7 +35,7 @@ Location = tuple[str | int, ...]
 LATER = frozenset(
     {
         *("aws_secret", "copy_to", "extends", "files", "keyring", "labels"),
-        *("notify", "object_lock", "retention", "runbook", "runbooks"),
+        *("object_lock", "runbook", "runbooks"),
     }
 )
 """Keys that the plan format has and this version of the program does not read."""

@@ -41,6 +41,8 @@ systems:
         path: /srv/emr/emr.db # DECIDE
       # database: {{kind: postgres, host: /run/postgresql, database: emr, user: root}}
       # documents: {{kind: files, path: /srv/emr/documents}}
+# notify: [{{url: {{env: OPS_CHAT}}}}] # DECIDE: who is told when something needs a person
+# report: {{schedule: "Mon 07:00", folder: /srv/reports}} # the practice manager's page
 """
 
 

@@ -2,8 +2,8 @@
 
 Every field that was left out has its default here already, so no reader ever meets a `None` that
 means "work it out yourself". The descriptions become the plan reference and the JSON Schema.
-What a plan may not say yet (copies, retention, notifications, runbooks) comes with its own change,
-under the names the design gives them.
+What a plan may not say yet (copies, runbooks) comes with its own change, under the names the design
+gives them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     GetJsonSchemaHandler,
@@ -28,22 +26,17 @@ from pydantic_core import CoreSchema
 from dr_orchestrator.core.baseline import Level
 from dr_orchestrator.core.point import AssetKind, Method
 from dr_orchestrator.plan.expectation import Expectation
+from dr_orchestrator.plan.notification import Notification
 from dr_orchestrator.plan.opening import OpeningHours
-from dr_orchestrator.plan.quantity import Duration, PositiveDuration, Size
-from dr_orchestrator.plan.schedule import Schedule
+from dr_orchestrator.plan.quantity import Duration, PositiveDuration, Size, format_duration
+from dr_orchestrator.plan.schedule import Schedule, ScheduleOrNever
 from dr_orchestrator.plan.secret_reference import SecretReference
+from dr_orchestrator.plan.section import Identifier, Section
 
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
-"""What ids are made of: they become tags, file names and command-line words."""
 Timezone = Annotated[ZoneInfo, Field(description="IANA time zone, as `America/Chicago`")]
-
-
-class Section(BaseModel):
-    """A part of a plan. Unknown keys are errors; nothing can be changed after loading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, arbitrary_types_allowed=True, defer_build=True
-    )
+_GRACE = timedelta(hours=4)
+"""A night's restore test may begin until about when the practice opens, never in the midst of
+work."""
 
 
 class Practice(Section):
@@ -86,6 +79,51 @@ class Credentials(Section):
     aws_profile: str | None = Field(default=None, description="profile in ~/.aws/credentials")
 
 
+class Timing(Section):
+    """When something is to happen, and how late it may."""
+
+    schedule: Schedule
+    catch_up: Literal["skip", "latest", "all"] = Field(
+        default="latest",
+        description="what becomes of what came due while nobody was there to start it: `skip` "
+        "(the newest runs if it is within `grace`), `latest` (the newest runs, however late) or "
+        "`all` (every one runs, in order)",
+    )
+    grace: PositiveDuration | None = Field(
+        default_factory=lambda data: _GRACE if data["catch_up"] == "skip" else None,
+        description="with `skip`: how late it may start, `blackout` left out; "
+        f"{format_duration(_GRACE)} unless stated",
+    )
+    blackout: OpeningHours | None = Field(
+        default=None,
+        description="hours in which it is not started, but for `closed` days of the practice; what "
+        "comes due in them waits until they are over",
+    )
+
+
+class Maintenance(Section):
+    """When a repository is read back, and when what retention let go of is taken out of it."""
+
+    check: ScheduleOrNever = Field(
+        default=Schedule.parse("01:00"), description="when a share of its data is read back"
+    )
+    read_all_every: PositiveDuration = Field(
+        default=timedelta(days=30), description="in which time the shares come to all of its data"
+    )
+    forget: ScheduleOrNever = Field(
+        default=Schedule.parse("05:30"),
+        description="when the points that `retention` does not keep are let go of",
+    )
+    prune: ScheduleOrNever = Field(
+        default=Schedule.parse("Sun 06:00"),
+        description="when the space of what was forgotten is freed; nobody else can write then",
+    )
+    blackout: OpeningHours | None = Field(
+        default=None,
+        description="hours in which none of these is started, but for `closed` days",
+    )
+
+
 class RepositorySpec(Section):
     """A place where recovery points are kept."""
 
@@ -94,6 +132,7 @@ class RepositorySpec(Section):
     )
     password: SecretReference = Field(description="reference to the password that encrypts it")
     credentials: Credentials = Field(default=Credentials.model_construct())
+    maintenance: Maintenance = Field(default=Maintenance.model_construct())
 
 
 class BaselineSpec(Section):
@@ -322,10 +361,9 @@ class NewestRow(Section):
     )
 
 
-class BackupSpec(Section):
+class BackupSpec(Timing):
     """When a system is backed up, and where to."""
 
-    schedule: Schedule
     to: tuple[Identifier, ...] = Field(
         default=(), description="repositories; the first of the plan unless stated"
     )
@@ -455,10 +493,26 @@ Check = Annotated[
 ]
 
 
-class RestoreTestSpec(Section):
+class Retention(Section):
+    """Which recovery points are kept; one that any of these keeps stays.
+
+    Always kept: those the RPO is judged on, the newest verified one, and what is labelled or held.
+    """
+
+    keep_last: int = Field(default=0, ge=0, description="the newest, however close together")
+    keep_hourly: int = Field(default=24, ge=0, description="the newest of each of so many hours")
+    keep_daily: int = Field(default=30, ge=0, description="the newest of each of so many days")
+    keep_weekly: int = Field(default=0, ge=0, description="the newest of each of so many weeks")
+    keep_monthly: int = Field(default=12, ge=0, description="the newest of each of so many months")
+    keep_yearly: int = Field(default=6, ge=0, description="the newest of each of so many years")
+
+
+class RestoreTestSpec(Timing):
     """When a system is restored to a sandbox and proven, and from where."""
 
-    schedule: Schedule
+    catch_up: Literal["skip", "latest", "all"] = Field(
+        default="skip", description=Timing.model_fields["catch_up"].description
+    )
     from_: Identifier = Field(
         default="",
         alias="from",
@@ -499,6 +553,7 @@ class ProtectedSystem(Section):
         description="nightly from the first repository it is backed up to and weekly from each "
         "further one unless stated",
     )
+    retention: Retention = Field(default=Retention.model_construct())
     verify: tuple[Check, ...] = Field(
         default=(BaselineCheck.model_construct(),),
         min_length=1,
@@ -543,15 +598,28 @@ System = Annotated[
 ]
 
 
+class ReportSpec(Section):
+    """When the practice manager's page is written, and where."""
+
+    schedule: Schedule
+    folder: Path = Field(description="absolute path of the folder it is written to")
+
+
 class Plan(Section):
     """The whole promise to one practice."""
 
     version: Literal[1] = Field(description="of the plan format")
     practice: Practice
-    contacts: dict[Identifier, Contact] = {}
+    contacts: dict[Identifier, Contact] = Field(default={})
     custody: tuple[Custody, ...] = ()
     repositories: dict[Identifier, RepositorySpec] = Field(min_length=1)
     systems: dict[Identifier, System] = Field(min_length=1)
+    notify: tuple[Notification, ...] = Field(
+        default=(), description="who is told when something needs a person"
+    )
+    report: ReportSpec | None = Field(
+        default=None, description="left out: the page is written when somebody asks for it"
+    )
 
     @property
     def protected(self) -> dict[str, ProtectedSystem]:

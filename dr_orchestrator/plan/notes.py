@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from dr_orchestrator.plan.document import (
     Document,
@@ -61,6 +62,29 @@ class Notes:
         self.mistake(node, f"there is no such {what}", hint)
         return None
 
+    def secret(self, reference: Node) -> None:
+        """Note a key in a work tree, since it gets committed, and a command others can write.
+
+        Both depend on the machine: of a file that is elsewhere nothing is noted.
+        """
+        if self.place is None:
+            return
+        file = child(reference, "file")
+        path = text_of(file)
+        if file is not None and path and PurePosixPath(path).is_absolute():
+            tree = _work_tree(Path(path))
+            if tree is not None:
+                self.mistake(
+                    file, f"lies in the git work tree {tree}", "keep keys where git cannot go"
+                )
+        command = child(reference, "command")
+        if command is not None and (why := self.writable_by_others):
+            self.mistake(
+                command,
+                f"commands run only from a file that others cannot write: {why}",
+                f"chmod go-w {self.place} and its folder",
+            )
+
     def nearly_a_contact(self, node: Node | None) -> None:
         """Warn of a word that is one letter off a contact: any word is allowed, a slip likelier."""
         name = text_of(node)
@@ -68,3 +92,11 @@ class Notes:
             return
         if hint := did_you_mean(name, self.contacts):
             self.warn(node, "is no contact of this plan", hint)
+
+
+def _work_tree(path: Path) -> Path | None:
+    for folder in path.parents:
+        with suppress(OSError):
+            if (folder / ".git").exists():
+                return folder
+    return None

@@ -21,7 +21,7 @@ from dr_orchestrator.plan.quantity import mistake
 from dr_orchestrator.plan.wall_clock import stretches_of_one_offset, wall_offset, wall_time
 
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DAY = timedelta(days=1)
+_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _MIDNIGHT = time()
 _HOURS = re.compile(
     r"((?:[01]\d|2[0-3]):[0-5]\d) ?[-–] ?((?:[01]\d|2[0-3]):[0-5]\d|24:00)", re.ASCII
@@ -63,6 +63,25 @@ class OpeningHours:
         if not week:
             raise ValueError("is open on no day")
         return cls(tuple(week.get(day, ()) for day in range(7)))
+
+    @property
+    def longest(self) -> timedelta:
+        """The longest stretch of a week within the hours, over midnight and from Sunday on too."""
+        hours = (
+            (day * _DAY + opens, day * _DAY + closes)
+            for day, intervals in enumerate(self.week * 2)
+            for opens, closes in intervals
+        )
+        longest, begin, end = timedelta(), timedelta(), timedelta()
+        for opens, closes in hours:
+            begin, end = begin if opens == end else opens, closes
+            longest = max(longest, end - begin)
+        return min(longest, _WEEK)
+
+    @property
+    def never_end(self) -> bool:
+        """Whether the hours cover the whole week."""
+        return self.longest == _WEEK
 
     def written(self) -> dict[str, str]:
         """Return what `parse` reads back, neighbouring days with the same hours in one."""

@@ -21,10 +21,11 @@ from pydantic_core import PydanticUndefined
 from pydantic_core.core_schema import WithDefaultSchema
 
 from dr_orchestrator.plan.expectation import Expectation
-from dr_orchestrator.plan.model import Plan, RestoreTestSpec, Section
+from dr_orchestrator.plan.model import Plan, RestoreTestSpec
 from dr_orchestrator.plan.opening import OpeningHours
 from dr_orchestrator.plan.quantity import SIZE, format_duration, format_size
 from dr_orchestrator.plan.schedule import Schedule
+from dr_orchestrator.plan.section import Section
 
 _WORDS: dict[Any, str] = {
     Expectation: "[expectation](#values)",
@@ -91,6 +92,8 @@ class _Schema(GenerateJsonSchema):
         """Return a default as JSON has it."""
         if isinstance(dft, timedelta):
             return format_duration(dft)
+        if isinstance(dft, Schedule):
+            return str(dft)
         if isinstance(dft, BaseModel):
             return dft.model_dump(mode="json", exclude_none=True)
         return super().encode_default(dft)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise, takewhile
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import core_schema
@@ -26,6 +26,8 @@ _WEEKLY = re.compile(rf"({'|'.join(WEEKDAYS)}) ({_TIME})", re.ASCII | re.IGNOREC
 _CRON = re.compile(r"[0-9A-Za-z*/,#-]{1,40}(?: [0-9A-Za-z*/,#-]{1,40}){4}", re.ASCII)
 _SAMPLE = (datetime(2023, 12, 31), datetime(2033, 1, 1))  # noqa: DTZ001 - a calendar, nowhere
 """Naive, since a normal interval knows no change of clocks; three leap days lie in it."""
+_EXAMPLES = ("every 30m", "03:30", "Sun 04:00", "0 8-18 * * 1-5")
+_NEVER = "never"
 HINT = (
     'write "every 30m", "03:30", "Sun 04:00" or five cron fields as "*/15 8-18 * * 1-5", in quotes'
 )
@@ -78,7 +80,7 @@ class Schedule:
         cls, _source: object, _handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(
-            cls._read,
+            cls.read,
             serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json"),
         )
 
@@ -86,18 +88,48 @@ class Schedule:
     def __get_pydantic_json_schema__(
         cls, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return {"type": "string", "examples": ["every 30m", "03:30", "Sun 04:00", "0 8-18 * * 1-5"]}
+        return {"type": "string", "examples": [*_EXAMPLES]}
 
     @classmethod
-    def _read(cls, value: object) -> Schedule:
+    def read(cls, value: object, *, hint: str = HINT) -> Schedule:
+        """Return the schedule that a value of a plan is.
+
+        Raises:
+            PydanticCustomError: it is none.
+        """
         if isinstance(value, Schedule):
             return value
         if not isinstance(value, str):
-            raise mistake("is not a schedule", HINT)
+            raise mistake("is not a schedule", hint)
         try:
             return cls.parse(value)
         except ValueError as error:
-            raise mistake(str(error), HINT) from None
+            raise mistake(str(error), hint) from None
+
+
+class _OrNever:
+    """How pydantic reads what may also be left out altogether."""
+
+    def __get_pydantic_core_schema__(
+        self, _source: object, _handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self._read,
+            serialization=core_schema.plain_serializer_function_ser_schema(str, when_used="json"),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, _schema: core_schema.CoreSchema, _handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "string", "examples": [*_EXAMPLES, _NEVER]}
+
+    @staticmethod
+    def _read(value: object) -> object:
+        return value if value == _NEVER else Schedule.read(value, hint=f"{HINT}, or never")
+
+
+ScheduleOrNever = Annotated[Schedule | Literal["never"], _OrNever()]
+"""A schedule, or the word that there is none."""
 
 
 def _every(text: str) -> Schedule:

@@ -5,14 +5,18 @@ See `consistency.py`: works on nodes, and passes over what has a mistake of its 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import timedelta
 
 from dr_orchestrator.plan.asset_consistency import check_asset, duration_of
 from dr_orchestrator.plan.check_consistency import check_checks, check_loaded_is_asked, check_newest
 from dr_orchestrator.plan.document import Node, Scalar, child, children, elements, text_of
 from dr_orchestrator.plan.notes import Notes
-from dr_orchestrator.plan.schedule import Schedule
+from dr_orchestrator.plan.timing_consistency import (
+    check_backup_timing,
+    check_restore_test_timing,
+    check_retention,
+    period_of,
+)
 
 
 def check_system(notes: Notes, system: Node) -> None:
@@ -30,6 +34,7 @@ def check_system(notes: Notes, system: Node) -> None:
     _promise(notes, system)
     _skew(notes, system)
     saved_to = _backup(notes, system)
+    check_retention(notes, child(system, "retention"))
     for test in elements(child(system, "restore_tests")):
         _restore_test(notes, test, saved_to)
     check_newest(notes, system, kinds)
@@ -93,16 +98,12 @@ def _backup(notes: Notes, system: Node) -> list[str]:
             notes.mistake(node, "is named twice")
         elif name is not None:
             known.append(name)
-    schedule, rpo = child(system, "backup", "schedule"), duration_of(child(system, "rpo"))
-    period = _period(schedule)
-    if schedule is not None and period is not None and rpo is not None and period > rpo:
-        notes.warn(
-            schedule, "leaves longer without a backup than the RPO", "the RPO will be breached"
-        )
+    check_backup_timing(notes, child(system, "backup"), duration_of(child(system, "rpo")))
     return known or (notes.repositories[:1] if listed is None else notes.repositories)
 
 
 def _restore_test(notes: Notes, test: Node, saved_to: list[str]) -> None:
+    check_restore_test_timing(notes, test)
     node = child(test, "from")
     name = notes.reference(node, notes.repositories, "repository")
     if node is not None and name is not None and name not in saved_to:
@@ -112,16 +113,10 @@ def _restore_test(notes: Notes, test: Node, saved_to: list[str]) -> None:
             f"it is backed up to {', '.join(saved_to)}",
         )
     limit_node = child(test, "prove_every")
-    limit, period = duration_of(limit_node), _period(child(test, "schedule"))
+    limit, period = duration_of(limit_node), period_of(child(test, "schedule"))
     if limit_node is not None and limit and period is not None and limit < period:
         notes.warn(
             limit_node,
             "is shorter than the test's own interval",
             "between two tests, recovery will count as not proven",
         )
-
-
-def _period(node: Node | None) -> timedelta | None:
-    with suppress(ValueError):
-        return Schedule.parse(text_of(node) or "").period
-    return None

@@ -5,19 +5,18 @@ It puts into words what was judged and recorded; it reads no file, no clock and 
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass, replace
-from enum import Enum
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING
 
 from dr_orchestrator import __version__
 from dr_orchestrator.core.finding import worst
-from dr_orchestrator.core.wording import date_words, printable, verdict_words
+from dr_orchestrator.core.wording import date_words, verdict_words
 from dr_orchestrator.report.evidence import compared, loss, trend
 from dr_orchestrator.report.gaps import keys, not_covered
 from dr_orchestrator.report.model import Note, Page
 from dr_orchestrator.report.needs import needs
 from dr_orchestrator.report.verdict import summary, system_verdict
 from dr_orchestrator.report.view import View
+from dr_orchestrator.sheet.html import printable_parts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,8 +30,6 @@ _RULE = (
     "US Code of Federal Regulations, title 45 (45 CFR), 164.308(a)(7)(ii): (A) data backup, "
     "(B) disaster recovery, (D) testing and revision"
 )
-
-_Part = TypeVar("_Part")
 
 
 def build_page(
@@ -68,7 +65,7 @@ def build_page(
         needs=needs(view),
         footer=_footer(view, plan_sha256),
     )
-    return _printable(page)
+    return printable_parts(page)
 
 
 def _footer(view: View, plan_sha256: str) -> tuple[Note, ...]:
@@ -92,15 +89,3 @@ def _footer(view: View, plan_sha256: str) -> tuple[Note, ...]:
             f"by dr-orchestrator {__version__}; holds no patient data",
         ),
     )
-
-
-def _printable(part: _Part) -> _Part:
-    """Return `part` with every text in it made safe to show: names come from files of others."""
-    if isinstance(part, str) and not isinstance(part, Enum):
-        return cast("_Part", printable(part))
-    if isinstance(part, tuple):
-        return cast("_Part", tuple(_printable(item) for item in part))
-    if is_dataclass(part) and not isinstance(part, type):
-        cleaned = {field.name: _printable(getattr(part, field.name)) for field in fields(part)}
-        return cast("_Part", replace(part, **cleaned))
-    return part

@@ -6,7 +6,7 @@ data.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,6 +38,8 @@ class Saved:
     """Of the data itself."""
     added_bytes: int
     """What was new to the repository, before compression on 0.14."""
+    changed_files: int | None = None
+    """New, or not as the newest snapshot of the same path has them; `None` where nobody counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,20 @@ class Snapshot:
     paths: tuple[str, ...]
     original: str | None
     """The id it was copied from, or first had."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaleLock:
+    """A lock in a repository that nobody keeps alive any more."""
+
+    hostname: str
+    """Of the machine that made it."""
+    since: datetime
+    """When it was last refreshed."""
+    exclusive: bool
+    """Whether it keeps everybody else out, and not only who forgets, prunes or checks."""
+    is_ours: bool
+    """Whether its process provably ended on this machine: the next backup removes it."""
 
 
 class Repository(Protocol):
@@ -134,6 +150,37 @@ class Repository(Protocol):
 
     def read_file(self, snapshot: str, path: str, *, limit_bytes: int) -> bytes:
         """Return the content of one small file of a snapshot."""
+        ...
+
+    def check(self, part: int, parts: int, *, timeout: timedelta) -> None:
+        """Read back one of `parts` (1 to 256) shares of the data, and all that ties it together.
+
+        Others may go on saving meanwhile; where something seems wrong it is looked at once more
+        while nobody does, so that a save under way is not taken for damage.
+
+        Raises:
+            RepositoryDamaged: what is there is not what was saved.
+            RepositoryError: by its class; it could not be found out.
+        """
+        ...
+
+    def forget(self, snapshots: Sequence[str]) -> None:
+        """Remove snapshots by their full ids. Those that are not there are no error, and that this
+        returns is no proof that they are gone: list them.
+
+        Raises:
+            RemovalRefused: the place takes what is new, and lets nothing be removed.
+            RepositoryError: by its class.
+        """
+        ...
+
+    def prune(self, *, timeout: timedelta) -> None:
+        """Free the space of what no snapshot needs any more. Nobody else can write meanwhile.
+
+        Raises:
+            RemovalRefused: the place takes what is new, and lets nothing be removed.
+            RepositoryError: by its class.
+        """
         ...
 
     def locks_of_the_dead(self) -> int:

@@ -12,7 +12,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.manifest_codec import decode_manifest, encode_manifest
-from dr_orchestrator.core.point import AssetSummary, Manifest, PointCopy, RecoveryPoint
+from dr_orchestrator.core.point import (
+    AssetState,
+    AssetSummary,
+    Manifest,
+    Method,
+    PointCopy,
+    RecoveryPoint,
+)
 from dr_orchestrator.errors import ManifestInvalid, PointNotFound, RepositoryDamaged
 
 if TYPE_CHECKING:
@@ -20,26 +27,36 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from dr_orchestrator.repositories.base import Repository, Snapshot
+    from dr_orchestrator.repositories.base import Repository, Saved, Snapshot
 
 _MANIFEST_LIMIT = 64 * 1024 * 1024
 _SAVE_TIMEOUT = timedelta(minutes=15)
 _FILE = "manifest.json"
 
 
+ASSET, MANIFEST = "asset", "manifest"
+"""What the tag `dro` says of a snapshot that belongs to a point."""
+
+
 def asset_tags(practice: str, system: str, point: str, asset: str) -> dict[str, str]:
     """Return the tags of an asset's snapshot."""
-    return {"dro": "asset", **point_tags(practice, system, point), "asset": asset}
+    return {"dro": ASSET, **point_tags(practice, system, point), "asset": asset}
 
 
 def manifest_tags(practice: str, system: str, point: str) -> dict[str, str]:
     """Return the tags of a manifest's snapshot."""
-    return {"dro": "manifest", **point_tags(practice, system, point)}
+    return {"dro": MANIFEST, **point_tags(practice, system, point)}
 
 
 def point_tags(practice: str, system: str, point: str) -> dict[str, str]:
     """Return the tags that all snapshots of one point share."""
     return {"practice": practice, "system": system, "point": point}
+
+
+def tag_value(snapshot: Snapshot, key: str) -> str:
+    """Return what a snapshot's tag `key=value` says; empty where it has none."""
+    start = f"{key}="
+    return next((tag[len(start) :] for tag in snapshot.tags if tag.startswith(start)), "")
 
 
 @dataclass(frozen=True)
@@ -123,7 +140,7 @@ def list_manifests(
     repository: Repository, practice: str
 ) -> Iterator[tuple[Snapshot, FoundManifest | ManifestInvalid | RepositoryDamaged]]:
     """Yield every manifest of a practice, oldest first; one that cannot be read as its error."""
-    for snapshot in repository.snapshots({"dro": "manifest", "practice": practice}):
+    for snapshot in repository.snapshots({"dro": MANIFEST, "practice": practice}):
         try:
             yield snapshot, read_manifest(repository, snapshot)
         except (ManifestInvalid, RepositoryDamaged) as error:
@@ -140,8 +157,15 @@ def read_sidecars(repository: Repository, found: FoundManifest, asset: str) -> d
     }
 
 
-def point_of(manifest: Manifest, copies: tuple[PointCopy, ...]) -> RecoveryPoint:
-    """Return what the record keeps of a point."""
+def point_of(
+    manifest: Manifest, copies: tuple[PointCopy, ...], first: Mapping[str, Saved] | None = None
+) -> RecoveryPoint:
+    """Return what the record keeps of a point.
+
+    `first` is, by asset, what its save put into the repository that is saved to first: how much of
+    it is new can be held against the points before only where it is always the same one.
+    """
+    counted = first or {}
     return RecoveryPoint(
         id=manifest.point,
         practice=manifest.practice,
@@ -153,16 +177,23 @@ def point_of(manifest: Manifest, copies: tuple[PointCopy, ...]) -> RecoveryPoint
         data_as_of=manifest.data_as_of,
         skew_seconds=manifest.skew_seconds,
         assets={
-            name: AssetSummary(
-                kind=state.kind,
-                method=state.method,
-                bytes=state.bytes,
-                level=state.baseline.level.value if state.baseline else "none",
-                data_as_of=state.data_as_of,
-            )
-            for name, state in manifest.assets.items()
+            name: _summary(state, counted.get(name)) for name, state in manifest.assets.items()
         },
         copies=copies,
+    )
+
+
+def _summary(state: AssetState, saved: Saved | None) -> AssetSummary:
+    is_tree = state.method is Method.TREE
+    return AssetSummary(
+        kind=state.kind,
+        method=state.method,
+        bytes=state.bytes,
+        level=state.baseline.level.value if state.baseline else "none",
+        data_as_of=state.data_as_of,
+        files=saved.files if saved and is_tree else None,
+        changed_files=saved.changed_files if saved and is_tree else None,
+        added_bytes=saved.added_bytes if saved else None,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from dr_orchestrator.errors import (
     DroError,
     PointNotFound,
     ProgramPrintedTooMuch,
+    RemovalRefused,
     RepositoryAbsent,
     RepositoryDamaged,
     RepositoryError,
@@ -36,8 +37,18 @@ from dr_orchestrator.errors import (
 )
 from dr_orchestrator.process import Child, Completed
 from dr_orchestrator.repositories import restic_output
-from dr_orchestrator.repositories.base import OnProgress, Saved, Snapshot, StreamSave
-from dr_orchestrator.repositories.restic_failure import is_out_of_space, pack_is_gone
+from dr_orchestrator.repositories.base import (
+    OnProgress,
+    Saved,
+    Snapshot,
+    StaleLock,
+    StreamSave,
+)
+from dr_orchestrator.repositories.restic_failure import (
+    is_out_of_space,
+    pack_is_gone,
+    removal_is_refused,
+)
 from dr_orchestrator.repositories.restic_location import (
     has_no_keys,
     is_certainly_empty,
@@ -46,6 +57,7 @@ from dr_orchestrator.repositories.restic_location import (
 from dr_orchestrator.repositories.restic_locks import (
     Patience,
     is_dead,
+    is_old,
     occupant_of,
     restic_would_touch,
     sees_all_processes,
@@ -61,6 +73,11 @@ _LIST_TIMEOUT = timedelta(minutes=10)
 _LOCKS_TIMEOUT = timedelta(minutes=2)
 _CREATE_TIMEOUT = timedelta(minutes=2)
 _SMALL_FILE_TIMEOUT = timedelta(minutes=10)
+_FORGET_TIMEOUT = timedelta(minutes=30)
+_FORGOTTEN_AT_ONCE = 500
+"""Ids of 65 bytes each: far below what arguments may take."""
+_MOST_PARTS = 256
+"""restic tells the shares apart by the first byte of a pack's id."""
 _FULL_ID_LENGTH = 64
 _SNAPSHOT_ID = re.compile(r"[0-9a-f]{8,64}")
 _TAG_WORD = re.compile(r"[^\s,\x00-\x1f\x7f]([^,\x00-\x1f\x7f]*[^\s,\x00-\x1f\x7f])?")
@@ -259,6 +276,38 @@ class ResticRepository:
                 f"{limit_bytes:,} bytes"
             ) from None
 
+    def check(self, part: int, parts: int, *, timeout: timedelta) -> None:
+        if not 1 <= part <= parts <= _MOST_PARTS:
+            raise UsageMistake(f"there is no part {part} of {parts} of a repository")
+        last = self._clock.monotonic() + timeout.total_seconds()
+        # restic makes itself a cache for each check, and a check that is killed leaves it behind
+        # (reproduced with 0.14): there it is swept.
+        program = replace(self._program, cache=self._program.tmp)
+
+        def look(*options: str) -> None:
+            program.ask(
+                *("check", f"--read-data-subset={part}/{parts}", *options),
+                doing="checking",
+                timeout=timedelta(seconds=max(1.0, last - self._clock.monotonic())),
+            )
+
+        try:
+            look("--no-lock")
+        except RepositoryDamaged:
+            # restic reads the index first and the snapshots after it, so one that was saved in
+            # between looks as if its data were missing. Under restic's own lock there is none.
+            self._outlasting_locks(look)
+
+    def forget(self, snapshots: Sequence[str]) -> None:
+        for snapshot in snapshots:
+            _check_snapshot_id(snapshot)
+        for start in range(0, len(snapshots), _FORGOTTEN_AT_ONCE):
+            ids = snapshots[start : start + _FORGOTTEN_AT_ONCE]
+            self._remove("forget", *ids, doing="forgetting", timeout=_FORGET_TIMEOUT)
+
+    def prune(self, *, timeout: timedelta) -> None:
+        self._remove("prune", doing="pruning", timeout=timeout)
+
     def locks_of_the_dead(self) -> int:
         if self._local is not None and is_certainly_empty(self._local / "locks"):
             return 0  # restic would take half a second to say so
@@ -275,6 +324,24 @@ class ResticRepository:
             return 0
         self._program.ask("unlock", doing="removing stale locks", timeout=_LOCKS_TIMEOUT)
         return len(dead.difference(self._lock_ids()))
+
+    def stale_locks(self) -> tuple[StaleLock, ...]:
+        """Return the locks that nobody keeps alive any more, and remove none.
+
+        Raises:
+            RepositoryError: by its class.
+        """
+        if self._local is not None and is_certainly_empty(self._local / "locks"):
+            return ()
+        now = self._clock.now()
+        judged = [(each, self._is_dead(each)) for each in self._locks()]
+        return tuple(
+            StaleLock(
+                hostname=each.hostname, since=each.time, exclusive=each.exclusive, is_ours=dead
+            )
+            for each, dead in judged
+            if dead or is_old(each, now)
+        )
 
     # What the above is made of
 
@@ -349,6 +416,25 @@ class ResticRepository:
                 f"the repository {self._name} does not hold the snapshot that was just saved"
             )
         return replace(saved, snapshot=full[0])
+
+    def _remove(self, *arguments: str, doing: str, timeout: timedelta) -> None:
+        """Run what removes something, which restic does alone, under its own lock."""
+        command = self._program.command(*arguments, timeout=timeout)
+
+        def attempt() -> None:
+            completed = self._launcher.run(command, on_error_line=self._stop_where_refused)
+            if not completed.ok:
+                raise self._failure(completed, doing)
+
+        self._outlasting_locks(attempt)
+
+    def _stop_where_refused(self, line: bytes) -> None:
+        if removal_is_refused(line):
+            raise RemovalRefused(
+                f"the server of {self._name} takes what is new, and lets nothing be removed",
+                hint="forget and prune with an account that may, or where the data lies; "
+                "`maintenance: {forget: never, prune: never}` says that somebody else does",
+            )
 
     def _failure(self, completed: Completed, doing: str, *, reads_back: bool = False) -> DroError:
         version = self._program.version

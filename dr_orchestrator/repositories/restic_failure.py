@@ -82,7 +82,8 @@ _DAMAGE = re.compile(
     r"|not found in (the )?(index|repository)"
     r"|no matching id found|not found in snapshot"
     r"|data blob|decrypting blob|loadtree|unexpected eof|invalid character"
-    r"|input/output error)"
+    r"|input/output error"
+    r"|repository contains errors)"  # check
 )
 _NOT_OPENED = re.compile(r"unable to open (repository|config file)")
 _ITEMS = re.compile(r"there were (\d+) errors")
@@ -94,6 +95,9 @@ _TARGETS_FAULT = (
     "file name too long",
     "read-only file system",
     "too many open files",
+)
+_REMOVAL_REFUSED = re.compile(
+    r"remove\(<.*(\(403\)|403 forbidden|access ?denied|not permitted|objectlocked)"
 )
 _PACK_GONE = re.compile(
     r"load\(<data/[0-9a-f]+>.*retrying.*(no such file or directory|does not exist)"
@@ -197,6 +201,11 @@ class Failure:
 def pack_is_gone(line: bytes) -> bool:
     """Return whether restic says that a pack is not there. 0.14 would try again for 45 s a file."""
     return _PACK_GONE.search(line.decode(errors="replace").lower()) is not None
+
+
+def removal_is_refused(line: bytes) -> bool:
+    """Return whether a server refuses to remove something. 0.14 would try again for 43 s a file."""
+    return _REMOVAL_REFUSED.search(line.decode(errors="replace").lower()) is not None
 
 
 def is_out_of_space(line: bytes) -> bool:

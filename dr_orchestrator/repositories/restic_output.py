@@ -167,6 +167,7 @@ def _saved(message: dict[str, Any]) -> Saved | None:
         files=_count(message.get("total_files_processed")),
         bytes=_count(message.get("total_bytes_processed")),
         added_bytes=_count(message.get("data_added")),
+        changed_files=_count(message.get("files_new")) + _count(message.get("files_changed")),
     )
 
 

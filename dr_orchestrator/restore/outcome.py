@@ -8,8 +8,6 @@ from dr_orchestrator.errors import (
     LoadFailed,
     ManifestInvalid,
     PointNotFound,
-    RepositoryAbsent,
-    RepositoryChanged,
     RepositoryDamaged,
     WrongPassword,
 )
@@ -18,12 +16,14 @@ _BAD_BACKUP = (
     LoadFailed,
     ManifestInvalid,
     PointNotFound,
-    RepositoryAbsent,
-    RepositoryChanged,
     RepositoryDamaged,
     WrongPassword,
 )
-"""In a real outage each of these would mean: this does not come back."""
+"""In a real outage each of these would mean: this does not come back.
+
+Not that another disk is in the drive today, or none: the points on the right one are what they
+were, and a failed test would have them taken for damaged.
+"""
 
 
 def result_of(error: DroError) -> Result:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dr_orchestrator.core.record import PointRecorded
+from dr_orchestrator.core.record import Entry, PointRecorded, RetentionFrozen
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.errors import DroError
 from dr_orchestrator.repositories.manifests import copy_of, list_manifests, point_of
@@ -42,7 +42,8 @@ def rebuild_points(
     open_repository: Callable[[Plan, str], Repository],
 ) -> RebuildResult:
     """Record every recovery point of the practice that the repository holds. Points that are known
-    already stay as they are; nothing is removed from the record.
+    already stay as they are; nothing is removed from the record. Where one is new, nothing in the
+    repository is forgotten until a person releases it.
 
     Raises:
         DroError: the repository cannot be read.
@@ -57,6 +58,7 @@ def rebuild_points(
         repository=repository_name,
     ) as run:
         repository = open_repository(plan, repository_name)
+        known = {point.id for point in store.points(practice, repository=repository_name)}
         points, unusable = [], []
         for snapshot, found in list_manifests(repository, practice):
             if isinstance(found, DroError):
@@ -64,7 +66,18 @@ def rebuild_points(
                 continue
             copy = copy_of(found, repository_name, clock.now())
             point = point_of(found.manifest, (copy,))
-            store.record(PointRecorded(point=point))
+            entries: list[Entry] = [PointRecorded(point=point)]
+            if point.id not in known:
+                # what a repository says of itself lets nothing be forgotten until a person looked
+                entries.append(
+                    RetentionFrozen(
+                        practice=practice,
+                        repository=repository_name,
+                        at=clock.now(),
+                        why="recovery points were read back from the repository",
+                    )
+                )
+            store.record(*entries)
             points.append(point)
         if unusable:
             run.conclude(Outcome.PARTIAL, f"{len(unusable)} manifests cannot be used")

@@ -16,9 +16,11 @@ from dr_orchestrator.errors import DroError, PointNotFound, UsageMistake
 from dr_orchestrator.repositories.manifests import find_manifest, read_sidecars
 from dr_orchestrator.repositories.restored import locate
 from dr_orchestrator.restore.bring_back import RESTORE_TIMEOUT
+from dr_orchestrator.restore.hold import held
 from dr_orchestrator.store.ledger import run_in_ledger
 
 if TYPE_CHECKING:
+    from datetime import timedelta
     from pathlib import Path
 
     from dr_orchestrator.assets.base import AssetDriver
@@ -40,6 +42,8 @@ class RestoreTools:
     drivers: Mapping[AssetKind, AssetDriver]
     open_repository: Callable[[Plan, str], Repository]
     """Opens a repository of the plan for reading; never creates one."""
+    lock_wait: timedelta
+    """How long to wait where retention looks at the very point."""
     on_progress: Callable[[str, Progress], None] = field(default=lambda _asset, _progress: None)
 
 
@@ -82,19 +86,25 @@ def restore_point(request: RestoreToDirectory, tools: RestoreTools) -> RestoreRe
     Where all are wanted, one that the system or the point has and this copy lacks is a failure:
     half a system must not look like all of it.
 
+    The point is held meanwhile, so that retention does not take it away.
+
     Raises:
+        Busy: retention has the point just now, or the repository is being pruned.
         UsageMistake: the point holds no such asset.
         DroError: the repository or the manifest cannot be read.
     """
     point = request.point
-    with run_in_ledger(
-        tools.store,
-        tools.clock,
-        Operation.RESTORE,
-        practice=point.practice,
-        system=point.system,
-        repository=request.repository,
-    ) as run:
+    with (
+        held(point, request.repository, tools.store, wait=tools.lock_wait),
+        run_in_ledger(
+            tools.store,
+            tools.clock,
+            Operation.RESTORE,
+            practice=point.practice,
+            system=point.system,
+            repository=request.repository,
+        ) as run,
+    ):
         repository = tools.open_repository(request.plan, request.repository)
         found = find_manifest(repository, point.practice, point.system, point.id)
         restored: list[RestoredAsset] = []

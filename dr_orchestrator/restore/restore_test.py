@@ -6,8 +6,10 @@ interruption, or a mistake of ours, leaves none, and then the run says so.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.clock import Stopwatch
@@ -17,10 +19,11 @@ from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.verification import Depth, Result, Verification, overall
 from dr_orchestrator.core.wording import count_words
-from dr_orchestrator.errors import DroError, ManifestInvalid
+from dr_orchestrator.errors import Busy, DroError, ManifestInvalid
 from dr_orchestrator.repositories.manifests import FoundManifest, find_manifest
 from dr_orchestrator.restore.bring_back import Living, bring_back
 from dr_orchestrator.restore.choose import choose_point, point_before
+from dr_orchestrator.restore.hold import held
 from dr_orchestrator.restore.outcome import result_of
 from dr_orchestrator.restore.verify import Verifier
 from dr_orchestrator.store.ledger import run_in_ledger
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from dr_orchestrator.assets.base import AssetDriver
     from dr_orchestrator.clock import Clock
+    from dr_orchestrator.core.occurrence import Serves
     from dr_orchestrator.core.point import AssetKind, RecoveryPoint
     from dr_orchestrator.packs.choice import Packs
     from dr_orchestrator.plan.model import Plan
@@ -59,6 +63,8 @@ class RestoreTestTools:
     sandboxes: SandboxDriver
     labs: LabDriver
     jobs: int
+    lock_wait: timedelta
+    """How long to wait where retention looks at the very point."""
     on_progress: Callable[[str, Progress], None] = field(default=lambda _asset, _progress: None)
 
 
@@ -73,6 +79,8 @@ class RestoreTestRequest:
     """`latest`, `random`, or the beginning of an id."""
     packs: Packs = field(default_factory=dict)
     """Those that the plan names."""
+    serves: Serves | None = None
+    """What of a schedule the first test is an attempt at."""
 
 
 def prove(request: RestoreTestRequest, tools: RestoreTestTools) -> tuple[RestoreTest, ...]:
@@ -81,31 +89,64 @@ def prove(request: RestoreTestRequest, tools: RestoreTestTools) -> tuple[Restore
 
     Returns the test that was asked for first, then its follow-ups.
 
+    Every point is held while it is tested, so that retention does not take it away meanwhile.
+
     Raises:
         PointNotFound: there is no such point to test.
+        Busy: retention has that point just now, or its repository is being pruned; nothing was
+            attempted.
         Interrupted: we were stopped; nothing is recorded but the interrupted run.
     """
-    practice = request.plan.practice.id
-    points = tools.store.points(practice, system=request.system)
-    point = choose_point(
-        points,
-        system=request.system,
-        repository=request.repository,
-        wanted=request.point,
-        now=tools.clock.now(),
-    )
-    asked = _test(request, point, tools, follow_up_of=None)
-    follow_ups: list[RestoreTest] = []
-    if asked.result is Result.FAILED:
-        for other in point.copies:
-            if other.repository != request.repository:
-                elsewhere = replace(request, repository=other.repository)
-                follow_ups.append(_test(elsewhere, point, tools, follow_up_of=asked.id))
-        before = point_before(points, point, request.repository)
-        if before is not None:
-            follow_ups.append(_test(request, before, tools, follow_up_of=asked.id))
-    advised = replace(asked, next=advise(asked, tuple(follow_ups)))
+    with contextlib.ExitStack() as holds:
+        point = _chosen(request, tools, holds)
+        asked = _test(request, point, tools, follow_up_of=None)
+        follow_ups = _followed_up(asked, request, point, tools) if _is_failed(asked) else ()
+    advised = replace(asked, next=advise(asked, follow_ups))
     return (advised, *follow_ups)
+
+
+def _is_failed(test: RestoreTest) -> bool:
+    return test.result is Result.FAILED
+
+
+def _chosen(
+    request: RestoreTestRequest, tools: RestoreTestTools, holds: contextlib.ExitStack
+) -> RecoveryPoint:
+    """Choose a point and hold it; choose again where it was forgotten before it was held."""
+    points = _points(request, tools)
+    while True:
+        point = choose_point(
+            points,
+            system=request.system,
+            repository=request.repository,
+            wanted=request.point,
+            now=tools.clock.now(),
+        )
+        holds.enter_context(held(point, request.repository, tools.store, wait=tools.lock_wait))
+        points = _points(request, tools)
+        if any(each.id == point.id and each.copy_in(request.repository) for each in points):
+            return point
+
+
+def _points(request: RestoreTestRequest, tools: RestoreTestTools) -> tuple[RecoveryPoint, ...]:
+    return tools.store.points(request.plan.practice.id, system=request.system)
+
+
+def _followed_up(
+    asked: RestoreTest, request: RestoreTestRequest, point: RecoveryPoint, tools: RestoreTestTools
+) -> tuple[RestoreTest, ...]:
+    """Test the same point from elsewhere, and the one before it, but for what is taken just now."""
+    elsewhere = [
+        (point, copy.repository) for copy in point.copies if copy.repository != request.repository
+    ]
+    before = point_before(_points(request, tools), point, request.repository)
+    earlier = [(before, request.repository)] if before is not None else []
+    follow_ups = []
+    for other, repository in (*elsewhere, *earlier):
+        follow_up = replace(request, repository=repository, serves=None)
+        with contextlib.suppress(Busy), held(other, repository, tools.store, wait=timedelta()):
+            follow_ups.append(_test(follow_up, other, tools, follow_up_of=asked.id))
+    return tuple(follow_ups)
 
 
 def _test(
@@ -122,6 +163,7 @@ def _test(
         practice=point.practice,
         system=point.system,
         repository=request.repository,
+        serves=request.serves,
     ) as run:
         attempt = _Attempt(request, point, tools)
         started = tools.clock.now()

@@ -56,6 +56,15 @@ class SandboxDriver(Protocol):
         """
         ...
 
+    def probe(self) -> None:
+        """Make sure that sandboxes can be made here, by making one, which is removed at once.
+
+        Raises:
+            SandboxUnavailable: they cannot.
+            SandboxNotRemoved: what was made could not be removed.
+        """
+        ...
+
     def sweep(self, *, only_ours: bool = False) -> int:
         """Remove what dead runs left behind (with whatever still runs in it); return how many.
 

@@ -109,6 +109,16 @@ class BubblewrapDriver:
         """See `SandboxDriver.open`."""
         return self._open(run, bytes_needed)
 
+    def probe(self) -> None:
+        """See `SandboxDriver.probe`."""
+        there = self._directory.exists()
+        try:
+            self._prepare()
+        finally:
+            if not there:
+                with contextlib.suppress(OSError):
+                    self._directory.rmdir()
+
     def sweep(self, *, only_ours: bool = False) -> int:
         """See `SandboxDriver.sweep`.
 

@@ -112,6 +112,20 @@ class LabDriver:
                 for number, (asset, name) in enumerate(wanted.items(), 1)
             }
 
+    def probe(self, name: str, plan: Plan) -> None:
+        """Make sure that a lab server is there and fit, as far as shows without a recovery point.
+        Nothing is made on it.
+
+        Raises:
+            SandboxUnavailable: it is not.
+        """
+        access, kind = self._access(name), self._kind(name)
+        production = _databases_of((*self._all_plans(), plan))
+        _require_other_address(access, kind, production)
+        with self._session(access, kind) as session:
+            _require_lab(access, session)
+            _require_not_production(access, kind, session, {}, production)
+
     def sweep(self, living: Container[str]) -> int:
         """Drop what runs that live no more left on lab servers; return how many databases.
 
@@ -141,7 +155,7 @@ class LabDriver:
         database = f"dro_{run.replace('-', '_')}" + (f"_{number}" if number > 1 else "")
         with self._session(access, kind) as session:
             _require_lab(access, session)
-            _require_not_production(access, kind, session, state, production)
+            _require_not_production(access, kind, session, state.server, production)
             title, started, encrypted = session.title, session.started, session.encrypted
             note = self._claim(session, access, _Note(access.name, database, run))
             if state.kind is AssetKind.COMMAND:  # no restoration of ours will make it
@@ -370,21 +384,22 @@ def _require_not_production(
     access: LabAccess,
     kind: AssetKind,
     session: LabSession,
-    state: AssetState,
+    captured: Mapping[str, str],
     production: tuple[_Production, ...],
 ) -> None:
     """Refuse a server that is production's under another name.
 
     Production itself is not asked: it may be what burnt. Whatever leads to it, a server of an
-    asset has the asset's database; and what it was known by at capture is in the point.
+    asset has the asset's database; and what it was known by at capture is in the point
+    (`AssetState.server`).
     """
-    if session.identity and session.identity == state.server.get("identity"):
+    if session.identity and session.identity == captured.get("identity"):
         raise SandboxUnavailable(
             f"{access.words} is the very server that was backed up, so nothing is restored to it",
             hint=_OWN_SERVER,
         )
     names = {asset.database: asset.label for asset in production if asset.kind is kind}
-    names.setdefault(state.server.get("database", ""), "the recovery point")
+    names.setdefault(captured.get("database", ""), "the recovery point")
     for name in sorted(names.keys() & session.databases()):
         raise SandboxUnavailable(
             f"{access.words} has a database named as that of {names[name]}, so it may be "

@@ -38,6 +38,17 @@ def occurrences(
         yield from _on_the_wall(_wall_times(schedule.cron), zone, first, stop)
 
 
+@lru_cache(maxsize=16_384)
+def quiet_until(schedule: Schedule, zone: tzinfo, since: datetime) -> datetime:
+    """Return an instant before which the schedule means none after `since`, mostly the next one.
+
+    It is asked at every tick for every operation, and answered from memory: operations of the same
+    schedule that were handed out together share an answer.
+    """
+    end = since + schedule.period + _DAY
+    return next(occurrences(schedule, zone, since, end), end)
+
+
 @dataclass(frozen=True)
 class ClockChange:
     """The clocks of a zone are put forward, or back."""

@@ -1,26 +1,30 @@
 """What is due now: a pure function of what plans say, of what was handed out before, and of now.
 
 It reads no clock, keeps nothing and starts nothing, so any number of planners may ask; whoever
-records what it says lets each occurrence in once (the ledger: one run a schedule id and instant).
+records what it says lets each occurrence in once (the ledger: one a schedule id and instant).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from itertools import chain, pairwise
+from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
+from dr_orchestrator.core.occurrence import LATEST, Occurrence, Skipped
+from dr_orchestrator.core.record import SystemPaused
 from dr_orchestrator.core.run import Operation
+from dr_orchestrator.core.wording import instant_words
 from dr_orchestrator.plan.model import BackupSpec, Plan, RestoreTestSpec
 from dr_orchestrator.plan.opening import OpeningHours, is_open, open_time_between
 from dr_orchestrator.plan.schedule import Schedule
-from dr_orchestrator.schedule.occurrence import occurrences
+from dr_orchestrator.schedule.occurrence import occurrences, quiet_until
 
-_WEEK = timedelta(days=7)
+_NO_PAUSES: Mapping[str, Iterable[SystemPaused]] = MappingProxyType({})
 
 
 class CatchUp(StrEnum):
@@ -34,13 +38,6 @@ class CatchUp(StrEnum):
     """Every one runs, however late."""
 
 
-class Skipped(StrEnum):
-    """Why an occurrence that came due is not to run, as a person reads it."""
-
-    SUPERSEDED = "a later one had come due before it could be started"
-    TOO_LATE = "it could not be started within its grace"
-
-
 @dataclass(frozen=True)
 class Blackout:
     """Hours in which nothing is started: what comes due in them waits until they are over."""
@@ -50,8 +47,7 @@ class Blackout:
     """Days on which the hours do not hold."""
 
     def __post_init__(self) -> None:
-        covered = sum((end - begin for day in self.hours.week for begin, end in day), timedelta())
-        if covered == _WEEK:
+        if self.hours.never_end:
             raise ValueError("a blackout that never ends lets nothing start")
 
     def holds(self, instant: datetime, zone: ZoneInfo) -> bool:
@@ -68,16 +64,18 @@ class Policy:
     """How an operation may be late."""
 
     catch_up: CatchUp
-    grace: timedelta = timedelta(hours=1)
+    grace: timedelta | None = None
     """With `skip`: the time after an occurrence, blackout left out, within which it may start."""
     blackout: Blackout | None = None
 
 
-DEFAULT_POLICIES: Mapping[Operation, Policy] = {
-    # one point now closes the gap that ten missed ones left; ten in a row close it no further
-    Operation.BACKUP: Policy(catch_up=CatchUp.LATEST),
-    # a night's test may begin until about when the practice opens, and never in the midst of work
-    Operation.RESTORE_TEST: Policy(catch_up=CatchUp.SKIP, grace=timedelta(hours=4)),
+_POLICIES: Mapping[Operation, Policy] = {
+    # what a plan does not state itself; of backups and restore tests it does
+    Operation.CHECK: Policy(catch_up=CatchUp.LATEST),
+    Operation.FORGET: Policy(catch_up=CatchUp.LATEST),
+    # nobody else can write meanwhile: on the morning it was meant for, or a week later
+    Operation.PRUNE: Policy(catch_up=CatchUp.SKIP, grace=timedelta(hours=6)),
+    Operation.REPORT: Policy(catch_up=CatchUp.LATEST),
 }
 
 
@@ -86,74 +84,57 @@ class ScheduledOperation:
     """One operation that a plan puts on a schedule."""
 
     practice: str
-    system: str
     operation: Operation
-    spec: BackupSpec | RestoreTestSpec
+    schedule: Schedule
     zone: ZoneInfo
     policy: Policy
     field: str
     """Where the plan says so: the path of the schedule."""
     id: str
     """Of what it says: the same words at the same hours to the same end keep it across restarts,
-    machines and edits elsewhere in the plan; an edited schedule is a new one, without a past."""
+    machines and edits elsewhere in the plan; an edited schedule is a new one, without a past.
+    How late it may be is no part of it."""
+    system: str = ""
+    """Empty where the operation is one on a whole repository, or on the practice."""
+    repositories: tuple[str, ...] = ()
+    """What a backup saves to, a test restores from, and everything else looks after."""
+    point: str = LATEST
+    """Which recovery point a test takes."""
 
-    @property
-    def schedule(self) -> Schedule:
-        """When."""
-        return self.spec.schedule
-
-    @property
-    def repositories(self) -> tuple[str, ...]:
-        """What a backup saves to, or a test restores from."""
-        return self.spec.to if isinstance(self.spec, BackupSpec) else (self.spec.from_,)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Occurrence:
-    """An operation has come due."""
-
-    operation: ScheduledOperation
-    due_at: datetime
-    """In UTC; with the operation's id the name of this occurrence."""
-    skipped: Skipped | None = None
-    """Why it is not to run, which is recorded like a run; None where it is to be started."""
+    def at(self, due_at: datetime, *, skipped: str = "") -> Occurrence:
+        """Return what the ledger gets to know of its occurrence at an instant, in UTC."""
+        is_of_one = self.repositories and self.operation is not Operation.BACKUP
+        return Occurrence(
+            id=f"{self.id}@{due_at:%Y%m%dT%H%M%SZ}",
+            schedule_id=self.id,
+            due_at=due_at,
+            practice=self.practice,
+            operation=self.operation,
+            system=self.system,
+            repository=self.repositories[0] if is_of_one else None,
+            point=self.point,
+            skipped=skipped,
+            keeps_older=self.policy.catch_up is CatchUp.ALL,
+        )
 
 
-def scheduled_operations(
-    plan: Plan, policies: Mapping[Operation, Policy] = DEFAULT_POLICIES
-) -> tuple[ScheduledOperation, ...]:
-    """Return all that a complete plan puts on a schedule, in file order.
+def scheduled_operations(plan: Plan) -> tuple[ScheduledOperation, ...]:
+    """Return all that a complete plan puts on a schedule: of its systems, repositories, itself.
 
-    What a plan says twice in the same words is done once.
+    What a plan says twice in the same words is done once. Pure, and dearer than `due`: keep it as
+    long as the plan stays loaded.
     """
     found: dict[str, ScheduledOperation] = {}
-    for name, system in plan.protected.items():
-        place = f"systems.{name}"
-        specs: list[tuple[Operation, BackupSpec | RestoreTestSpec, str]] = [
-            (Operation.BACKUP, system.backup, f"{place}.backup.schedule"),
-            *(
-                (Operation.RESTORE_TEST, test, f"{place}.restore_tests[{index}].schedule")
-                for index, test in enumerate(system.restore_tests)
-            ),
-        ]
-        for operation, spec, field in specs:
-            key = _id(plan, name, operation, spec)
-            made = ScheduledOperation(
-                practice=plan.practice.id,
-                system=name,
-                operation=operation,
-                spec=spec,
-                zone=plan.practice.timezone,
-                policy=policies[operation],
-                field=field,
-                id=key,
-            )
-            found.setdefault(key, made)
+    for each in chain(_of_systems(plan), _of_repositories(plan), _of_practice(plan)):
+        found.setdefault(each.id, each)
     return tuple(found.values())
 
 
 def due(
-    operations: Iterable[ScheduledOperation], last_due: Mapping[str, datetime], now: datetime
+    operations: Iterable[ScheduledOperation],
+    last_due: Mapping[str, datetime],
+    now: datetime,
+    pauses: Mapping[str, Iterable[SystemPaused]] = _NO_PAUSES,
 ) -> Iterator[Occurrence]:
     """Yield every occurrence that has come due, in order for each operation: to run, or skipped.
 
@@ -164,37 +145,137 @@ def due(
     with several planners and with a clock that was put back.
 
     During a blackout of its policy an operation yields nothing, and afterwards what came due in it.
+    `pauses` holds by practice what was paused, over or not: what would run during one is skipped.
     """
     for operation in operations:
         since = last_due.get(operation.id)
-        blackout = operation.policy.blackout
-        if since is None or (blackout and blackout.holds(now, operation.zone)):
+        if since is None or now < quiet_until(operation.schedule, operation.zone, since):
             continue
+        blackout = operation.policy.blackout
+        if blackout and blackout.holds(now, operation.zone):
+            continue
+        of_practice = pauses.get(operation.practice, ())
+        why = paused(operation.operation, operation.system, of_practice, now, operation.zone)
         found = occurrences(operation.schedule, operation.zone, since, now)
         for due_at, later in pairwise(chain(found, (None,))):
             if due_at is not None:
-                skipped = _skipped(operation, due_at, now, is_newest=later is None)
-                yield Occurrence(operation=operation, due_at=due_at, skipped=skipped)
+                skipped = _skipped(operation, due_at, now, is_newest=later is None) or why
+                yield operation.at(due_at, skipped=skipped)
 
 
 def _skipped(
     operation: ScheduledOperation, due_at: datetime, now: datetime, *, is_newest: bool
-) -> Skipped | None:
+) -> str:
     policy = operation.policy
     if policy.catch_up is CatchUp.ALL:
-        return None
+        return ""
     if not is_newest:
-        return Skipped.SUPERSEDED
+        return Skipped.SUPERSEDED.value
     late = now - due_at
     if policy.blackout:
         late -= policy.blackout.within(due_at, now, operation.zone)
-    is_late = policy.catch_up is CatchUp.SKIP and late > policy.grace
-    return Skipped.TOO_LATE if is_late else None
+    is_late = policy.grace is not None and late > policy.grace
+    return Skipped.TOO_LATE.value if is_late else ""
 
 
-def _id(plan: Plan, system: str, operation: Operation, spec: BackupSpec | RestoreTestSpec) -> str:
-    said = [str(spec.schedule), plan.practice.timezone.key]
-    if isinstance(spec, RestoreTestSpec):
-        said += [spec.from_, spec.point]
-    digest = hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
-    return f"{plan.practice.id}/{system}/{operation.value.replace(' ', '-')}/{digest}"
+def paused(
+    operation: Operation,
+    system: str,
+    pauses: Iterable[SystemPaused],
+    now: datetime,
+    zone: tzinfo,
+) -> str:
+    """Return why nothing of it is started, by the pause that lasts longest; empty without one."""
+    if operation is Operation.REPORT:  # it tells of the pause
+        return ""
+    about = {"", system}
+    in_force = (each for each in pauses if each.system in about and now < each.until)
+    longest = max(in_force, key=lambda each: each.until, default=None)
+    if longest is None:
+        return ""
+    return f"paused until {instant_words(longest.until, zone)}: {longest.why}"
+
+
+def _of_systems(plan: Plan) -> Iterator[ScheduledOperation]:
+    for name, system in plan.protected.items():
+        yield _of_system(plan, name, system.backup, "backup")
+        for index, test in enumerate(system.restore_tests):
+            yield _of_system(plan, name, test, f"restore_tests[{index}]")
+
+
+def _of_system(
+    plan: Plan, system: str, spec: BackupSpec | RestoreTestSpec, field: str
+) -> ScheduledOperation:
+    if isinstance(spec, BackupSpec):
+        operation, repositories, point = Operation.BACKUP, spec.to, LATEST
+        key = _id(plan, system, operation, spec.schedule)
+    else:
+        operation, repositories, point = Operation.RESTORE_TEST, (spec.from_,), spec.point
+        key = _id(plan, system, operation, spec.schedule, spec.from_, spec.point)
+    return ScheduledOperation(
+        practice=plan.practice.id,
+        system=system,
+        operation=operation,
+        schedule=spec.schedule,
+        repositories=repositories,
+        point=point,
+        zone=plan.practice.timezone,
+        policy=Policy(
+            catch_up=CatchUp(spec.catch_up),
+            grace=spec.grace,
+            blackout=_blackout(plan, spec.blackout),
+        ),
+        field=f"systems.{system}.{field}.schedule",
+        id=key,
+    )
+
+
+def _of_repositories(plan: Plan) -> Iterator[ScheduledOperation]:
+    saved_to = {each for system in plan.protected.values() for each in system.backup.to}
+    for name, repository in plan.repositories.items():
+        if name not in saved_to:
+            continue
+        maintenance = repository.maintenance
+        blackout = _blackout(plan, maintenance.blackout)
+        for operation, schedule in (
+            (Operation.CHECK, maintenance.check),
+            (Operation.FORGET, maintenance.forget),
+            (Operation.PRUNE, maintenance.prune),
+        ):
+            if schedule == "never":
+                continue
+            yield ScheduledOperation(
+                practice=plan.practice.id,
+                operation=operation,
+                schedule=schedule,
+                repositories=(name,),
+                zone=plan.practice.timezone,
+                policy=replace(_POLICIES[operation], blackout=blackout),
+                field=f"repositories.{name}.maintenance.{operation.value}",
+                id=_id(plan, name, operation, schedule),
+            )
+
+
+def _of_practice(plan: Plan) -> Iterator[ScheduledOperation]:
+    if plan.report is None:
+        return
+    yield ScheduledOperation(
+        practice=plan.practice.id,
+        operation=Operation.REPORT,
+        schedule=plan.report.schedule,
+        zone=plan.practice.timezone,
+        policy=_POLICIES[Operation.REPORT],
+        field="report.schedule",
+        id=_id(plan, "", Operation.REPORT, plan.report.schedule),
+    )
+
+
+def _blackout(plan: Plan, hours: OpeningHours | None) -> Blackout | None:
+    return Blackout(hours, frozenset(plan.practice.closed)) if hours else None
+
+
+def _id(plan: Plan, of: str, operation: Operation, schedule: Schedule, *end: str) -> str:
+    said = "\n".join((str(schedule), plan.practice.timezone.key, *end))
+    digest = hashlib.sha256(said.encode()).hexdigest()[:12]
+    words = (plan.practice.id, of, operation.value.replace(" ", "-"), digest)
+    return "/".join(word for word in words if word)

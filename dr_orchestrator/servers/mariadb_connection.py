@@ -145,6 +145,13 @@ class Connection(_Session):
         return isinstance(self._sock, ssl.SSLSocket)
 
     @property
+    def certificate(self) -> bytes | None:
+        """What the server proved itself with (DER), where the connection is encrypted."""
+        if not isinstance(self._sock, ssl.SSLSocket):
+            return None
+        return self._sock.getpeercert(binary_form=True)
+
+    @property
     def peer_pid(self) -> int | None:
         """The process at the other end of a unix socket, as the kernel says."""
         if not isinstance(self._sock, socket.socket) or self._sock.family != socket.AF_UNIX:

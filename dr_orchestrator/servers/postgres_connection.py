@@ -67,8 +67,12 @@ def connect(
     password: Secret | None = None,
     options: str = "",
     autocommit: bool = True,
+    replication: bool = False,
 ) -> Connection:
     """Open a connection that prepares nothing, so that a pooler in between does no harm.
+
+    With `replication` it is one that could copy the cluster, which a server lets in by other lines
+    of its pg_hba.conf.
 
     Raises:
         psycopg.Error: it fails. The text may name users and databases: classify it.
@@ -86,6 +90,7 @@ def connect(
         client_encoding="UTF8",
         options=options,
         keepalives_idle=60,
+        replication="true" if replication else None,
         autocommit=autocommit,
         prepare_threshold=None,
     )

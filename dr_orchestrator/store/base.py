@@ -5,16 +5,21 @@ There is one way in, `record`, and its entries are frozen nouns of `core`. Nobod
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self
 
+from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState
 from dr_orchestrator.core.point import RecoveryPoint
-from dr_orchestrator.core.record import Entry, PracticeRecord
+from dr_orchestrator.core.problem import OpenProblem, Telling
+from dr_orchestrator.core.record import Entry, PracticeRecord, SystemPaused
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Outcome, Run
+from dr_orchestrator.process import ProcessIdentity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +48,230 @@ class RunHistory:
     """How all the closed runs of that time ended, and how many each; none is left out."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Attempts:
+    """What was attempted for one occurrence."""
+
+    occurrence: OccurrenceState | None
+    """`None` where a person started it."""
+    runs: tuple[Run, ...]
+    """One an attempt, oldest first."""
+
+
+class Standing(StrEnum):
+    """How things stand with a claim."""
+
+    HELD = "held"
+    CANCELLED = "cancelled"
+    """It is to be given up: end what runs, then settle."""
+    LOST = "lost"
+    """It is somebody else's by now: end what runs, and record nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """The right to make one attempt at an occurrence."""
+
+    occurrence: Occurrence
+    attempt: int
+    """Counted from 1."""
+    token: str
+    """Whoever shows it may renew, requeue and settle, as long as no other one was given out."""
+    spared: int = 0
+    """So many of the attempts before this one do not count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerStats:
+    """How much there is to do."""
+
+    waiting: int
+    """Could begin now."""
+    delayed: int
+    """Wait for the time of their next attempt."""
+    running: int
+    oldest_waiting: datetime | None
+    """`due_at` of the one that waits longest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerSeen:
+    """A scheduler, and when it last showed that it runs."""
+
+    process: ProcessIdentity
+    started_at: datetime
+    heartbeat_at: datetime
+
+
+Submit = Callable[[object, Occurrence], None]
+"""Hands an occurrence to a dispatcher's own queue. The first argument is the open transaction of
+the ledger (SQLAlchemy's connection): what is written through it stands or falls with the rest."""
+
+CLAIM_LIMIT = timedelta(minutes=5)
+RENEW_EVERY = timedelta(seconds=30)
+LOCK_LIMIT = timedelta(minutes=30)
+PATIENCE = timedelta(minutes=1)
+"""Less than `lock_wait` of the settings is, so that it comes into play before somebody gives up."""
+MOST_ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How long somebody may be silent, and how often something is tried; shorter in tests."""
+
+    claim: timedelta = CLAIM_LIMIT
+    renew: timedelta = RENEW_EVERY
+    lock: timedelta = LOCK_LIMIT
+    patience: timedelta = PATIENCE
+    attempts: int = MOST_ATTEMPTS
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Ledger(Protocol):
+    """What came due, and who works on it. Any number of planners and workers may use it at once.
+
+    An attempt belongs to whoever shows its token. A claim is lost when its process is gone, or
+    when it was not renewed for `CLAIM_LIMIT`: the occurrence waits again, and counts one attempt.
+    """
+
+    def last_due(self) -> Mapping[str, datetime]:
+        """Return by schedule id the newest instant handed out, else when it was first seen."""
+        ...
+
+    def see_schedules(self, ids: Collection[str], at: datetime) -> None:
+        """Remember when schedules were first seen; those that are known stay as they are.
+
+        One whose newest instant lies after `at`, as a clock that was set back leaves it, is taken
+        back to `at`: nothing would come due until that instant. What was handed out for less than
+        an hour ahead stays so; for more, it is put aside, and those times come again.
+        """
+        ...
+
+    def admit(
+        self, occurrences: Sequence[Occurrence], submit: Submit | None = None
+    ) -> tuple[Occurrence, ...]:
+        """Record what came due, and return what was new. All of it or none, in one transaction.
+
+        What is new and not skipped is handed to `submit`. Of the same schedule, older ones that
+        wait, and of which no attempt counts, are settled as skipped, unless the new one
+        `keeps_older`.
+        """
+        ...
+
+    def claim(self, owner: ProcessIdentity, *, emergency: bool = False) -> Claim | None:
+        """Return the right to the next attempt: emergencies first, then by `due_at`.
+
+        With `emergency` only those. An operation on a system waits while the same one runs there;
+        one whose time has not come waits too. `None`: there is nothing to do now.
+        """
+        ...
+
+    def claim_one(self, occurrence: str, owner: ProcessIdentity) -> Claim | None:
+        """Return the right to the next attempt at this very one, if it may begin now."""
+        ...
+
+    def hand_over(self, occurrence: str, token: str, owner: ProcessIdentity) -> Claim | None:
+        """Put a held claim into the hands of another process; `None` where it is lost."""
+        ...
+
+    def renew(self, claim: Claim) -> Standing:
+        """Show that the attempt is still under way, and learn whether it should be."""
+        ...
+
+    def requeue(
+        self, claim: Claim, *, not_before: datetime, outcome: Outcome, reason: str, counts: bool
+    ) -> bool:
+        """Give the claim back for another attempt later; whether it was still held.
+
+        Without `counts` the attempt is not one of the `MOST_ATTEMPTS`: the repository was busy.
+        With it, the last one settles the occurrence, and so does one that was cancelled.
+        """
+        ...
+
+    def settle(self, claim: Claim, outcome: Outcome | None, reason: str) -> bool:
+        """Record how the last attempt ended; whether the claim was still held.
+
+        `None`: it was skipped after all; nothing was attempted.
+        """
+        ...
+
+    def cancel(self, occurrence: str, why: str) -> bool:
+        """Ask for it to be given up: settled where it waits (as skipped, if it was never begun),
+        else whoever runs it learns by `renew`. Whether there was anything to cancel.
+        """
+        ...
+
+    def recover(self) -> tuple[Occurrence, ...]:
+        """Take the claims back that are lost, and return their occurrences.
+
+        Ages count only as far as our own time has passed: a clock that was set makes none older.
+        The run of a lost claim is closed here, unless its process is gone (`close_dead_runs`).
+        They wait for another attempt; those that were begun `MOST_ATTEMPTS` times are settled as
+        interrupted.
+        """
+        ...
+
+    def stats(self) -> LedgerStats:
+        """Return how much there is to do."""
+        ...
+
+    def beat(self, scheduler: ProcessIdentity) -> None:
+        """Show that a scheduler runs."""
+        ...
+
+    def schedulers(self) -> tuple[SchedulerSeen, ...]:
+        """Return the schedulers that run, and the last one of each host, newest beat first."""
+        ...
+
+
+class Locks(Protocol):
+    """Who may do what at the same time, across threads, processes and machines of one memory.
+
+    A lock ends with its process at the latest. One of another machine counts as gone when it was
+    not renewed for `LOCK_LIMIT`, which is also when restic takes its own locks for stale.
+    """
+
+    def hold(
+        self, keys: Collection[str], *, exclusive: bool, wait: timedelta, what: str
+    ) -> AbstractContextManager[None]:
+        """Hold all the keys together for a block, shared with others or alone.
+
+        Waits at most `wait`. Whoever waits to be alone is not passed over for ever: after
+        `PATIENCE` nobody new is let in before.
+
+        Raises:
+            Busy: somebody else holds one of them; `what` says in the message what is in use.
+            Interrupted: `stop_waiting` was called.
+        """
+        ...
+
+    def stop_waiting(self) -> None:
+        """Let nobody of this process wait any longer, now or later; what is held stays held."""
+        ...
+
+
+def repository_key(restic_id: str) -> str:
+    """Return the key of a repository: restic's own id, under whatever address it is reached."""
+    return f"repository/{restic_id}"
+
+
+def reading_key(restic_id: str) -> str:
+    """Return the key of reading a repository: shared by what restores, alone for what prunes."""
+    return f"reading/{restic_id}"
+
+
+def point_key(practice: str, point: str) -> str:
+    """Return the key of a recovery point: shared by what reads it, alone for what forgets it."""
+    return f"point/{practice}/{point}"
+
+
+def system_key(practice: str, system: str) -> str:
+    """Return the key of a system: one backup at a time, and none during a live restore."""
+    return f"system/{practice}/{system}"
+
+
 class Store(Protocol):
     """The orchestrator's memory of what was done and what came of it.
 
@@ -58,6 +287,7 @@ class Store(Protocol):
         that is known, a repository seen again) leaves no line in the journal.
 
         Raises:
+            Busy: the attempt that a run is opened for was lost, and is somebody else's by now.
             RepositoryChanged: another repository is known under this name.
             ValueError: an entry contradicts what is recorded: a run opened twice, closed without
                 having been opened, or for an occurrence that has its run; a test under an id that
@@ -121,6 +351,43 @@ class Store(Protocol):
         """Return the restore test that `run` made, then those that followed it up, oldest first."""
         ...
 
+    def pauses(self, practices: Collection[str] | None = None) -> tuple[SystemPaused, ...]:
+        """Return the pauses in force when last heard of; they may be over. All where `None`."""
+        ...
+
+    def problems(
+        self, practice: str | None = None, *, over_since: datetime | None = None
+    ) -> tuple[OpenProblem, ...]:
+        """Return the problems that are not over, oldest first; of all practices where `None`.
+
+        With `over_since` also those that were over at that instant or later.
+        """
+        ...
+
+    def tellings(self, problem: str) -> tuple[Telling, ...]:
+        """Return whom a problem was told, and when, oldest first."""
+        ...
+
+    def occurrences(
+        self, practices: Collection[str] | None = None, *, since: datetime, limit: int
+    ) -> tuple[OccurrenceState, ...]:
+        """Return what came due at `since` or later, and what is not settled yet, newest first."""
+        ...
+
+    def attempts_beside(self, one: Run) -> Attempts:
+        """Return the occurrence that a run serves, and every attempt at it, itself included."""
+        ...
+
+    @property
+    def ledger(self) -> Ledger:
+        """What is due, and who works on it, in the same memory."""
+        ...
+
+    @property
+    def locks(self) -> Locks:
+        """Who may write where, in the same memory."""
+        ...
+
     def repository_id(self, practice: str, name: str) -> str | None:
         """Return restic's own id of the repository the plan calls `name`.
 
@@ -130,6 +397,10 @@ class Store(Protocol):
 
     def journal(self, practice: str | None = None) -> tuple[JournalLine, ...]:
         """Return the journal in the order it was written."""
+        ...
+
+    def journal_head(self) -> JournalLine | None:
+        """Return the newest line of the journal; `None` where nothing was ever written."""
         ...
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -17,22 +17,33 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from dr_orchestrator.core.record import (
-    Entry,
-    PointRecorded,
-    RepositorySeen,
-    RestoreTestRecorded,
-    RunClosed,
-    RunOpened,
-)
+from dr_orchestrator.core import record
+from dr_orchestrator.core.record import Entry
 
 _KINDS: Mapping[str, type[Entry]] = {
-    "point_recorded": PointRecorded,
-    "repository_seen": RepositorySeen,
-    "restore_test_recorded": RestoreTestRecorded,
-    "run_closed": RunClosed,
-    "run_opened": RunOpened,
+    "hold_placed": record.HoldPlaced,
+    "hold_released": record.HoldReleased,
+    "occurrence_due": record.OccurrenceDue,
+    "occurrence_settled": record.OccurrenceSettled,
+    "pause_ended": record.PauseEnded,
+    "point_forgotten": record.PointForgotten,
+    "point_recorded": record.PointRecorded,
+    "problem_acknowledged": record.ProblemAcknowledged,
+    "problem_over": record.ProblemOver,
+    "problem_seen": record.ProblemSeen,
+    "repository_checked": record.RepositoryChecked,
+    "repository_seen": record.RepositorySeen,
+    "restore_test_recorded": record.RestoreTestRecorded,
+    "retention_frozen": record.RetentionFrozen,
+    "retention_released": record.RetentionReleased,
+    "run_closed": record.RunClosed,
+    "run_opened": record.RunOpened,
+    "schedule_set_back": record.ScheduleSetBack,
+    "system_paused": record.SystemPaused,
+    "told": record.Told,
 }
+_RETIRED = frozenset({"cancel_requested", "heartbeat_at"})
+"""Fields that runs had when older entries were written. Nothing was ever in them."""
 _NAMES = {entry_type: name for name, entry_type in _KINDS.items()}
 
 
@@ -58,8 +69,13 @@ def decode_entry(kind: str, payload: str) -> Entry:
 
 def encode(value: Any, declared: Any) -> str:
     """Return `value`, of type `declared`, as canonical JSON."""
+    return canonical_json(_plain(value, declared))
+
+
+def canonical_json(plain: Any) -> str:
+    """Return what JSON can hold as canonical JSON."""
     return json.dumps(
-        _plain(value, declared),
+        plain,
         sort_keys=True,
         separators=(",", ":"),
         ensure_ascii=False,
@@ -69,7 +85,7 @@ def encode(value: Any, declared: Any) -> str:
 
 def decode(text: str, declared: Any) -> Any:
     """Return the value of type `declared` that `encode` wrote."""
-    return _typed(json.loads(text), declared)
+    return _reader(declared)(json.loads(text))
 
 
 def instant_text(instant: datetime) -> str:
@@ -86,6 +102,11 @@ def instant_text(instant: datetime) -> str:
 def instant_from(text: str) -> datetime:
     """Return the instant that `instant_text` wrote."""
     return datetime.fromisoformat(text)
+
+
+def storable(text: str) -> str:
+    """Return `text` as every database takes it: a path in it may hold bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "")
 
 
 @cache
@@ -112,20 +133,41 @@ def _plain(value: Any, declared: Any) -> Any:
     return value.value if isinstance(value, Enum) else value
 
 
-def _typed(raw: Any, declared: Any) -> Any:
+@cache
+def _reader(declared: Any) -> Callable[[Any], Any]:
+    """Return what reads values of this type. Worked out once: a verdict reads thousands."""
     if is_dataclass(declared):
-        hints = _hints(declared)  # type: ignore[arg-type]
-        return declared(**{name: _typed(each, hints[name]) for name, each in raw.items()})  # type: ignore[operator]
+        return _noun_reader(declared)
     origin, arguments = get_origin(declared), get_args(declared)
     if origin is tuple:
-        return tuple(_typed(each, arguments[0]) for each in raw)
+        each = _reader(arguments[0])
+        return lambda raw: tuple(map(each, raw))
     if origin is Mapping:
-        return {key: _typed(each, arguments[1]) for key, each in raw.items()}
+        each = _reader(arguments[1])
+        return lambda raw: {key: each(value) for key, value in raw.items()}
     if origin in {Union, UnionType}:
-        return _typed_choice(raw, arguments)
+        return _choice_reader(arguments)
     if declared is datetime:
-        return instant_from(raw)
-    return declared(raw) if issubclass(declared, Enum) else raw
+        return instant_from
+    return declared if issubclass(declared, Enum) else _as_it_is
+
+
+def _noun_reader(noun: Any) -> Callable[[Any], Any]:
+    readers = {field.name: _reader(_hints(noun)[field.name]) for field in fields(noun)}
+    converted = {name: read for name, read in readers.items() if read is not _as_it_is}
+
+    def read(raw: Any) -> Any:
+        known = {name: value for name, value in raw.items() if name not in _RETIRED}
+        for name, convert in converted.items():
+            if name in known:
+                known[name] = convert(known[name])
+        return noun(**known)
+
+    return read
+
+
+def _as_it_is(raw: Any) -> Any:
+    return raw
 
 
 def _plain_choice(value: Any, choices: tuple[Any, ...]) -> Any:
@@ -142,12 +184,15 @@ def _plain_choice(value: Any, choices: tuple[Any, ...]) -> Any:
     return value
 
 
-def _typed_choice(raw: Any, choices: tuple[Any, ...]) -> Any:
-    if raw is None:
-        return None
+def _choice_reader(choices: tuple[Any, ...]) -> Callable[[Any], Any]:
     certain = [choice for choice in choices if choice is not NoneType]
     if len(certain) == 1:
-        return _typed(raw, certain[0])
+        read = _reader(certain[0])
+        return lambda raw: None if raw is None else read(raw)
+    return _typed_choice
+
+
+def _typed_choice(raw: Any) -> Any:
     if isinstance(raw, dict):
         return instant_from(raw["time"]) if "time" in raw else float(raw["number"])
     return raw

@@ -12,11 +12,13 @@ from dataclasses import replace
 
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.identity import new_id
+from dr_orchestrator.core.occurrence import Serves
 from dr_orchestrator.core.record import RunClosed, RunOpened
 from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.errors import DroError, ExitCode, Interrupted
 from dr_orchestrator.process import ProcessIdentity
 from dr_orchestrator.store.base import Store
+from dr_orchestrator.store.codec import storable
 
 _KILLED = "its process was gone before it ended"
 
@@ -49,8 +51,11 @@ def run_in_ledger(
     practice: str,
     system: str,
     repository: str | None = None,
+    serves: Serves | None = None,
 ) -> Iterator[OpenRun]:
     """Open a run, and close it on leaving: as done, as concluded, or as the exception says.
+
+    With `serves` it is one attempt at what a schedule asked for.
 
     An exception passes on after the run was closed. Where even that fails, the exception still
     passes on, and the run is found by `close_dead_runs` later.
@@ -67,6 +72,7 @@ def run_in_ledger(
         host=ours.host,
         pid=ours.pid,
         pid_started=ours.started,
+        **(vars(serves) if serves else {}),
     )
     store.record(RunOpened(run=run))
     open_run = OpenRun(run)
@@ -105,10 +111,13 @@ def close_dead_runs(store: Store, clock: Clock, *, ours_too: bool = False) -> tu
 
 
 def _close(store: Store, clock: Clock, open_run: OpenRun) -> None:
-    # A path in a message may hold bytes that are no text; a record is text.
-    reason = open_run.reason.encode("utf-8", "backslashreplace").decode().replace("\0", "")
     store.record(
-        RunClosed(run=open_run.id, finished_at=clock.now(), outcome=open_run.outcome, reason=reason)
+        RunClosed(
+            run=open_run.id,
+            finished_at=clock.now(),
+            outcome=open_run.outcome,
+            reason=storable(open_run.reason),
+        )
     )
 
 

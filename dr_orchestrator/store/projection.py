@@ -11,20 +11,22 @@ from collections.abc import Iterable
 from functools import singledispatch
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, Table, delete, insert, select, update
 
-from dr_orchestrator.core.point import PointCopy, RecoveryPoint
-from dr_orchestrator.core.record import (
-    Entry,
-    PointRecorded,
-    RepositorySeen,
-    RestoreTestRecorded,
-    RunClosed,
-    RunOpened,
-)
+from dr_orchestrator.core import record
+from dr_orchestrator.core.point import AssetSummary, PointCopy, RecoveryPoint
+from dr_orchestrator.core.record import MUCH_NEW, Entry
+from dr_orchestrator.core.run import Run
 from dr_orchestrator.errors import RepositoryChanged
 from dr_orchestrator.store import schema
-from dr_orchestrator.store.rows import copy_row, restore_test_from, restore_test_row, run_row
+from dr_orchestrator.store.rows import (
+    attempted_key,
+    copy_row,
+    occurrence_row,
+    restore_test_from,
+    restore_test_row,
+    run_row,
+)
 
 
 def project(connection: Connection, entry: Entry) -> str | None:
@@ -43,22 +45,35 @@ def _project(entry: object, connection: Connection) -> str | None:  # noqa: ARG0
 
 
 @_project.register
-def _run_opened(entry: RunOpened, connection: Connection) -> str | None:
+def _run_opened(entry: record.RunOpened, connection: Connection) -> str | None:
     run = entry.run
     if run.finished_at is not None or run.outcome is not None:
         raise ValueError(f"a run that is opened has not ended: {run.id}")
     if _row(connection, schema.run, id=run.id) is not None:
         raise ValueError(f"run is opened already: {run.id}")
     if run.schedule_id is not None and run.due_at is not None:
-        occurrence = {"schedule_id": run.schedule_id, "due_at": run.due_at}
-        if _row(connection, schema.run, **occurrence) is not None:
-            raise ValueError(f"this occurrence has its run already: {run.schedule_id}")
+        attempt = {name: getattr(run, name) for name in ("schedule_id", "due_at", "attempt")}
+        if _row(connection, schema.run, **attempt) is not None:
+            raise ValueError(f"this attempt has its run already: {run.schedule_id}")
     connection.execute(insert(schema.run).values(run_row(run)))
+    _attempted_first(connection, run)
     return run.practice
 
 
+def _attempted_first(connection: Connection, run: Run) -> None:
+    key = attempted_key(run)
+    known = _row(connection, schema.attempted, **key)
+    if known is None:
+        first = {"first_started": run.started_at}
+        connection.execute(insert(schema.attempted).values(key | first))
+    elif run.started_at < known.first_started:
+        connection.execute(
+            update(schema.attempted).filter_by(**key).values(first_started=run.started_at)
+        )
+
+
 @_project.register
-def _run_closed(entry: RunClosed, connection: Connection) -> str | None:
+def _run_closed(entry: record.RunClosed, connection: Connection) -> str | None:
     known = _row(connection, schema.run, id=entry.run)
     if known is None:
         raise ValueError(f"run was never opened: {entry.run}")
@@ -69,24 +84,32 @@ def _run_closed(entry: RunClosed, connection: Connection) -> str | None:
         .where(schema.run.c.id == entry.run)
         .values(finished_at=entry.finished_at, outcome=entry.outcome.value, reason=entry.reason)
     )
+    # What is closed last is the newest, whatever the clock said: one that was a year ahead for an
+    # hour would hide every failure of a year.
+    connection.execute(
+        update(schema.attempted)
+        .filter_by(**attempted_key(known))
+        .values(newest_run=entry.run, newest_finished=entry.finished_at)
+    )
     return str(known.practice)
 
 
 @_project.register
-def _point_recorded(entry: PointRecorded, connection: Connection) -> str | None:
+def _point_recorded(entry: record.PointRecorded, connection: Connection) -> str | None:
     point = entry.point
     known = _row(connection, schema.point, practice=point.practice, id=point.id)
     if known is None:
         _insert_point(connection, point)
+        return point.practice
     new_copies = [copy for copy in point.copies if not _copy_known(connection, point, copy)]
     for copy in new_copies:
         connection.execute(insert(schema.point_copy).values(copy_row(point, copy)))
         _insert_assets(connection, point, copy.snapshots)
-    return point.practice if known is None or new_copies else None
+    return point.practice if new_copies else None
 
 
 @_project.register
-def _restore_test_recorded(entry: RestoreTestRecorded, connection: Connection) -> str | None:
+def _restore_test_recorded(entry: record.RestoreTestRecorded, connection: Connection) -> str | None:
     known = _row(connection, schema.restore_test, id=entry.test.id)
     if known is None:
         connection.execute(insert(schema.restore_test).values(restore_test_row(entry.test)))
@@ -97,7 +120,7 @@ def _restore_test_recorded(entry: RestoreTestRecorded, connection: Connection) -
 
 
 @_project.register
-def _repository_seen(entry: RepositorySeen, connection: Connection) -> str | None:
+def _repository_seen(entry: record.RepositorySeen, connection: Connection) -> str | None:
     known = _row(connection, schema.repository, practice=entry.practice, name=entry.repository)
     if known is None:
         connection.execute(
@@ -118,6 +141,190 @@ def _repository_seen(entry: RepositorySeen, connection: Connection) -> str | Non
     return None
 
 
+@_project.register
+def _occurrence_due(entry: record.OccurrenceDue, connection: Connection) -> str | None:
+    occurrence = entry.occurrence
+    key = {"schedule_id": occurrence.schedule_id, "due_at": occurrence.due_at}
+    if _row(connection, schema.occurrence, **key) is not None:
+        return None
+    settled_at = occurrence.due_at if occurrence.skipped else None
+    connection.execute(
+        insert(schema.occurrence).values(occurrence_row(occurrence) | {"settled_at": settled_at})
+    )
+    return occurrence.practice
+
+
+@_project.register
+def _occurrence_settled(entry: record.OccurrenceSettled, connection: Connection) -> str | None:
+    known = _row(connection, schema.occurrence, id=entry.occurrence)
+    if known is None:
+        raise ValueError(f"this never came due: {entry.occurrence}")
+    if known.settled_at is not None:
+        return None
+    connection.execute(
+        update(schema.occurrence)
+        .where(schema.occurrence.c.id == entry.occurrence)
+        .values(
+            settled_at=entry.at,
+            outcome=entry.outcome and entry.outcome.value,
+            reason=entry.reason,
+            skipped=entry.reason if entry.outcome is None else "",
+        )
+    )
+    return str(known.practice)
+
+
+@_project.register
+def _schedule_set_back(entry: record.ScheduleSetBack, connection: Connection) -> str | None:
+    due, run = schema.occurrence, schema.run
+    aside = f"~{entry.at:%Y%m%dT%H%M%S}"
+    moved = connection.execute(
+        update(due)
+        .where(
+            due.c.schedule_id == entry.schedule_id,
+            due.c.due_at > entry.at,
+            due.c.settled_at.is_not(None),
+        )
+        .values(id=due.c.id + aside, schedule_id=due.c.schedule_id + aside)
+    )
+    connection.execute(
+        update(run)
+        .where(
+            run.c.schedule_id == entry.schedule_id,
+            run.c.due_at > entry.at,
+            run.c.finished_at.is_not(None),
+        )
+        .values(schedule_id=run.c.schedule_id + aside)
+    )
+    return entry.practice if moved.rowcount else None
+
+
+@_project.register
+def _point_forgotten(entry: record.PointForgotten, connection: Connection) -> str | None:
+    copies = schema.point_copy.c
+    gone = connection.execute(
+        delete(schema.point_copy).where(
+            copies.practice == entry.practice,
+            copies.point == entry.point,
+            copies.repository == entry.repository,
+        )
+    )
+    return entry.practice if gone.rowcount else None
+
+
+@_project.register
+def _hold_placed(entry: record.HoldPlaced, connection: Connection) -> str | None:
+    return _replaced(connection, schema.hold, vars(entry) | {"released": False})
+
+
+@_project.register
+def _hold_released(entry: record.HoldReleased, connection: Connection) -> str | None:
+    return _replaced(connection, schema.hold, vars(entry) | {"released": True, "until": None})
+
+
+@_project.register
+def _repository_checked(entry: record.RepositoryChecked, connection: Connection) -> str | None:
+    return _replaced(connection, schema.repository_check, vars(entry))
+
+
+@_project.register
+def _retention_frozen(entry: record.RetentionFrozen, connection: Connection) -> str | None:
+    key = {"practice": entry.practice, "repository": entry.repository}
+    if _row(connection, schema.freeze, **key) is not None:
+        return None  # the first reason is the one to look into
+    return _replaced(connection, schema.freeze, vars(entry))
+
+
+@_project.register
+def _retention_released(entry: record.RetentionReleased, connection: Connection) -> str | None:
+    key = {"practice": entry.practice, "repository": entry.repository}
+    if _removed(connection, schema.freeze, **key) is None:
+        return None
+    # What a clock that was ahead dated later than this was there to be looked into all the same.
+    connection.execute(
+        update(schema.point_copy)
+        .filter_by(**key)
+        .where(schema.point_copy.c.recorded_at > entry.at)
+        .values(recorded_at=entry.at)
+    )
+    return _replaced(connection, schema.retention_release, key | {"at": entry.at})
+
+
+@_project.register
+def _system_paused(entry: record.SystemPaused, connection: Connection) -> str | None:
+    return _replaced(connection, schema.pause, vars(entry))
+
+
+@_project.register
+def _pause_ended(entry: record.PauseEnded, connection: Connection) -> str | None:
+    return _removed(connection, schema.pause, practice=entry.practice, system=entry.system)
+
+
+@_project.register
+def _problem_seen(entry: record.ProblemSeen, connection: Connection) -> str | None:
+    seen = vars(entry.problem) | {"kind": entry.problem.kind.value}
+    known = _row(connection, schema.problem, id=entry.id)
+    if known is None:
+        opened = {"id": entry.id, "opened_at": entry.at, "acknowledged_by": ""}
+        connection.execute(insert(schema.problem).values(seen | opened))
+        return entry.problem.practice
+    seen |= {"closed_at": None}
+    if all(getattr(known, name) == value for name, value in seen.items()):
+        return None
+    connection.execute(update(schema.problem).where(schema.problem.c.id == entry.id).values(seen))
+    return entry.problem.practice
+
+
+@_project.register
+def _problem_acknowledged(entry: record.ProblemAcknowledged, connection: Connection) -> str | None:
+    changes = {"acknowledged_at": entry.at, "acknowledged_by": entry.by}
+    return _changed_problem(connection, entry.id, unless="acknowledged_at", values=changes)
+
+
+@_project.register
+def _problem_over(entry: record.ProblemOver, connection: Connection) -> str | None:
+    return _changed_problem(
+        connection, entry.id, unless="closed_at", values={"closed_at": entry.at}
+    )
+
+
+@_project.register
+def _told(entry: record.Told, connection: Connection) -> str | None:
+    telling = entry.telling
+    key = {name: getattr(telling, name) for name in ("problem", "channel", "at")}
+    if _row(connection, schema.telling, **key) is not None:
+        return None
+    connection.execute(
+        insert(schema.telling).values(vars(telling) | {"occasion": telling.occasion.value})
+    )
+    return telling.practice
+
+
+def _changed_problem(
+    connection: Connection, problem: str, *, unless: str, values: dict[str, Any]
+) -> str | None:
+    known = _row(connection, schema.problem, id=problem)
+    if known is None:
+        raise ValueError(f"this problem was never seen: {problem}")
+    if known.closed_at is not None or getattr(known, unless) is not None:
+        return None
+    connection.execute(update(schema.problem).where(schema.problem.c.id == problem).values(values))
+    return str(known.practice)
+
+
+def _replaced(connection: Connection, table: Table, values: dict[str, Any]) -> str | None:
+    """Write a row in the place of the one of the same key."""
+    key = {column.name: values[column.name] for column in table.primary_key}
+    _removed(connection, table, **key)
+    connection.execute(insert(table).values(values))
+    return str(values["practice"])
+
+
+def _removed(connection: Connection, table: Table, **key: Any) -> str | None:
+    gone = connection.execute(delete(table).filter_by(**key))
+    return str(key["practice"]) if gone.rowcount else None
+
+
 def _insert_point(connection: Connection, point: RecoveryPoint) -> None:
     connection.execute(
         insert(schema.point).values(
@@ -132,7 +339,12 @@ def _insert_point(connection: Connection, point: RecoveryPoint) -> None:
             skew_seconds=point.skew_seconds,
         )
     )
-    _insert_assets(connection, point, point.assets)
+    if point.assets:
+        assets = [_asset_row(point, name) for name in point.assets]
+        connection.execute(insert(schema.point_asset), assets)
+    if point.copies:
+        copies = [copy_row(point, copy) for copy in point.copies]
+        connection.execute(insert(schema.point_copy), copies)
 
 
 def _insert_assets(connection: Connection, point: RecoveryPoint, names: Iterable[str]) -> None:
@@ -141,21 +353,25 @@ def _insert_assets(connection: Connection, point: RecoveryPoint, names: Iterable
     """
     for name in names:
         key = {"practice": point.practice, "point": point.id, "asset": name}
-        asset = point.assets.get(name)
-        if asset is None or _row(connection, schema.point_asset, **key) is not None:
-            continue
-        connection.execute(
-            insert(schema.point_asset).values(
-                practice=point.practice,
-                point=point.id,
-                asset=name,
-                kind=asset.kind.value,
-                method=asset.method.value,
-                bytes=asset.bytes,
-                level=asset.level,
-                data_as_of=asset.data_as_of,
-            )
-        )
+        if name in point.assets and _row(connection, schema.point_asset, **key) is None:
+            connection.execute(insert(schema.point_asset).values(_asset_row(point, name)))
+
+
+def _asset_row(point: RecoveryPoint, name: str) -> dict[str, Any]:
+    asset = point.assets[name]
+    return vars(asset) | {
+        "practice": point.practice,
+        "point": point.id,
+        "asset": name,
+        "kind": asset.kind.value,
+        "method": asset.method.value,
+        "much_new": _has_much_new(asset),
+    }
+
+
+def _has_much_new(asset: AssetSummary) -> bool:
+    changed, added = asset.changed_files or 0, asset.added_bytes or 0
+    return changed * MUCH_NEW > (asset.files or 0) or added * MUCH_NEW > asset.bytes
 
 
 def _copy_known(connection: Connection, point: RecoveryPoint, copy: PointCopy) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from typing import Any
 
+from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress
 from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, PointCopy, RecoveryPoint
+from dr_orchestrator.core.problem import Occasion, OpenProblem, Problem, ProblemKind, Telling
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.core.verification import Depth, Result, Verification
@@ -25,11 +28,21 @@ def run_row(run: Run) -> dict[str, Any]:
 
 
 def run_from(row: Any) -> Run:
-    """Return the run of a row. Its claim's token stays behind: it belongs to whoever runs it."""
-    columns = {name: value for name, value in row._asdict().items() if name != "token"}
+    """Return the run of a row."""
+    columns = row._asdict()
     columns["operation"] = Operation(row.operation)
     columns["outcome"] = row.outcome and Outcome(row.outcome)
     return Run(**columns)
+
+
+def attempted_key(run: Any) -> dict[str, Any]:
+    """Return the key of what a run, or the row of one, attempts."""
+    return {
+        "practice": run.practice,
+        "operation": str(run.operation),
+        "system": run.system,
+        "repository": run.repository or "",
+    }
 
 
 def copy_row(point: RecoveryPoint, copy: PointCopy) -> dict[str, Any]:
@@ -46,25 +59,27 @@ def points_from(
 ) -> tuple[RecoveryPoint, ...]:
     """Return the points of the rows of three tables, all of one practice, in the first's order."""
     assets_of: dict[str, dict[str, AssetSummary]] = {}
-    for row in assets:
-        summary = AssetSummary(
-            kind=AssetKind(row.kind),
-            method=Method(row.method),
-            bytes=row.bytes,
-            level=row.level,
-            data_as_of=row.data_as_of,
+    for _, point, asset, kind, method, size, level, data_as_of, files, changed, added, _ in assets:
+        assets_of.setdefault(point, {})[asset] = AssetSummary(
+            kind=AssetKind(kind),
+            method=Method(method),
+            bytes=size,
+            level=level,
+            data_as_of=data_as_of,
+            files=files,
+            changed_files=changed,
+            added_bytes=added,
         )
-        assets_of.setdefault(row.point, {})[row.asset] = summary
     copies_of: dict[str, list[PointCopy]] = {}
-    for row in copies:
+    for _, point, repository, manifest, sha256, snapshots, recorded_at in copies:
         copy = PointCopy(
-            repository=row.repository,
-            manifest_snapshot=row.manifest_snapshot,
-            manifest_sha256=row.manifest_sha256,
-            snapshots=decode(row.snapshots, _SNAPSHOTS),
-            recorded_at=row.recorded_at,
+            repository=repository,
+            manifest_snapshot=manifest,
+            manifest_sha256=sha256,
+            snapshots=decode(snapshots, _SNAPSHOTS),
+            recorded_at=recorded_at,
         )
-        copies_of.setdefault(row.point, []).append(copy)
+        copies_of.setdefault(point, []).append(copy)
     return tuple(
         RecoveryPoint(
             **row._asdict(),
@@ -93,3 +108,62 @@ def restore_test_from(row: Any) -> RestoreTest:
     columns["verifications"] = decode(row.verifications, _VERIFICATIONS)
     columns["conditions"] = decode(row.conditions, _CONDITIONS)
     return RestoreTest(**columns)
+
+
+_OF_OCCURRENCE = tuple(field.name for field in fields(Occurrence))
+
+
+def occurrence_row(occurrence: Occurrence) -> dict[str, Any]:
+    """Return the row of an occurrence."""
+    return vars(occurrence) | {"operation": occurrence.operation.value, "reason": ""}
+
+
+def occurrence_from(row: Any) -> Occurrence:
+    """Return the occurrence of a row, which may have more columns."""
+    columns = {name: getattr(row, name) for name in _OF_OCCURRENCE}
+    columns["operation"] = Operation(row.operation)
+    return Occurrence(**columns)
+
+
+def occurrence_state_from(row: Any) -> OccurrenceState:
+    """Return an occurrence and how far it is, of a row of it beside its claim."""
+    outcome = row.last_outcome if row.settled_at is None else row.outcome
+    return OccurrenceState(
+        occurrence=occurrence_from(row),
+        progress=_progress(row),
+        attempt=row.attempts,
+        not_before=row.not_before,
+        outcome=outcome and Outcome(outcome),
+        reason=row.waits_for or row.reason or row.skipped,
+    )
+
+
+def _progress(row: Any) -> Progress:
+    if row.settled_at is None:
+        return Progress.WAITING if row.token is None else Progress.RUNNING
+    return Progress.SKIPPED if row.outcome is None else Progress.SETTLED
+
+
+def telling_from(row: Any) -> Telling:
+    """Return the telling of a row."""
+    return Telling(**row._asdict() | {"occasion": Occasion(row.occasion)})
+
+
+def problem_from(row: Any) -> OpenProblem:
+    """Return the problem of a row."""
+    return OpenProblem(
+        id=row.id,
+        problem=Problem(
+            key=row.key,
+            kind=ProblemKind(row.kind),
+            practice=row.practice,
+            system=row.system,
+            what=row.what,
+            next=row.next,
+            since=row.since,
+        ),
+        opened_at=row.opened_at,
+        acknowledged_at=row.acknowledged_at,
+        acknowledged_by=row.acknowledged_by,
+        closed_at=row.closed_at,
+    )

@@ -1,15 +1,16 @@
 """The tables, as the newest version of this program has them.
 
 One journal, append-only, and projections of it that answer questions quickly: everything in them
-follows from the journal, except a run's claim (token, heartbeat, cancel flag), which is of the
-moment. A change here needs a migration beside it; a test compares the two.
+follows from the journal, except who works on what just now (claims, locks, schedulers, when a
+schedule was last looked at), which is of the moment. A change here needs a migration beside it; a
+test compares the two.
 
 Written for SQLite and PostgreSQL alike.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -31,13 +32,14 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     event,
+    false,
     text,
 )
 from sqlalchemy.types import TypeEngine
 
 from dr_orchestrator.store.codec import instant_from, instant_text
 
-STORE_VERSION = "0003"
+STORE_VERSION = "0005"
 """The newest migration. Four digits, so that versions compare as text."""
 
 
@@ -60,11 +62,11 @@ class Instant(TypeDecorator[datetime]):
         written = instant_text(value)
         return value if dialect.name == "postgresql" else written
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """Return it aware and in UTC."""
-        if value is None:
-            return None
-        return instant_from(instant_text(value) if dialect.name == "postgresql" else value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ARG002
+        """Return what makes it aware and in UTC, with no step more: it reads tens of thousands."""
+        if dialect.name == "postgresql":
+            return lambda value: value and value.astimezone(UTC)
+        return lambda value: value and instant_from(value)
 
 
 metadata = MetaData(
@@ -100,17 +102,14 @@ run = Table(
     Column("schedule_id", Text),
     Column("due_at", Instant),
     Column("attempt", Integer, nullable=False),
-    Column("token", Text),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("pid_started", Text, nullable=False),
     Column("started_at", Instant, nullable=False),
-    Column("heartbeat_at", Instant),
-    Column("cancel_requested", Boolean, nullable=False),
     Column("finished_at", Instant),
     Column("outcome", Text),
     Column("reason", Text, nullable=False),
-    UniqueConstraint("schedule_id", "due_at"),
+    UniqueConstraint("schedule_id", "due_at", "attempt"),
     CheckConstraint("(finished_at IS NULL) = (outcome IS NULL)", name="closed"),
     Index("ix_run_practice", "practice", "system", "started_at"),
     Index("ix_run_started_at", "started_at"),
@@ -122,6 +121,22 @@ run = Table(
         postgresql_where=text("finished_at IS NULL"),
     ),
 )
+
+attempted = Table(
+    "attempted",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("operation", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    # Empty where the run had none: in a key nothing may be missing.
+    Column("repository", Text, primary_key=True),
+    Column("first_started", Instant, nullable=False),
+    Column("newest_run", Text),
+    Column("newest_finished", Instant),
+    CheckConstraint("(newest_run IS NULL) = (newest_finished IS NULL)", name="newest"),
+)
+"""What was ever attempted: when first, and the newest of its runs that finished. A verdict needs
+no more of a million runs, and must not walk through them."""
 
 point = Table(
     "point",
@@ -150,8 +165,14 @@ point_asset = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("level", Text, nullable=False),
     Column("data_as_of", Instant),
+    Column("files", BigInteger),
+    Column("changed_files", BigInteger),
+    Column("added_bytes", BigInteger),
+    Column("much_new", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(["practice", "point"], ["point.practice", "point.id"]),
+    Index("ix_point_asset_much_new", "practice", "much_new", "point"),
 )
+"""`much_new`: see `PracticeRecord.forgotten`."""
 
 point_copy = Table(
     "point_copy",
@@ -193,6 +214,11 @@ restore_test = Table(
     Column("follow_up_of", Text),
     Column("next", Text, nullable=False),
     Index("ix_restore_test_system", "practice", "system", "started_at"),
+    Index("ix_restore_test_point", "practice", "point"),
+    Index(
+        "ix_restore_test_result",
+        *("practice", "result", "started_at", "system", "repository", "id"),
+    ),
 )
 
 repository = Table(
@@ -202,6 +228,191 @@ repository = Table(
     Column("name", Text, primary_key=True),
     Column("restic_id", Text, nullable=False),
     Column("first_seen", Instant, nullable=False),
+)
+
+# --- what is due, and who works on it ------------------------------------------------------------
+
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("id", Text, primary_key=True),
+    # Of the moment: the newest instant that was handed out, else when it was first seen.
+    Column("last_due", Instant, nullable=False),
+)
+
+occurrence = Table(
+    "occurrence",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("schedule_id", Text, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("practice", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("repository", Text),
+    Column("point", Text, nullable=False),
+    Column("skipped", Text, nullable=False),
+    Column("keeps_older", Boolean, nullable=False),
+    Column("emergency", Boolean, nullable=False),
+    Column("settled_at", Instant),
+    Column("outcome", Text),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("schedule_id", "due_at"),
+    Index("ix_occurrence_practice", "practice", "due_at"),
+    Index("ix_occurrence_due_at", "due_at"),
+    Index(
+        "ix_occurrence_open",
+        "due_at",
+        sqlite_where=text("settled_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL"),
+    ),
+)
+"""A skipped one is settled from the start."""
+
+claim = Table(
+    "claim",
+    metadata,
+    # Of the moment: one row an occurrence that is not settled, made by its first attempt.
+    Column("occurrence", Text, primary_key=True),
+    Column("attempt", Integer, nullable=False),
+    Column("spared", Integer, nullable=False),
+    Column("token", Text),
+    Column("host", Text),
+    Column("pid", Integer),
+    Column("pid_started", Text),
+    Column("heartbeat_at", Instant),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("not_before", Instant),
+    Column("outcome", Text),
+    Column("reason", Text, nullable=False),
+    CheckConstraint("(token IS NULL) = (heartbeat_at IS NULL)", name="held"),
+)
+"""While an attempt is under way it has a token; whoever holds another token has lost it. Of its
+attempts, `spared` do not count: somebody else was at work then."""
+
+lock = Table(
+    "lock",
+    metadata,
+    # Of the moment. A row without `granted_at` waits its turn.
+    Column("key", Text, primary_key=True),
+    Column("holder", Text, primary_key=True),
+    Column("exclusive", Boolean, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", Text, nullable=False),
+    Column("asked_at", Instant, nullable=False),
+    Column("granted_at", Instant),
+    Column("heartbeat_at", Instant, nullable=False),
+)
+
+scheduler = Table(
+    "scheduler",
+    metadata,
+    # Of the moment: one row a scheduler that runs, or did.
+    Column("host", Text, primary_key=True),
+    Column("pid", Integer, primary_key=True),
+    Column("pid_started", Text, primary_key=True),
+    Column("started_at", Instant, nullable=False),
+    Column("heartbeat_at", Instant, nullable=False),
+)
+
+# --- what keeps a point, and what was read back --------------------------------------------------
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("point", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant),
+    Column("by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("released", Boolean, nullable=False),
+)
+"""A released row says that not even the point's label keeps it."""
+
+repository_check = Table(
+    "repository_check",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("parts", Integer, primary_key=True),
+    Column("part", Integer, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("sound", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""The newest check of each part."""
+
+freeze = Table(
+    "freeze",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("why", Text, nullable=False),
+)
+"""The repositories in which nothing is forgotten until a person releases them."""
+
+retention_release = Table(
+    "retention_release",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+)
+"""When a person last looked into a frozen repository, and let retention go on."""
+
+pause = Table(
+    "pause",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+# --- who was told of what ------------------------------------------------------------------------
+
+problem = Table(
+    "problem",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("practice", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("next", Text, nullable=False),
+    Column("since", Instant),
+    Column("opened_at", Instant, nullable=False),
+    Column("acknowledged_at", Instant),
+    Column("acknowledged_by", Text, nullable=False),
+    Column("closed_at", Instant),
+    Index("ix_problem_practice", "practice", "opened_at"),
+    Index(
+        "ix_problem_open",
+        "practice",
+        "key",
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
+    ),
+)
+
+telling = Table(
+    "telling",
+    metadata,
+    Column("problem", Text, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("at", Instant, primary_key=True),
+    Column("practice", Text, nullable=False),
+    Column("occasion", Text, nullable=False),
+    Column("delivered", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 # Not a defence against somebody who owns the file; it keeps a mistake of ours from being silent.

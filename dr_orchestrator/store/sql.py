@@ -1,81 +1,145 @@
 """The store on a SQL database, by SQLAlchemy Core.
 
-Statements are written once for SQLite and PostgreSQL. Every write takes the one write lock of the
-store first, so that what is looked up before writing still holds when it is written.
+Statements are written once for SQLite and PostgreSQL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, insert, select, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    Table,
+    Text,
+    cast,
+    func,
+    select,
+    union,
+)
 
 from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.occurrence import OccurrenceState
 from dr_orchestrator.core.point import RecoveryPoint
-from dr_orchestrator.core.record import Entry, PracticeRecord
+from dr_orchestrator.core.problem import OpenProblem, Telling
+from dr_orchestrator.core.record import (
+    FORGOTTEN_SHOWN,
+    TESTS_SHOWN,
+    Entry,
+    HoldPlaced,
+    PracticeRecord,
+    RepositoryChecked,
+    RetentionFrozen,
+    RunOpened,
+    SystemPaused,
+)
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Outcome, Run
-from dr_orchestrator.errors import DroError, PointNotFound, SpaceExhausted, StoreUnusable
-from dr_orchestrator.store.base import JournalLine, RunHistory
-from dr_orchestrator.store.codec import encode_entry, kind_of
-from dr_orchestrator.store.projection import project
-from dr_orchestrator.store.rows import points_from, restore_test_from, run_from
+from dr_orchestrator.core.verification import Result
+from dr_orchestrator.errors import PointNotFound
+from dr_orchestrator.store.attempted import first_seen, maintained_since, newest_runs
+from dr_orchestrator.store.base import DEFAULT_LIMITS, Attempts, JournalLine, Limits, RunHistory
+from dr_orchestrator.store.memory import Memory
+from dr_orchestrator.store.rows import (
+    occurrence_state_from,
+    points_from,
+    problem_from,
+    restore_test_from,
+    run_from,
+    telling_from,
+)
+from dr_orchestrator.store.run_ledger import SqlLedger, require_claim
 from dr_orchestrator.store.schema import (
+    claim,
+    freeze,
+    hold,
     journal,
+    occurrence,
+    pause,
     point,
     point_asset,
     point_copy,
+    problem,
     repository,
+    repository_check,
     restore_test,
+    retention_release,
     run,
+    telling,
 )
-
-START_OVER = (
-    "move the state folder aside, then list what the repositories hold into a fresh one: "
-    "`dro points rebuild PRACTICE --repository ID`"
-)
+from dr_orchestrator.store.sql_locks import SqlLocks
 
 
 class SqlStore:
     """A `Store` in the tables of `schema`. Takes over the engine, and closes it."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, limits: Limits = DEFAULT_LIMITS) -> None:
         self._engine = engine
-        self._clock = clock
+        self._memory = Memory(engine, clock)
+        self._ledger = SqlLedger(self._memory, limits)
+        self._locks = SqlLocks(self._memory, limits)
 
     def record(self, *entries: Entry) -> None:
         """Write the entries down, all of them or none; see `Store.record`."""
-        with self._writing() as connection:
+        with self._memory.writing() as connection:
             for entry in entries:
-                payload = encode_entry(entry)
-                practice = project(connection, entry)
-                if practice is None:
-                    continue
-                connection.execute(
-                    insert(journal).values(
-                        at=self._clock.now(),
-                        kind=kind_of(entry),
-                        practice=practice,
-                        payload=payload,
-                    )
-                )
+                self._memory.write_down(connection, entry)
+                if isinstance(entry, RunOpened):
+                    require_claim(connection, entry.run)
 
     def practice_record(self, practice: str) -> PracticeRecord:
         """Return all that is known of a practice; see `Store.practice_record`."""
-        with self._reading() as connection:
+        with self._memory.reading() as connection:
+            points, forgotten = self._shown_points(connection, practice)
             return PracticeRecord(
                 practice=practice,
-                first_seen=_first_seen(connection, practice),
-                points=_points(connection, _points_of(practice)),
-                tests=_tests(connection, _tests_of(practice)),
-                last_runs=_last_runs(connection, practice),
+                first_seen=first_seen(connection, practice),
+                points=points,
+                tests=_tests(connection, self._telling_tests(practice)),
+                last_runs=_runs(connection, newest_runs(practice)),
                 repositories_seen=_repositories_seen(connection, practice),
+                maintained_since=maintained_since(connection, practice),
+                checks=_checks(connection, practice),
+                frozen=_frozen(connection, practice),
+                retention_released=_retention_released(connection, practice),
+                holds=_holds(connection, practice),
+                released=_released(connection, practice),
+                pauses=_pauses(connection, practice),
+                forgotten=forgotten,
             )
+
+    def _shown_points(
+        self, connection: Connection, practice: str
+    ) -> tuple[tuple[RecoveryPoint, ...], tuple[RecoveryPoint, ...]]:
+        """Return `PracticeRecord.points` and `PracticeRecord.forgotten`."""
+        much_new = select(point_asset.c.point).filter_by(practice=practice, much_new=True)
+        shown = union(_held_points(practice), much_new)
+        found = _points(connection, _known_points_of(practice).where(point.c.id.in_(shown)))
+        lately = self._memory.clock.now() - FORGOTTEN_SHOWN
+        forgotten = (each for each in found if not each.copies and each.as_of >= lately)
+        return tuple(each for each in found if each.copies), tuple(forgotten)
+
+    def _telling_tests(self, practice: str) -> Select[Any]:
+        """Select the restore tests of `PracticeRecord.tests`: each of these has its index."""
+        test = restore_test.c
+        lately = self._memory.clock.now() - TESTS_SHOWN
+        ids = select(test.id).where(test.practice == practice)
+        older_passed = ids.where(test.result == Result.PASSED.value, test.started_at < lately)
+        month = func.substr(cast(test.started_at, Text), 1, len("2026-11"))
+        first = older_passed.with_only_columns(func.min(test.id))
+        others = tuple(each.value for each in Result if each is not Result.PASSED)
+        wanted = union(
+            ids.where(test.result == Result.PASSED.value, test.started_at >= lately),
+            ids.where(test.result.in_(others)),
+            ids.where(test.point.in_(_held_points(practice))),
+            first.group_by(test.system, test.repository, month),
+        )
+        return _tests_of(practice).where(test.id.in_(wanted))
 
     def points(
         self, practice: str, system: str | None = None, *, repository: str | None = None
@@ -87,17 +151,25 @@ class SqlStore:
         if repository is not None:
             held = select(point_copy.c.point).filter_by(practice=practice, repository=repository)
             wanted = wanted.where(point.c.id.in_(held))
-        with self._reading() as connection:
+        with self._memory.reading() as connection:
             return _points(connection, wanted)
 
     def find_point(self, practice: str, id_or_prefix: str) -> RecoveryPoint:
         """Return the one point of this id or prefix; see `Store.find_point`."""
-        wanted = _points_of(practice).where(point.c.id.startswith(id_or_prefix, autoescape=True))
-        with self._reading() as connection:
-            found = _points(connection, wanted)
-        exact = [each for each in found if each.id == id_or_prefix]
-        if len(exact or found) == 1 and id_or_prefix:
-            return (exact or found)[0]
+        alike = point.c.id.startswith(id_or_prefix, autoescape=True)
+        wanted = _known_points_of(practice).where(alike)
+        with self._memory.reading() as connection:
+            known = _points(connection, wanted)
+        exact = [each for each in known if each.id == id_or_prefix]
+        found = [each for each in exact or known if each.copies]
+        if len(found) == 1 and id_or_prefix:
+            return found[0]
+        if known and not found:
+            raise PointNotFound(
+                f"the recovery point {known[-1].id} of {practice} was forgotten: no repository "
+                "holds it any more",
+                hint=f"dro points {practice}",
+            )
         if not found:
             raise PointNotFound(
                 f"no recovery point of {practice} has the id {id_or_prefix}",
@@ -117,7 +189,7 @@ class SqlStore:
             wanted = wanted.where(restore_test.c.system == system)
         if repository is not None:
             wanted = wanted.where(restore_test.c.repository == repository)
-        with self._reading() as connection:
+        with self._memory.reading() as connection:
             return _tests(connection, wanted)
 
     def open_runs(self, practice: str | None = None) -> tuple[Run, ...]:
@@ -125,7 +197,7 @@ class SqlStore:
         wanted = select(run).where(run.c.finished_at.is_(None))
         if practice is not None:
             wanted = wanted.where(run.c.practice == practice)
-        with self._reading() as connection:
+        with self._memory.reading() as connection:
             return _runs(connection, wanted.order_by(run.c.started_at, run.c.id))
 
     def runs(
@@ -153,7 +225,7 @@ class SqlStore:
             closed = closed.where(run.c.outcome.in_([each.value for each in outcomes]))
         # Few, so sorted out here: asked for by practice, SQLite passes by the index of open runs.
         still_open = _newest_runs().where(run.c.finished_at.is_(None))
-        with self._reading() as connection:
+        with self._memory.reading() as connection:
             return RunHistory(
                 open=tuple(
                     each
@@ -168,7 +240,7 @@ class SqlStore:
     def find_runs(self, id_or_prefix: str, *, limit: int) -> tuple[Run, ...]:
         """Return the run of this id, or runs whose id begins so; see `Store.find_runs`."""
         alike = run.c.id.startswith(id_or_prefix, autoescape=True)
-        with self._reading() as connection:
+        with self._memory.reading() as connection:
             exact = _runs(connection, select(run).where(run.c.id == id_or_prefix))
             return exact or _runs(connection, _newest_runs().where(alike).limit(limit))
 
@@ -179,13 +251,79 @@ class SqlStore:
             test.system == run.system,
             (test.id == run.id) | (test.follow_up_of == run.id),
         )
-        with self._reading() as connection:
+        with self._memory.reading() as connection:
             return _tests(connection, wanted)
+
+    def pauses(self, practices: Collection[str] | None = None) -> tuple[SystemPaused, ...]:
+        """Return what was paused; see `Store.pauses`."""
+        wanted = select(pause).order_by(pause.c.practice, pause.c.system)
+        if practices is not None:
+            wanted = wanted.where(pause.c.practice.in_(practices))
+        with self._memory.reading() as connection:
+            return tuple(SystemPaused(**row._asdict()) for row in connection.execute(wanted))
+
+    def problems(
+        self, practice: str | None = None, *, over_since: datetime | None = None
+    ) -> tuple[OpenProblem, ...]:
+        """Return the problems that are not over; see `Store.problems`."""
+        is_open = problem.c.closed_at.is_(None)
+        late = is_open if over_since is None else is_open | (problem.c.closed_at >= over_since)
+        wanted = select(problem).where(late)
+        if practice is not None:
+            wanted = wanted.where(problem.c.practice == practice)
+        with self._memory.reading() as connection:
+            rows = connection.execute(wanted.order_by(problem.c.opened_at, problem.c.id))
+            return tuple(problem_from(row) for row in rows)
+
+    def tellings(self, problem: str) -> tuple[Telling, ...]:
+        """Return whom a problem was told; see `Store.tellings`."""
+        told = select(telling).where(telling.c.problem == problem)
+        with self._memory.reading() as connection:
+            rows = connection.execute(told.order_by(telling.c.at, telling.c.channel))
+            return tuple(telling_from(row) for row in rows)
+
+    def occurrences(
+        self, practices: Collection[str] | None = None, *, since: datetime, limit: int
+    ) -> tuple[OccurrenceState, ...]:
+        """Return what came due; see `Store.occurrences`."""
+        asked = [] if practices is None else [occurrence.c.practice.in_(practices)]
+        # Two questions, each with its index: as one, SQLite would walk through all of them.
+        recent = select(occurrence.c.id).where(occurrence.c.due_at >= since, *asked)
+        unsettled = select(occurrence.c.id).where(occurrence.c.settled_at.is_(None), *asked)
+        newest = (occurrence.c.due_at.desc(), occurrence.c.id.desc())
+        wanted = _occurrence_states().where(occurrence.c.id.in_(recent.union(unsettled)))
+        with self._memory.reading() as connection:
+            rows = connection.execute(wanted.order_by(*newest).limit(limit))
+            return tuple(occurrence_state_from(row) for row in rows)
+
+    def attempts_beside(self, one: Run) -> Attempts:
+        """Return what a run serves, and every attempt at it; see `Store.attempts_beside`."""
+        if one.schedule_id is None or one.due_at is None:
+            return Attempts(occurrence=None, runs=(one,))
+        key = {"schedule_id": one.schedule_id, "due_at": one.due_at}
+        same = [occurrence.c[name] == value for name, value in key.items()]
+        with self._memory.reading() as connection:
+            came_due = connection.execute(_occurrence_states().where(*same)).one_or_none()
+            runs = select(run).filter_by(**key).order_by(run.c.attempt)
+            return Attempts(
+                occurrence=occurrence_state_from(came_due) if came_due else None,
+                runs=_runs(connection, runs),
+            )
+
+    @property
+    def ledger(self) -> SqlLedger:
+        """What is due, and who works on it."""
+        return self._ledger
+
+    @property
+    def locks(self) -> SqlLocks:
+        """Who may write where."""
+        return self._locks
 
     def repository_id(self, practice: str, name: str) -> str | None:
         """Return restic's own id of a repository; see `Store.repository_id`."""
         wanted = select(repository.c.restic_id).filter_by(practice=practice, name=name)
-        with self._reading() as connection:
+        with self._memory.reading() as connection:
             return connection.execute(wanted).scalar_one_or_none()
 
     def journal(self, practice: str | None = None) -> tuple[JournalLine, ...]:
@@ -193,8 +331,15 @@ class SqlStore:
         wanted = select(journal).order_by(journal.c.seq)
         if practice is not None:
             wanted = wanted.where(journal.c.practice == practice)
-        with self._reading() as connection:
+        with self._memory.reading() as connection:
             return tuple(JournalLine(**row._asdict()) for row in connection.execute(wanted))
+
+    def journal_head(self) -> JournalLine | None:
+        """Return the newest line of the journal; see `Store.journal_head`."""
+        newest = select(journal).order_by(journal.c.seq.desc()).limit(1)
+        with self._memory.reading() as connection:
+            row = connection.execute(newest).one_or_none()
+        return None if row is None else JournalLine(**row._asdict())
 
     def close(self) -> None:
         """Give back every connection."""
@@ -211,66 +356,35 @@ class SqlStore:
     ) -> None:
         self.close()
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        """One transaction that sees one instant."""
-        with in_our_words(), self._engine.connect() as connection:
-            if connection.dialect.name == "postgresql":  # SQLite's readers always see one instant
-                connection.execution_options(isolation_level="REPEATABLE READ")
-            with connection.begin():
-                yield connection
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        """One transaction that holds the write lock from its start."""
-        with in_our_words(), self._engine.connect() as connection:
-            connection.execution_options(writing=True)
-            with connection.begin():
-                if connection.dialect.name == "postgresql":
-                    connection.execute(text("LOCK TABLE journal IN EXCLUSIVE MODE"))
-                yield connection
-
-
-@contextmanager
-def in_our_words() -> Iterator[None]:
-    """Turn a database's error into ours. Its own text holds statements, and stays behind.
-
-    Raises:
-        SpaceExhausted: the disk is full.
-        StoreUnusable: anything else that the database could not do.
-    """
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise _explained(error) from None
-
-
-def _explained(error: SQLAlchemyError) -> DroError:
-    said = str(error.orig).lower() if isinstance(error, DBAPIError) else ""
-    if "disk is full" in said or "no space left" in said:
-        return SpaceExhausted(
-            "the disk that holds the record of runs and tests is full",
-            hint="make room on it; nothing that was recorded is lost",
-        )
-    if "malformed" in said or "not a database" in said:
-        return StoreUnusable("the record of runs and tests is damaged", hint=START_OVER)
-    if "locked" in said or "busy" in said:
-        return StoreUnusable(
-            "the record of runs and tests is held by another process", hint="try again"
-        )
-    if "readonly" in said or "unable to open" in said:
-        return StoreUnusable(
-            "the record of runs and tests cannot be written",
-            hint="run dro as the user who owns the state folder",
-        )
-    return StoreUnusable(
-        f"the record of runs and tests cannot be used ({type(error).__name__})",
-        hint="see whether its disk is healthy; if it is: " + START_OVER,
-    )
+def _known_points_of(practice: str) -> Select[Any]:
+    return select(point).where(point.c.practice == practice).order_by(point.c.as_of, point.c.id)
 
 
 def _points_of(practice: str) -> Select[Any]:
-    return select(point).where(point.c.practice == practice).order_by(point.c.as_of, point.c.id)
+    """Select the points that a repository still holds."""
+    return _known_points_of(practice).where(point.c.id.in_(_held_points(practice)))
+
+
+def _held_points(practice: str) -> Select[Any]:
+    return select(point_copy.c.point).where(point_copy.c.practice == practice)
+
+
+def _occurrence_states() -> Select[Any]:
+    due = occurrence.c
+    began = (
+        select(func.max(run.c.attempt))
+        .where(run.c.schedule_id == due.schedule_id, run.c.due_at == due.due_at)
+        .scalar_subquery()
+    )
+    return select(
+        occurrence,
+        func.coalesce(claim.c.attempt, began, 0).label("attempts"),
+        claim.c.token,
+        claim.c.not_before,
+        claim.c.outcome.label("last_outcome"),
+        claim.c.reason.label("waits_for"),
+    ).join(claim, claim.c.occurrence == due.id, isouter=True)
 
 
 def _tests_of(practice: str) -> Select[Any]:
@@ -304,30 +418,39 @@ def _tests(connection: Connection, wanted: Select[Any]) -> tuple[RestoreTest, ..
     return tuple(restore_test_from(row) for row in connection.execute(wanted))
 
 
-def _first_seen(connection: Connection, practice: str) -> dict[str, Any]:
-    earliest = (
-        select(run.c.system, func.min(run.c.started_at, type_=run.c.started_at.type).label("first"))
-        .where(run.c.practice == practice)
-        .group_by(run.c.system)
-    )
-    return {row.system: row.first for row in connection.execute(earliest)}
-
-
 def _repositories_seen(connection: Connection, practice: str) -> dict[str, Any]:
     seen = select(repository.c.name, repository.c.first_seen).filter_by(practice=practice)
     return {row.name: row.first_seen for row in connection.execute(seen)}
 
 
-def _last_runs(connection: Connection, practice: str) -> tuple[Run, ...]:
-    newest_first = func.row_number().over(
-        partition_by=(run.c.operation, run.c.system, run.c.repository),
-        order_by=(run.c.finished_at.desc(), run.c.id.desc()),
-    )
-    finished = (
-        select(run, newest_first.label("age"))
-        .where(run.c.practice == practice, run.c.finished_at.is_not(None))
-        .subquery()
-    )
-    columns = [finished.c[column.name] for column in run.c]
-    newest = select(*columns).where(finished.c.age == 1)
-    return _runs(connection, newest.order_by(finished.c.finished_at, finished.c.id))
+def _checks(connection: Connection, practice: str) -> tuple[RepositoryChecked, ...]:
+    newest = select(repository_check).filter_by(practice=practice)
+    order = (repository_check.c.at, repository_check.c.repository, repository_check.c.part)
+    rows = connection.execute(newest.order_by(*order))
+    return tuple(RepositoryChecked(**row._asdict()) for row in rows)
+
+
+def _frozen(connection: Connection, practice: str) -> dict[str, RetentionFrozen]:
+    rows = connection.execute(select(freeze).filter_by(practice=practice))
+    return {row.repository: RetentionFrozen(**row._asdict()) for row in rows}
+
+
+def _retention_released(connection: Connection, practice: str) -> dict[str, datetime]:
+    rows = connection.execute(select(retention_release).filter_by(practice=practice))
+    return {row.repository: row.at for row in rows}
+
+
+def _holds(connection: Connection, practice: str) -> dict[str, HoldPlaced]:
+    columns = [column for column in hold.c if column.name != "released"]
+    placed = select(*columns).filter_by(practice=practice, released=False)
+    return {row.point: HoldPlaced(**row._asdict()) for row in connection.execute(placed)}
+
+
+def _released(connection: Connection, practice: str) -> frozenset[str]:
+    let_go = select(hold.c.point).filter_by(practice=practice, released=True)
+    return frozenset(connection.execute(let_go).scalars())
+
+
+def _pauses(connection: Connection, practice: str) -> dict[str, SystemPaused]:
+    rows = connection.execute(select(pause).filter_by(practice=practice))
+    return {row.system: SystemPaused(**row._asdict()) for row in rows}

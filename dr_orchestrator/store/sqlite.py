@@ -17,15 +17,17 @@ from sqlalchemy.exc import OperationalError
 
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.errors import StoreUnusable
+from dr_orchestrator.store.base import DEFAULT_LIMITS, Limits
+from dr_orchestrator.store.memory import in_our_words
 from dr_orchestrator.store.schema import STORE_VERSION
-from dr_orchestrator.store.sql import SqlStore, in_our_words
+from dr_orchestrator.store.sql import SqlStore
 
 FILE_NAME = "dro.sqlite3"
 _WAIT_SECONDS = 60
 """For another process's write. One takes milliseconds; a fork of runs at the same minute queues."""
 
 
-def open_store(state_folder: Path, clock: Clock) -> SqlStore:
+def open_store(state_folder: Path, clock: Clock, limits: Limits = DEFAULT_LIMITS) -> SqlStore:
     """Open the store in `state_folder`, making both where there are none, and bring it up to date.
 
     The folder becomes readable by its owner only, and so does the file.
@@ -45,7 +47,7 @@ def open_store(state_folder: Path, clock: Clock) -> SqlStore:
     except BaseException:
         engine.dispose()
         raise
-    return SqlStore(engine, clock)
+    return SqlStore(engine, clock, limits)
 
 
 def _make_private(folder: Path, file: Path) -> None:

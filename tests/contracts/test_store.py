@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -10,20 +10,32 @@ from threading import Thread
 
 import pytest
 
+from dr_orchestrator.core.problem import Occasion, OpenProblem, Problem, ProblemKind, Telling
 from dr_orchestrator.core.record import (
     Entry,
+    HoldPlaced,
+    HoldReleased,
+    PauseEnded,
+    PointForgotten,
     PointRecorded,
+    ProblemAcknowledged,
+    ProblemOver,
+    ProblemSeen,
+    RepositoryChecked,
     RepositorySeen,
     RestoreTestRecorded,
+    RetentionFrozen,
+    RetentionReleased,
     RunClosed,
     RunOpened,
+    SystemPaused,
+    Told,
 )
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.verification import Result, Verification
 from dr_orchestrator.errors import PointNotFound, RepositoryChanged
-from dr_orchestrator.store.base import RunHistory, Store
+from dr_orchestrator.store.base import Limits, RunHistory, Store
 from dr_orchestrator.store.codec import decode_entry
-from dr_orchestrator.store.sqlite import open_store
 from tests.support.clock import START, FakeClock
 from tests.support.evidence import (
     DATABASE,
@@ -35,23 +47,19 @@ from tests.support.evidence import (
     make_run,
     make_test,
 )
+from tests.support.stores import STORES, OpenStore, sqlite
 
 HOUR = timedelta(hours=1)
-StoreFactory = Callable[[Path], Store]
 
 
 def _sqlite(folder: Path) -> Store:
-    return open_store(folder / "state", FakeClock())
+    return sqlite(folder, FakeClock(), Limits())
 
 
-# A store on another database joins here, and has to pass everything below.
-FACTORIES: dict[str, StoreFactory] = {"sqlite": _sqlite}
-
-
-@pytest.fixture(params=list(FACTORIES.values()), ids=list(FACTORIES))
+@pytest.fixture(params=STORES)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    factory: StoreFactory = request.param
-    with factory(tmp_path) as opened:
+    open_it: OpenStore = request.param
+    with open_it(tmp_path, FakeClock(), Limits()) as opened:
         yield opened
 
 
@@ -449,3 +457,170 @@ def test_record_loses_nothing_when_threads_write_at_once(store: Store) -> None:
         thread.join()
 
     assert len(store.open_runs()) == len(store.journal()) == 40
+
+
+# --- what is kept and what is let go ---------------------------------------------------------
+
+
+def _forgotten(point: str, repository: str) -> PointForgotten:
+    return PointForgotten(
+        practice=PRACTICE, point=point, repository=repository, at=START, why="retention"
+    )
+
+
+def test_point_is_gone_once_no_repository_holds_it(store: Store) -> None:
+    point = make_point(START, repositories=("onsite", "offsite"))
+    kept = make_point(START + HOUR)
+    store.record(PointRecorded(point=point), PointRecorded(point=kept))
+
+    store.record(_forgotten(point.id, "onsite"))
+    assert store.find_point(PRACTICE, point.id).copies == (make_copy(point, "offsite"),)
+    store.record(_forgotten(point.id, "offsite"), _forgotten(point.id, "offsite"))
+
+    assert store.points(PRACTICE) == store.practice_record(PRACTICE).points == (kept,)
+    assert store.points(PRACTICE, "emr", repository="offsite") == ()
+    with pytest.raises(PointNotFound, match=f"{point.id} of riverside was forgotten"):
+        store.find_point(PRACTICE, point.id)
+    assert store.find_point(PRACTICE, point.id[:6]) == kept  # what is gone is not meant
+    assert [line.kind for line in store.journal()].count("point_forgotten") == 2
+
+
+def test_point_that_was_forgotten_is_back_when_a_repository_holds_it(store: Store) -> None:
+    point = make_point(START)
+    store.record(PointRecorded(point=point), _forgotten(point.id, "onsite"))
+
+    store.record(PointRecorded(point=point))
+
+    assert store.points(PRACTICE) == (point,)
+
+
+def test_practice_record_says_what_is_held_and_what_is_released(store: Store) -> None:
+    first = HoldPlaced(
+        practice=PRACTICE, point="a", at=START, until=START + HOUR, by="me", why="update"
+    )
+    lasting = replace(first, until=None)
+    other = replace(first, point="b")
+    released = HoldReleased(practice=PRACTICE, point="b", at=START, by="me", why="over")
+
+    store.record(first, other, replace(first, practice="lakeside"))
+    assert store.practice_record(PRACTICE).holds == {"a": first, "b": other}
+    store.record(lasting, released)
+
+    record = store.practice_record(PRACTICE)
+    assert (record.holds, record.released) == ({"a": lasting}, frozenset("b"))
+
+
+def test_practice_record_has_the_newest_check_of_each_part(store: Store) -> None:
+    old = RepositoryChecked(
+        practice=PRACTICE,
+        repository="onsite",
+        run="r",
+        at=START,
+        part=1,
+        parts=30,
+        sound=False,
+        reason="a pack is damaged",
+    )
+    ahead, second = replace(old, at=START + 9000 * HOUR, sound=True), replace(old, part=2)
+    new = replace(old, at=START + HOUR)
+
+    store.record(old, second, ahead, new, replace(old, practice="lakeside"))
+
+    assert store.practice_record(PRACTICE).checks == (second, new)  # what a clock said hides none
+
+
+def test_practice_record_says_what_is_frozen_until_it_is_released(store: Store) -> None:
+    frozen = RetentionFrozen(practice=PRACTICE, repository="onsite", at=START, why="forged times")
+
+    store.record(frozen, replace(frozen, why="another reason"))
+    assert store.practice_record(PRACTICE).frozen == {"onsite": frozen}
+    store.record(
+        RetentionReleased(practice=PRACTICE, repository="onsite", at=START, by="me", why="seen")
+    )
+
+    assert store.practice_record(PRACTICE).frozen == {}
+
+
+def test_release_looks_into_all_that_is_there_whatever_a_clock_said(store: Store) -> None:
+    ahead = make_point(START + 9000 * HOUR, repositories=("onsite", "offsite"))
+    frozen = RetentionFrozen(practice=PRACTICE, repository="onsite", at=START, why="dated ahead")
+    released = RetentionReleased(
+        practice=PRACTICE, repository="onsite", at=START, by="me", why="seen"
+    )
+    store.record(PointRecorded(point=ahead), frozen, released)
+
+    (point,) = store.practice_record(PRACTICE).points
+    seen = {copy.repository: copy.recorded_at for copy in point.copies}
+    assert seen == {"onsite": START, "offsite": ahead.finished}
+
+
+def test_practice_record_has_each_pause_until_it_is_ended(store: Store) -> None:
+    pause = SystemPaused(
+        practice=PRACTICE, system="", at=START, until=START + HOUR, by="me", why="moving"
+    )
+    longer = replace(pause, until=START + 2 * HOUR)
+
+    store.record(pause, replace(pause, system="emr"), longer)
+    store.record(PauseEnded(practice=PRACTICE, system="emr", at=START, by="me"))
+
+    assert store.practice_record(PRACTICE).pauses == {"": longer}
+
+
+# --- who was told ----------------------------------------------------------------------------
+
+
+def _problem(key: str, practice: str = PRACTICE) -> Problem:
+    return Problem(
+        key=key,
+        kind=ProblemKind.BREACH,
+        practice=practice,
+        system="emr",
+        what="the RPO is not kept",
+        next="dro backup",
+        since=START,
+    )
+
+
+def test_problems_are_those_that_are_not_over(store: Store) -> None:
+    first, second = _problem("breach/emr/rpo"), _problem("breach/emr/rto")
+    store.record(
+        ProblemSeen(id="2", problem=second, at=START + HOUR),
+        ProblemSeen(id="1", problem=first, at=START),
+        ProblemSeen(id="3", problem=_problem("x", "lakeside"), at=START),
+        ProblemAcknowledged(id="1", at=START + HOUR, by="me"),
+    )
+    reworded = replace(first, what="worse")
+    store.record(ProblemSeen(id="1", problem=reworded, at=START + HOUR))
+
+    assert store.problems(PRACTICE) == (
+        OpenProblem(
+            id="1",
+            problem=reworded,
+            opened_at=START,
+            acknowledged_at=START + HOUR,
+            acknowledged_by="me",
+        ),
+        OpenProblem(id="2", problem=second, opened_at=START + HOUR),
+    )
+    assert [each.id for each in store.problems()] == ["1", "3", "2"]
+
+    store.record(ProblemOver(id="1", at=START + 2 * HOUR))
+    assert [each.id for each in store.problems(PRACTICE)] == ["2"]
+    store.record(ProblemSeen(id="4", problem=first, at=START + 3 * HOUR))  # there again
+    assert [each.id for each in store.problems(PRACTICE)] == ["2", "4"]
+
+
+def test_tellings_are_whom_a_problem_was_told(store: Store) -> None:
+    told = Telling(
+        practice=PRACTICE,
+        problem="1",
+        channel="manager",
+        occasion=Occasion.OPENED,
+        at=START,
+        delivered=True,
+    )
+    refused = replace(told, at=START + HOUR, delivered=False, reason="no answer")
+    store.record(*(Told(telling=each) for each in (refused, told, told)))
+    store.record(Told(telling=replace(told, problem="2")))
+
+    assert store.tellings("1") == (told, refused)

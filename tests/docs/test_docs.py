@@ -32,7 +32,9 @@ def commands() -> Iterator[tuple[str, click.Command]]:
             assert command is not None
             yield f"dro {name}", command
             if isinstance(command, click.Group):
-                for below, each in command.commands.items():
+                for below in command.list_commands(context):
+                    each = command.get_command(context, below)
+                    assert each is not None
                     yield f"dro {name} {below}", each
 
 

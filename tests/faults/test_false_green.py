@@ -252,19 +252,24 @@ def test_a_wrong_password_fails_the_test(backed_up: Site) -> None:
     assert backed_up.dro("backup", "riverside").code == 1
 
 
-def test_a_repository_that_is_gone_fails_and_is_not_made_anew(backed_up: Site) -> None:
-    shutil.rmtree(backed_up.repository)
-    _tested(backed_up, 1, "failed")
+def test_a_repository_that_is_gone_proves_nothing_and_is_not_made_anew(backed_up: Site) -> None:
+    away = backed_up.repository.rename(backed_up.folder / "away")
+    _, reason = _tested(backed_up, 4, "unproven")
+    assert "was here" in reason
     ended = backed_up.dro("backup", "riverside")
     assert ended.code == 1
     assert "is gone" in ended.stderr
     assert not backed_up.repository.exists()
+    away.rename(backed_up.repository)  # the disk is back, and its points are what they were
+    status = backed_up.dro("status", "--json").json["practices"][0]["findings"]
+    assert {each["objective"] for each in status if each["verdict"] == "breached"} == set()
+    assert backed_up.dro("test", "riverside").code == 0
 
 
-def test_another_repository_at_the_same_place_fails(backed_up: Site) -> None:
+def test_another_repository_at_the_same_place_proves_nothing(backed_up: Site) -> None:
     shutil.rmtree(backed_up.repository)
     backed_up.restic("init")
-    _, reason = _tested(backed_up, 1, "failed")
+    _, reason = _tested(backed_up, 4, "unproven")
     assert "another repository" in reason
     assert backed_up.dro("backup", "riverside").code == 1
 

@@ -127,6 +127,15 @@ class Refusals:
         )
         return load_plan(path).plan
 
+    def driver(self) -> LabDriver:
+        return LabDriver(
+            {"lab1": LabServer.model_validate(self.server)},
+            secrets=FixedSecrets(self.password),
+            notes=self.folder / "labs",
+            owner=lambda: "our state",
+            plans=self.plans,
+        )
+
     @contextlib.contextmanager
     def open(self) -> Iterator[str]:
         """Open the lab; return the name of the database that is ours."""
@@ -136,13 +145,7 @@ class Refusals:
     @contextlib.contextmanager
     def open_lab(self) -> Iterator[OpenLab]:
         """Open the lab as a restore test does."""
-        driver = LabDriver(
-            {"lab1": LabServer.model_validate(self.server)},
-            secrets=FixedSecrets(self.password),
-            notes=self.folder / "labs",
-            owner=lambda: "our state",
-            plans=self.plans,
-        )
+        driver = self.driver()
         wanted, states = {"database": self.name}, {"database": self.state}
         with driver.open(RUN, wanted, states, self.plan()) as labs:
             yield labs["database"]
@@ -244,6 +247,14 @@ def no_marker_database(asked: Refusals) -> None:
     asked.sql("alter database dro_lab rename to not_a_lab", "postgres")
 
 
+_SEEN_BY_THE_POINT = {
+    the_server_that_was_backed_up,
+    the_database_of_the_point,
+    another_kind,
+    a_physical_copy,
+}
+
+
 @pytest.mark.parametrize(
     ("case", "said"),
     [
@@ -274,6 +285,10 @@ def test_lab_is_refused_and_nothing_is_made_on_it(
         pytest.fail("it was opened")
     assert said in refused.value.message
     assert LAB_PASSWORD not in str(refused.value)
+    if case not in _SEEN_BY_THE_POINT:
+        with pytest.raises(SandboxUnavailable) as probed:
+            asked.driver().probe(asked.name, asked.plan())
+        assert str(probed.value) == str(refused.value)
     assert lab.databases() == set()
     assert lab.made() == 0
 
@@ -290,6 +305,8 @@ def test_a_server_without_a_marker_database_is_refused(asked: Refusals, lab: Pos
 def test_a_fit_lab_gives_a_name_that_is_dropped_whoever_is_connected(
     asked: Refusals, lab: PostgresLab
 ) -> None:
+    asked.driver().probe(asked.name, asked.plan())
+    assert lab.made() == 0
     with asked.open() as database:
         assert database == "dro_20261121_191500_4k7q2z"
         assert lab.made() == 1

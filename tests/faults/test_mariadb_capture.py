@@ -64,11 +64,18 @@ class LateClock(SystemClock):
         return super().now() - timedelta(hours=2)
 
 
-def refused(bench: Bench, asset: MariadbAsset) -> DroError:
-    """Capture, expecting an error on entering that tells nothing it should not."""
+def refused(bench: Bench, asset: MariadbAsset, *, by_probe: bool = True) -> DroError:
+    """Capture, expecting an error on entering that tells nothing it should not.
+
+    A probe says the same, unless it shows only while data is being read.
+    """
     with pytest.raises(DroError) as raised:  # noqa: SIM117
         with bench.driver.capture(bench.request(asset)):
             pytest.fail("it was captured")
+    if by_probe:
+        with pytest.raises(type(raised.value)) as probed:
+            bench.driver.probe(bench.request(asset))
+        assert str(probed.value) == str(raised.value)
     chain = "".join(str(part) for part in (raised.value, raised.value.__cause__))
     assert BACKUP_PASSWORD not in chain
     assert PATIENT not in chain
@@ -114,7 +121,8 @@ def test_something_else_listens_there(bench: Bench, server: Production) -> None:
 
         thread = threading.Thread(target=greet)
         thread.start()
-        error = refused(bench, server.asset(host="127.0.0.1", port=other.getsockname()[1]))
+        asset = server.asset(host="127.0.0.1", port=other.getsockname()[1])
+        error = refused(bench, asset, by_probe=False)  # it greets once
         thread.join(10)
     assert isinstance(error, CaptureFailed)
 
@@ -189,7 +197,7 @@ def test_lock_is_not_waited_for_endlessly(
         monkeypatch.setattr(mariadb_lock, name, 1)
     with server.database("old", OLD_TABLES), contextlib.closing(server.connect("old")) as other:
         other.execute("lock tables appointment write")
-        error = refused(bench, server.asset("old"))
+        error = refused(bench, server.asset("old"), by_probe=False)
         other.execute("unlock tables")
     assert "another program holds a lock (1205)" in error.message
 
@@ -232,7 +240,9 @@ def test_dump_cut_at_the_end_of_a_statement(server: Production, bench: Bench) ->
 
 def test_client_that_fails_before_its_first_word(server: Production, bench: Bench) -> None:
     text = f"mariadb-dump: Got error: 1045: Access denied for '{PATIENT}'"
-    error = refused(fake_client(bench, f'echo "{text}" >&2; exit 2'), server.asset())
+    error = refused(
+        fake_client(bench, f'echo "{text}" >&2; exit 2'), server.asset(), by_probe=False
+    )
     assert error.message == "mariadb-dump failed (exit code 2: access denied (1045))"
 
 
@@ -241,7 +251,7 @@ def test_lock_does_not_outlive_a_client_that_hangs(
 ) -> None:
     monkeypatch.setattr("dr_orchestrator.assets.mariadb_logical._SNAPSHOT_SECONDS", 0.5)
     begun = time.monotonic()
-    error = refused(fake_client(bench, "exec sleep 60"), server.asset())
+    error = refused(fake_client(bench, "exec sleep 60"), server.asset(), by_probe=False)
     assert "has not ended yet" in error.message
     server.run(
         "insert into setting values ('after', 'x'); delete from setting where name='after'", "emr"

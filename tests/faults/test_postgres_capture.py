@@ -50,11 +50,18 @@ class LateClock(SystemClock):
         return super().now() - timedelta(hours=2)
 
 
-def refused(bench: Bench, asset: PostgresAsset) -> DroError:
-    """Capture, expecting an error on entering that tells nothing it should not."""
+def refused(bench: Bench, asset: PostgresAsset, *, by_probe: bool = True) -> DroError:
+    """Capture, expecting an error on entering that tells nothing it should not.
+
+    A probe says the same, unless it shows only while data is being read.
+    """
     with pytest.raises(DroError) as raised:  # noqa: SIM117
         with bench.driver.capture(bench.request(asset)):
             pytest.fail("it was captured")
+    if by_probe:
+        with pytest.raises(type(raised.value)) as probed:
+            bench.driver.probe(bench.request(asset))
+        assert str(probed.value) == str(raised.value)
     chain = "".join(str(part) for part in (raised.value, raised.value.__cause__))
     assert BACKUP_PASSWORD not in chain
     assert PATIENT not in chain
@@ -176,7 +183,7 @@ def test_a_lock_is_not_waited_for_endlessly(
     monkeypatch.setattr("dr_orchestrator.assets.postgres_logical._LOCK_WAIT", timedelta(seconds=1))
     with server.database("emr", EMR), server.connect("emr") as other:
         other.execute("begin; lock table emr.patient in access exclusive mode")
-        error = refused(bench, server.asset())
+        error = refused(bench, server.asset(), by_probe=False)
         other.execute("rollback")
     assert "another program holds a lock" in error.message
 

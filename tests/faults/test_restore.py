@@ -74,6 +74,7 @@ def half(site: Site) -> Site:
             open_repository=open_repository,
             staging=site.state / "staging",
             files_key=lambda _practice: bytes(32),
+            lock_wait=app.settings.lock_wait,
         )
         request = BackupRequest(
             plan=loaded.plan, plan_text=effective_yaml(loaded), runbooks={}, system="emr"

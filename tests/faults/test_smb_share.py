@@ -91,6 +91,22 @@ def test_what_the_plan_says_is_not_there_fails_and_the_mirror_stays(
     assert words in error.message
     assert error.hint
     assert set(contents(bench.mirror)) == {"kept.pdf"}
+    if "require_files" not in fields:  # a probe counts none
+        with pytest.raises(CaptureFailed) as probed:
+            bench.driver.probe(bench.request(server.asset(**{"path": "documents", **fields})))  # type: ignore[arg-type]
+        assert str(probed.value) == str(error)
+
+
+def test_probe_of_a_share_with_its_marker_finds_nothing_wrong_and_copies_nothing(
+    server: FileServer, bench: ShareBench, folder: Path
+) -> None:
+    write(folder / ".this-is-it", "")
+
+    probed = bench.driver.probe(bench.request(server.asset("documents", marker=".this-is-it")))
+
+    assert probed.conditions == ()
+    assert not bench.mirror.exists()
+    assert not list((bench.folder / "runtime").glob("*")), "a password file is left"
 
 
 def test_wrong_password_fails_and_is_not_repeated(

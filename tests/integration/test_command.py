@@ -213,6 +213,10 @@ class TestTree(_Own):
             lambda: bench.request(vendor.asset(dump=tree("nothing_there"), **stated)),
         )
 
+    def test_probe_of_what_is_not_there_says_what_a_capture_would(self, subject: Subject) -> None:
+        """Here nobody can know: a probe runs none of the practice's programs."""
+        subject.driver.probe(subject.request_for_nothing())
+
 
 _CLIENT = """\
 #!/bin/sh

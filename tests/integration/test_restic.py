@@ -90,6 +90,7 @@ def test_second_save_of_a_tree_adds_next_to_nothing(bench: Bench, repository: Re
 
     assert first.added_bytes > 5_000_000
     assert second.added_bytes < 20_000
+    assert (first.changed_files, second.changed_files) == (first.files, 0)
     assert (second.files, second.bytes) == (first.files, first.bytes)
     assert [each.time for each in repository.snapshots({})] == [AS_OF, later]
 

@@ -135,6 +135,23 @@ class AssetDriverContract:
         with pytest.raises(CaptureFailed):
             capture.__enter__()
 
+    def test_probe_of_what_can_be_captured_finds_nothing_wrong_and_stages_nothing(
+        self, subject: Subject
+    ) -> None:
+        request = subject.request()
+        staged_before = list(request.staging.rglob("*"))
+        probed = subject.driver.probe(request)
+        assert probed.unloadable is None
+        assert list(request.staging.rglob("*")) == staged_before
+        assert not request.mirror.exists()
+
+    def test_probe_of_what_is_not_there_says_what_a_capture_would(self, subject: Subject) -> None:
+        with pytest.raises(CaptureFailed) as probed:
+            subject.driver.probe(subject.request_for_nothing())
+        with pytest.raises(CaptureFailed) as captured:
+            subject.driver.capture(subject.request_for_nothing()).__enter__()
+        assert str(probed.value) == str(captured.value)
+
     def test_a_capture_that_is_given_up_leaves_nothing_running_and_no_descriptor(
         self, subject: Subject
     ) -> None:

@@ -310,6 +310,7 @@ class Desk:
             staging=folder / "state" / "staging",
             mirrors=folder / "state" / "mirrors",
             files_key=lambda _practice: bytes(32),
+            lock_wait=timedelta(minutes=1),
         )
         return back_up(request, tools)
 
@@ -334,6 +335,7 @@ class Desk:
             sandboxes=_sandboxes(self.vendor, self.launcher),
             labs=self._labs,
             jobs=1,
+            lock_wait=timedelta(minutes=1),
         )
         return prove(request, tools)[0]
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from dr_orchestrator.cli.main import Context
-from dr_orchestrator.core.record import Entry, PointRecorded, RestoreTestRecorded, RunOpened
+from dr_orchestrator.core.record import (
+    Entry,
+    PointRecorded,
+    RestoreTestRecorded,
+    RunClosed,
+    RunOpened,
+)
+from dr_orchestrator.schedule.plan_shelf import PlansRead
 from dr_orchestrator.store.sqlite import open_store
 from tests.support.clock import FakeClock
 from tests.support.evidence import make_run
@@ -41,6 +49,9 @@ class Desk(Context):
             if not practices or sample.plan.practice.id in practices
         )
 
+    def plans_and_mistakes(self, practices: tuple[str, ...]) -> PlansRead:
+        return PlansRead(plans=self.plans(practices), mistakes=())
+
     def close(self, *, stopped: bool = False) -> None:
         self._store.close()
 
@@ -54,6 +65,13 @@ def _entries(sample: Practice) -> Iterator[Entry]:
         yield PointRecorded(point=point)
     for test in record.tests:
         yield RestoreTestRecorded(test=test)
+    yield from record.checks
+    for run in record.last_runs:
+        yield RunOpened(run=replace(run, finished_at=None, outcome=None, reason=""))
+        if run.finished_at and run.outcome:
+            yield RunClosed(
+                run=run.id, finished_at=run.finished_at, outcome=run.outcome, reason=run.reason
+            )
 
 
 def _loaded(sample: Practice) -> LoadedPlan:

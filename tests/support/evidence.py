@@ -9,9 +9,9 @@ from hashlib import sha256
 from typing import Any
 
 from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, PointCopy, RecoveryPoint
-from dr_orchestrator.core.record import PracticeRecord
+from dr_orchestrator.core.record import PracticeRecord, RepositoryChecked
 from dr_orchestrator.core.restore_test import RestoreTest
-from dr_orchestrator.core.run import Operation, Run
+from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.core.verification import Depth, Result, Verification
 from dr_orchestrator.plan.effective import with_defaults
 from dr_orchestrator.plan.model import Plan
@@ -109,6 +109,39 @@ def make_run(started_at: datetime, **changes: Any) -> Run:
     return replace(plain, **changes)
 
 
+def looked_after(at: datetime, *repositories: str, practice: str = PRACTICE) -> dict[str, Any]:
+    """Return what a record says of repositories that were wholly read back, and in which points
+    were let go of, `at`: its `checks` and `last_runs`.
+    """
+    return {
+        "checks": tuple(
+            RepositoryChecked(
+                practice=practice,
+                repository=name,
+                run=f"check-{name}",
+                at=at,
+                part=1,
+                parts=1,
+                sound=True,
+            )
+            for name in repositories
+        ),
+        "last_runs": tuple(
+            make_run(
+                at,
+                id=f"forget-{name}",
+                operation=Operation.FORGET,
+                practice=practice,
+                system="",
+                repository=name,
+                finished_at=at,
+                outcome=Outcome.DONE,
+            )
+            for name in repositories
+        ),
+    }
+
+
 def make_plan(practice: dict[str, Any] | None = None, **system: Any) -> Plan:
     """Return a plan for the EMR: RTO 4 h, RPO 1 h, tested nightly; `system` adds to it or changes.
 
@@ -143,6 +176,7 @@ def make_record(
     points: Iterable[RecoveryPoint] = (),
     tests: Iterable[RestoreTest] = (),
     repositories_seen: dict[str, datetime] | None = None,
+    **more: Any,
 ) -> PracticeRecord:
     """Return what is known of the practice, whose EMR was first acted on at `first_seen`."""
     return PracticeRecord(
@@ -150,6 +184,6 @@ def make_record(
         first_seen={} if first_seen is None else {SYSTEM: first_seen},
         points=tuple(sorted(points, key=lambda point: point.as_of)),
         tests=tuple(sorted(tests, key=lambda test: test.started_at)),
-        last_runs=(),
         repositories_seen=repositories_seen or {},
+        **({"last_runs": ()} | more),
     )

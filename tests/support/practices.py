@@ -20,7 +20,7 @@ from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.verification import Depth, Result, Verification
 from dr_orchestrator.plan.effective import with_defaults
 from dr_orchestrator.plan.model import Plan
-from tests.support.evidence import DOCUMENTS, full_id, make_point
+from tests.support.evidence import DOCUMENTS, full_id, looked_after, make_point
 
 NOW = datetime(2026, 11, 22, 1, 15, tzinfo=UTC)
 """A Saturday evening in Chicago: 21 November, 19:15."""
@@ -211,12 +211,17 @@ def judged(
     *,
     since: datetime = NOW - timedelta(days=90),
 ) -> Practice:
-    """Return a practice with the findings that the real judge comes to."""
+    """Return a practice with the findings that the real judge comes to.
+
+    One that is no longer new has its repositories looked after.
+    """
     complete = with_defaults(made)
+    is_new = NOW - since < timedelta(days=1)
     evidence = replace(
         record(tests),
         points=tuple(kept),
         first_seen=dict.fromkeys(complete.protected, since),
+        **({} if is_new else looked_after(NOW - timedelta(hours=14), *complete.repositories)),
     )
     return Practice(plan=complete, findings=judge(complete, evidence, NOW), record=evidence)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from dr_orchestrator.cli.report import command, write_whole
+from dr_orchestrator.cli.report import command
 from dr_orchestrator.errors import ExitCode, UsageMistake
 from tests.support import practices
 from tests.support.desk import Desk
@@ -64,20 +64,3 @@ def test_report_written_twice_is_the_same_file(tmp_path: Path) -> None:
         run(tmp_path / state, "--out", str(tmp_path / state / "out"))
     first, second = ((tmp_path / each / "out/riverside.html").read_bytes() for each in "ab")
     assert first == second
-
-
-def test_write_whole_replaces_a_link_instead_of_following_it(tmp_path: Path) -> None:
-    (tmp_path / "precious").write_text("kept")
-    (tmp_path / "page").symlink_to(tmp_path / "precious")
-    write_whole(tmp_path / "page", b"new")
-    assert (tmp_path / "precious").read_text() == "kept"
-    assert (tmp_path / "page").read_bytes() == b"new"
-
-
-def test_write_whole_leaves_the_old_file_and_nothing_else_when_it_fails(tmp_path: Path) -> None:
-    target = tmp_path / "page"
-    target.mkdir()
-    (target / "inside").write_text("kept")
-    with pytest.raises(OSError, match="directory"):
-        write_whole(target, b"new")
-    assert [each.name for each in tmp_path.iterdir()] == ["page"]

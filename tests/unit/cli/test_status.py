@@ -5,19 +5,27 @@ import os
 import pty
 import re
 from contextlib import redirect_stdout, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
 
-from dr_orchestrator.cli.status import PracticeStatus, command, exit_code, status_json, status_lines
+from dr_orchestrator.cli.status import command, exit_code, practice_json
+from dr_orchestrator.cli.status_text import PracticeShown, machine_lines
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
-from dr_orchestrator.errors import ExitCode
-from tests.support import practices
+from dr_orchestrator.core.problem import Problem, ProblemKind
+from dr_orchestrator.core.record import Entry, ProblemAcknowledged, ProblemSeen, SystemPaused
+from dr_orchestrator.errors import ExitCode, PlanInvalid, UsageMistake
+from dr_orchestrator.fleet.status import PracticeStatus
+from dr_orchestrator.plan.load import LoadedPlan
+from dr_orchestrator.schedule.plan_shelf import PlansRead
+from tests.support import fleet, practices
 from tests.support.desk import Desk
-from tests.support.practices import NOW, Practice, all_met, finding, system
+from tests.support.practices import NOW, Practice, all_met, finding
 
 DAY = timedelta(days=1)
 SOON = finding("emr", Objective.RTO, Verdict.UNPROVEN, due=NOW + DAY, reason="no test yet")
@@ -25,20 +33,30 @@ OVERDUE = finding("emr", Objective.RTO, Verdict.UNPROVEN, due=NOW - DAY, reason=
 BREACHED = finding("emr", Objective.RPO, Verdict.BREACHED, reason="too long", since=NOW - DAY)
 
 
+CHICAGO = ZoneInfo("America/Chicago")
+
+
 def status(*findings: Finding, practice: str = "riverside") -> PracticeStatus:
-    plan = practices.plan(
-        {"emr": system("Electronic medical record"), "files": system("Shared files")},
-        practice={"id": practice, "name": practice.title(), "timezone": "America/Chicago"},
-    )
-    return PracticeStatus(plan=plan, findings=findings)
+    titles = {"emr": "Electronic medical record", "files": "Shared files"}
+    return fleet.practice(*findings, practice=practice, titles=titles)
 
 
-def text(*statuses: PracticeStatus) -> str:
-    return "\n".join("".join(span.text for span in line) for line in status_lines(statuses))
+def text(*statuses: PracticeStatus, pauses: tuple[SystemPaused, ...] = (), **machine: Any) -> str:
+    shown = [PracticeShown(status=each, zone=CHICAGO, pauses=pauses) for each in statuses]
+    site = fleet.site(*statuses, **machine)
+    lines = machine_lines(shown, site, NOW)
+    return "\n".join("".join(span.text for span in line) for line in lines)
 
 
-def run(tmp_path: Path, *samples: Practice, args: tuple[str, ...] = ()) -> Result:
+def run(
+    tmp_path: Path,
+    *samples: Practice,
+    args: tuple[str, ...] = (),
+    entries: tuple[Entry, ...] = (),
+) -> Result:
     desk = Desk(tmp_path / "state", *samples, json="--json" in args)
+    if entries:
+        desk.store().record(*entries)
     try:
         return CliRunner().invoke(command, args, obj=desk, standalone_mode=False)
     finally:
@@ -88,7 +106,7 @@ def test_exit_code_is_that_of_the_worst_practice() -> None:
 
 
 def test_json_has_the_keys_other_programs_rely_on() -> None:
-    told = status_json(status(BREACHED, SOON))
+    told = practice_json(status(BREACHED, SOON))
     assert (told["practice"], told["verdict"]) == ("riverside", "breached")
     findings = told["findings"]
     assert isinstance(findings, list)
@@ -173,7 +191,169 @@ def test_command_exits_5_when_a_promise_is_broken(tmp_path: Path) -> None:
 def test_command_is_quiet_on_the_first_day(tmp_path: Path) -> None:
     result = run(tmp_path, practices.first_day())
     assert result.return_value == ExitCode.OK
-    assert "not proven" in result.stdout
+    assert "Riverside Family Practice (riverside): not proven yet" in result.stdout
+    assert re.search(r"not proven yet +restore test, onsite .*\n.*; due 2026-11-", result.stdout)
+    assert not re.search(r"not proven(?! yet)|not kept", result.stdout)
+
+
+def test_what_is_not_due_yet_looks_neither_broken_nor_overdue() -> None:
+    shown = [PracticeShown(status=status(*all_met("emr"), SOON), zone=CHICAGO, pauses=())]
+    spans = [span for line in machine_lines(shown, fleet.site(), NOW) for span in line]
+    assert {span.style for span in spans if "not proven yet" in span.text} == {"cyan"}
+    assert not {"yellow", "bold red"} & {span.style for span in spans}
+
+
+def test_what_is_overdue_is_not_called_not_proven_yet() -> None:
+    told = text(status(*all_met("emr"), SOON, OVERDUE))
+    assert "Riverside (riverside): not proven\n" in told
+    assert re.search(r"not proven +recovery time .*\n +no test yet; due 2026-11-20", told)
+    assert re.search(r"not proven yet +recovery time .*\n +no test yet; due 2026-11-22", told)
+
+
+def test_text_tells_a_pause_and_that_the_rpo_goes_on() -> None:
+    pause = SystemPaused(
+        practice="riverside", system="emr", at=NOW, until=NOW + DAY, by="kim", why="new server"
+    )
+    assert (
+        "paused: Electronic medical record, until 2026-11-22 19:15 CST, by kim: new server; "
+        "the RPO clock keeps running"
+    ) in text(status(*all_met("emr")), pauses=(pause,))
+
+
+def test_text_tells_forecasts() -> None:
+    late = replace(status(*all_met("emr")), forecasts=("at this pace it is full in May",))
+    assert "ahead: at this pace it is full in May" in text(late)
+
+
+def test_text_says_nothing_of_a_scheduler_that_never_ran() -> None:
+    assert "scheduler" not in text(status(*all_met("emr")))
+
+
+def test_text_tells_whether_the_scheduler_runs() -> None:
+    kept = status(*all_met("emr"))
+    assert "\nthe scheduler runs" in text(kept, scheduler_seen_at=NOW - timedelta(minutes=5))
+    stopped = text(kept, scheduler_seen_at=NOW - DAY)
+    assert "no scheduler runs: the last one was seen 2026-11-21 01:15 UTC" in stopped
+
+
+def test_command_counts_open_problems_and_leads_to_them(tmp_path: Path) -> None:
+    def seen(number: int) -> ProblemSeen:
+        problem = Problem(
+            key=f"failure/{number}",
+            kind=ProblemKind.FAILURE,
+            practice="riverside",
+            system="emr",
+            what="a backup failed",
+            next="look",
+            since=None,
+        )
+        return ProblemSeen(id=f"p{number}", problem=problem, at=NOW)
+
+    looked_after = ProblemAcknowledged(id="p1", at=NOW, by="kim")
+    entries = (seen(1), seen(2), looked_after)
+    told = run(tmp_path / "a", practices.healthy(), entries=entries)
+    assert "2 open problems, 1 of them looked after: dro ack" in told.stdout
+    assert told.return_value == ExitCode.OK
+    asked = run(tmp_path / "b", practices.healthy(), entries=entries, args=("--json",))
+    problems = json.loads(asked.stdout)["problems"]
+    assert [(each["id"], each["acknowledged"]) for each in problems] == [
+        ("p1", True),
+        ("p2", False),
+    ]
+
+
+def test_command_tells_a_pause_on_record(tmp_path: Path) -> None:
+    def pause(system: str, until: timedelta) -> SystemPaused:
+        return SystemPaused(
+            practice="riverside", system=system, at=NOW, until=NOW + until, by="kim", why="works"
+        )
+
+    entries = (pause("", DAY), pause("files", -DAY))
+    told = json.loads(run(tmp_path, practices.healthy(), entries=entries, args=("--json",)).stdout)
+    (practice,) = told["practices"]
+    assert practice["pauses"] == [
+        {"system": None, "until": "2026-11-23T01:15:00+00:00", "by": "kim", "why": "works"}
+    ]
+
+
+def test_command_is_one_line_for_nagios(tmp_path: Path) -> None:
+    result = run(tmp_path, practices.broken(), args=("--nagios",))
+    assert result.return_value == 2
+    assert result.stdout.startswith("DRO CRITICAL - not kept: riverside/emr")
+    assert result.stdout.count("\n") == 1
+
+
+def test_command_with_nagios_says_unknown_when_it_cannot_find_out(tmp_path: Path) -> None:
+    class Blind(Desk):
+        def plans(self, practices: tuple[str, ...]) -> tuple[LoadedPlan, ...]:
+            raise PlanInvalid("two mistakes | here")
+
+    desk = Blind(tmp_path / "state", practices.healthy())
+    result = CliRunner().invoke(command, ["--nagios"], obj=desk, standalone_mode=False)
+    desk.close()
+    assert (result.return_value, result.stdout) == (3, "DRO UNKNOWN - two mistakes / here\n")
+
+
+def test_command_with_nagios_says_unknown_where_we_made_a_mistake(tmp_path: Path) -> None:
+    class Broken(Desk):
+        def plans(self, practices: tuple[str, ...]) -> tuple[LoadedPlan, ...]:
+            raise ValueError("a patient's name")
+
+    desk = Broken(tmp_path / "state", practices.healthy())
+    result = CliRunner().invoke(command, ["--nagios"], obj=desk, standalone_mode=False)
+    desk.close()
+    said = "DRO UNKNOWN - internal error (ValueError)\n"
+    assert (result.return_value, result.stdout) == (3, said)
+
+
+class Mistaken(Desk):
+    """A machine that also has a plan with a mistake."""
+
+    def plans_and_mistakes(self, practices: tuple[str, ...]) -> PlansRead:
+        mistake = PlanInvalid("hill.yaml: 1 mistake: nothing of it runs\nhill.yaml:3:1: no")
+        return PlansRead(plans=self.plans(practices), mistakes=(mistake,))
+
+
+def mistaken(tmp_path: Path, sample: Practice, *args: str) -> Result:
+    desk = Mistaken(tmp_path / "state", sample, json="--json" in args)
+    result = CliRunner().invoke(command, args, obj=desk, standalone_mode=False)
+    desk.close()
+    return result
+
+
+def test_command_shows_the_others_beside_a_plan_with_a_mistake(tmp_path: Path) -> None:
+    result = mistaken(tmp_path, practices.broken())
+    assert "Riverside Family Practice (riverside): not kept" in result.stdout
+    assert "error: hill.yaml: 1 mistake: nothing of it runs\nhill.yaml:3:1: no" in result.stderr
+    assert result.return_value == ExitCode.USAGE
+
+
+def test_command_names_a_plan_with_a_mistake_in_json(tmp_path: Path) -> None:
+    told = json.loads(mistaken(tmp_path, practices.healthy(), "--json").stdout)
+    assert [each["practice"] for each in told["practices"]] == ["riverside"]
+    assert told["mistakes"] == ["hill.yaml: 1 mistake: nothing of it runs\nhill.yaml:3:1: no"]
+
+
+@pytest.mark.parametrize(
+    ("sample", "state", "said"),
+    [
+        (practices.healthy(), 3, "DRO UNKNOWN - hill.yaml: 1 mistake: nothing of it runs | "),
+        (practices.broken(), 2, "DRO CRITICAL - not kept: riverside/emr"),
+    ],
+)
+def test_command_with_nagios_names_a_plan_with_a_mistake(
+    tmp_path: Path, sample: Practice, state: int, said: str
+) -> None:
+    result = mistaken(tmp_path, sample, "--nagios")
+    assert result.return_value == state
+    assert result.stdout.startswith(said)
+    assert "hill.yaml: 1 mistake" in result.stdout
+    assert result.stdout.count("\n") == 1
+
+
+@pytest.mark.parametrize("args", [("riverside", "--from", "x"), ("--nagios", "--json")])
+def test_command_refuses_what_does_not_go_together(tmp_path: Path, args: tuple[str, ...]) -> None:
+    assert isinstance(run(tmp_path, practices.healthy(), args=args).exception, UsageMistake)
 
 
 def test_command_prints_one_json_object_and_its_text_on_stderr(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.support.clock import START as NOW
 from tests.support.evidence import (
     DATABASE,
     DOCUMENTS,
+    looked_after,
     make_copy,
     make_plan,
     make_point,
@@ -85,6 +86,7 @@ def _good_record(**changes: Any) -> PracticeRecord:
         "first_seen": LONG_AGO,
         "points": _points(every=HOUR / 2),
         "tests": [make_test(NOW - 8 * HOUR)],
+        **looked_after(NOW - 7 * HOUR, "onsite"),
     }
     return make_record(**(evidence | changes))
 
@@ -226,7 +228,7 @@ def test_rpo_is_breached_when_every_backup_since_the_first_run_failed() -> None:
     finding = _found(Objective.RPO, make_record(first_seen=NOW - 3 * DAY))
 
     assert (finding.verdict, finding.achieved, finding.since) == (BREACHED, "3 d", NOW - 3 * DAY)
-    assert "since the first run" in finding.reason
+    assert "from the start" in finding.reason
 
 
 def test_rpo_goes_by_the_age_of_the_data_when_another_tool_made_it() -> None:

@@ -15,7 +15,7 @@ def test_first_plan_is_valid_and_says_what_a_person_must_decide(tmp_path: Path) 
     loaded = load_plan(first.plan)
     assert loaded.plan.practice.id == "riverside"
     assert loaded.plan.repositories["onsite"].password.file == str(first.key)
-    assert loaded.text.count("# DECIDE") == 8
+    assert loaded.text.count("# DECIDE") == 9
 
 
 def test_first_plan_shows_other_assets_to_uncomment(tmp_path: Path) -> None:
@@ -31,6 +31,17 @@ def test_first_plan_shows_other_assets_to_uncomment(tmp_path: Path) -> None:
         "database": "postgres",
         "documents": "files",
     }
+
+
+def test_first_plan_shows_whom_to_tell_and_a_report_to_uncomment(tmp_path: Path) -> None:
+    first = write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
+    text = first.plan.read_text()
+
+    first.plan.write_text(text.replace("# notify", "notify").replace("# report", "report"))
+
+    plan = load_plan(first.plan).plan
+    assert len(plan.notify) == 1
+    assert plan.report is not None
 
 
 def test_key_is_random_private_and_outside_of_the_plans_folder(tmp_path: Path) -> None:

@@ -22,7 +22,14 @@ from dr_orchestrator.plan.load import (
     origin_lines,
     read_plan,
 )
-from dr_orchestrator.plan.model import Plan, ProtectedSystem, RunCheck, SqlCheck
+from dr_orchestrator.plan.model import (
+    Maintenance,
+    Plan,
+    ProtectedSystem,
+    Retention,
+    RunCheck,
+    SqlCheck,
+)
 from dr_orchestrator.plan.problem import Problem
 
 _ROOT = Path(__file__).parents[3]
@@ -82,6 +89,10 @@ def test_least_plan_gets_its_defaults() -> None:
     assert system.title == "emr"
     assert (str(system.backup.schedule), system.backup.to) == ("every 30m", ("onsite",))
     assert (str(test.schedule), test.from_, test.point) == ("03:30", "onsite", "latest")
+    assert (system.backup.catch_up, system.backup.grace) == ("latest", None)
+    assert (test.catch_up, test.grace) == ("skip", timedelta(hours=4))
+    assert loaded.plan.repositories["onsite"].maintenance == Maintenance()
+    assert system.retention == Retention()
     assert test.prove_every == timedelta(days=2)
     assert [check.title for check in system.verify] == ["the data is what it was at capture"]
 
@@ -228,7 +239,7 @@ def test_origin_lines_show_each_value_once() -> None:
         ),
         (_system("verify: []"), "[]", "must not be empty"),
         (_system("backup: {to: [onsite]}"), "{to", "is missing"),
-        (_system("notify: []"), "notify", "not in this version yet"),
+        (_system("runbook: x"), "runbook", "not in this version yet"),
         (_LEAST + "  x: {protected_by: them, rto: 1h}\n", "rto", "has no effect"),
         (_LEAST + "  x: {not_protected: why, accepted_by: bob}\n", "bob", "no such contact"),
         (_LEAST.replace("host: h,", "host: h, method: physical,"), "physical", "must say so"),
@@ -291,6 +302,55 @@ def test_contradiction_is_one_problem_where_it_stands(text: str, at: str, messag
     assert message in problem.message
     assert "hunter2" not in problem.text()
     assert "12345678" not in problem.text()
+
+
+_ALWAYS = 'blackout: {mon-sat: "00:00-24:00", sun: "00:00-12:00,12:00-24:00"}'
+_TEST = 'restore_tests: [{schedule: "03:30", '
+
+
+def _maintenance(keys: str) -> str:
+    """Return the least plan with the upkeep of its first repository."""
+    return _LEAST.replace("/riverside}}", f"/riverside}}, maintenance: {{{keys}}}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "message"),
+    [
+        (_system("backup: {schedule: every 5m, grace: 1h}"), "1h}", "has no effect"),
+        (_system(f"{_TEST}catch_up: latest, grace: 1h}}]"), "1h}", "has no effect"),
+        (_system(f"{_TEST}catch_up: newest}}]"), "newest", "must be one of skip, latest, all"),
+        (_system(f"{_TEST}grace: 0s}}]"), "0s}", "more than zero"),
+        (_system(f"{_TEST}{_ALWAYS}}}]"), "{mon-sat", "covers the whole week"),
+        (_system(f"backup: {{schedule: every 5m, {_ALWAYS}}}"), "{mon-sat", "the whole week"),
+        (_system(f"{_TEST}blackout: {{}}}}]"), "{}", "must not be empty"),
+        (_maintenance(_ALWAYS), "{mon-sat", "covers the whole week"),
+        (_maintenance("check: sometimes"), "sometimes", "is not a schedule"),
+        (_maintenance("prune: false"), "false", "is not a schedule"),
+        (_maintenance("check: never, read_all_every: 9d"), "9d", "has no effect"),
+        (
+            _maintenance("check: never, forget: never, prune: never, blackout: {sun: 10:00-12:00}"),
+            "{sun",
+            "has no effect",
+        ),
+        (_system("retention: {}"), "{}", "must not be empty"),
+        (
+            _system("retention: {keep_hourly: 0, keep_daily: 0, keep_monthly: 0, keep_yearly: 0}"),
+            "{keep",
+            "keeps nothing",
+        ),
+        (_system("retention: {keep_daily: -1}"), "-1", "at least 0"),
+        (_LEAST + "report: {schedule: every 1h, folder: reports}\n", "reports}", "absolute path"),
+    ],
+)
+def test_contradiction_in_what_is_done_when_is_one_problem_where_it_stands(
+    text: str, at: str, message: str
+) -> None:
+    assert message in _only_problem(text, at).message
+
+
+def test_what_may_also_never_happen_says_so_in_its_hint() -> None:
+    (problem,) = _problems(_maintenance("prune: seldom"))
+    assert problem.hint.endswith("or never")
 
 
 _COMMAND = "kind: command, dump: [/opt/emr/dump], restore: [/opt/emr/load, '{dump}']"
@@ -416,6 +476,27 @@ def test_effective_plan_of_a_new_kind_reads_back_to_an_equal_plan(
     assert not [line for line in again.origins.values() if "default" in line]
 
 
+def test_effective_plan_keeps_when_and_how_late_everything_is_done() -> None:
+    text = _system(
+        "backup: {schedule: every 5m, catch_up: skip, blackout: {sat-sun: '00:00-24:00'}}",
+        f"{_TEST}catch_up: all}}]",
+        "retention: {keep_last: 3, keep_hourly: 0}",
+    )
+    text += "report: {schedule: Mon 07:00, folder: /srv/reports}\n"
+    text = text.replace(
+        "/riverside}}", "/riverside}, maintenance: {prune: never, blackout: {sun: '01:00-02:00'}}}"
+    )
+    loaded = _loaded(text)
+
+    again = read_plan(effective_yaml(loaded).encode(), "effective.yaml")
+
+    assert again.plan == loaded.plan
+    assert effective_yaml(again) == effective_yaml(loaded)
+    assert loaded.plan.protected["emr"].backup.grace == timedelta(hours=4)
+    assert loaded.plan.protected["emr"].restore_tests[0].grace is None
+    assert loaded.plan.repositories["onsite"].maintenance.prune == "never"
+
+
 def test_newest_row_may_be_asked_of_mariadb() -> None:
     newest = "    newest: {asset: new, sql: s}\n    max_data_age: 4h\n"
 
@@ -492,6 +573,25 @@ def test_warnings_say_what_is_allowed_and_likely_not_meant() -> None:
         "systems.emr.backup.schedule": "leaves longer without a backup than the RPO",
         "systems.emr.restore_tests[0].prove_every": "is shorter than the test's own interval",
         "systems.emr.rto": "the steps of `recovery` alone take that long",
+    }
+
+
+def test_warnings_say_what_cannot_be_kept_at_the_hours_stated() -> None:
+    blackout = 'blackout: {fri-sat: "12:00-24:00", sun-mon: "00:00-12:00"}'
+    backup = f"backup: {{schedule: every 30m, to: [onsite, offsite], {blackout}}}"
+    slow = _maintenance("check: Sun 01:00, read_all_every: 6d")
+
+    assert _warnings(_system(backup)).items() >= {
+        ("systems.emr.backup.blackout", "leaves longer without a backup than the RPO"),
+    }
+    assert "systems.emr.backup.blackout" not in _warnings(
+        _system(backup).replace("rpo: 1h", "rpo: 24h")
+    )
+    assert _warnings(slow).items() >= {
+        (
+            "repositories.onsite.maintenance.read_all_every",
+            "is shorter than the interval of `check`",
+        ),
     }
 
 

@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dr_orchestrator.plan.opening import OpeningHours, open_time_between
@@ -143,3 +143,28 @@ def test_parse_goes_over_the_end_of_the_week() -> None:
     hours = OpeningHours.parse({"sat-mon": "08:00-12:00"})
 
     assert [bool(day) for day in hours.week] == [True, False, False, False, False, True, True]
+
+
+@settings(max_examples=25)
+@given(_hours())
+def test_longest_stretch_is_that_of_a_week_walked_through_minute_by_minute(
+    hours: OpeningHours,
+) -> None:
+    minute = timedelta(minutes=1)
+    opened = [
+        any(opens <= count * minute < closes for opens, closes in day)
+        for day in hours.week
+        for count in range(1440)
+    ]
+    runs = "".join("#" if each else " " for each in opened * 2).split()
+
+    assert hours.longest == min(max(map(len, runs), default=0), 7 * 1440) * minute
+    assert hours.never_end == all(opened)
+
+
+def test_hours_that_cover_the_whole_week_never_end() -> None:
+    assert OpeningHours.always().never_end
+    assert not OpeningHours.parse({"mon-sat": "00:00-24:00", "sun": "00:00-23:59"}).never_end
+    assert OpeningHours.parse({"sat": "20:00-24:00", "sun-mon": "00:00-06:00"}).longest == (
+        timedelta(hours=10)
+    )

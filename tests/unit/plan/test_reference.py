@@ -29,6 +29,7 @@ def test_schema_describes_what_a_plan_may_say() -> None:
 
 
 def test_schema_shows_defaults_as_a_plan_writes_them() -> None:
-    timeout = plan_schema()["$defs"]["SqliteAsset"]["properties"]["timeout"]
+    definitions = plan_schema()["$defs"]
 
-    assert timeout["default"] == "1h"
+    assert definitions["SqliteAsset"]["properties"]["timeout"]["default"] == "1h"
+    assert definitions["Maintenance"]["properties"]["prune"]["default"] == "Sun 06:00"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dr_orchestrator.core.finding import Objective, Verdict
 from dr_orchestrator.core.verification import Result
-from dr_orchestrator.report.html import render_html, tied
+from dr_orchestrator.report.html import render_html
 from dr_orchestrator.report.page import build_page
 from tests.support import practices
 from tests.support.practices import NOW, PLAN_SHA256, Practice, check, finding, record, restored
@@ -189,21 +189,6 @@ def test_hostile_text_stays_readable() -> None:
     )
     html = html_of(Practice(plan=named, findings=practice.findings, record=practice.record))
     assert "{{ 7 * 7 }} &lt;b&gt;" in html
-
-
-def test_tied_keeps_numbers_and_units_on_one_line() -> None:
-    text = "On 21 November: 41 min + 3 h 30 min, 1 hour 12 minutes, 4 systems, 12 tables"
-    assert tied(text).split(" ") == [
-        "On",
-        "21\N{NO-BREAK SPACE}November:",
-        "41\N{NO-BREAK SPACE}min",
-        "+",
-        "3\N{NO-BREAK SPACE}h\N{NO-BREAK SPACE}30\N{NO-BREAK SPACE}min,",
-        "1\N{NO-BREAK SPACE}hour\N{NO-BREAK SPACE}12\N{NO-BREAK SPACE}minutes,",
-        "4\N{NO-BREAK SPACE}systems,",
-        "12",
-        "tables",
-    ]
 
 
 def _luminance(colour: str) -> float:

@@ -16,6 +16,7 @@ from dr_orchestrator.errors import (
     ProgramFailed,
     ProgramMissing,
     ProgramTimedOut,
+    RemovalRefused,
     RepositoryDamaged,
     RepositoryError,
     RepositoryLocked,
@@ -499,3 +500,68 @@ def test_remote_locks_are_removed_when_restic_would_touch_only_dead_ones(tmp_pat
 
 def _host() -> str:
     return Path("/proc/sys/kernel/hostname").read_text().strip()
+
+
+def test_check_looks_once_more_alone_before_it_calls_something_damaged(tmp_path: Path) -> None:
+    """A snapshot that is saved between restic's look at the index and at the snapshots."""
+    damaged = "tree 1 not found in index\nFatal: repository contains errors\n"
+    launcher = ScriptedLauncher(
+        version(),
+        Answer(("check", "--read-data-subset=3/30", "--no-lock"), returncode=1, stderr=damaged),
+        Answer(("check", "--read-data-subset=3/30")),
+    )
+    driver(launcher, tmp_path).check(3, 30, timeout=MINUTE)
+    assert launcher.unused == []
+    assert "--no-lock" not in launcher.commands[-1].argv
+    # a killed check leaves its cache behind: where our own temporary files are swept
+    assert launcher.commands[-1].env["RESTIC_CACHE_DIR"] == str(tmp_path / "tmp")
+
+
+def test_check_is_damaged_when_it_still_is_alone(tmp_path: Path) -> None:
+    fatal = Answer(("check",), returncode=1, stderr="Fatal: repository contains errors\n")
+    launcher = ScriptedLauncher(version(), fatal, fatal)
+    with pytest.raises(RepositoryDamaged, match="is damaged"):
+        driver(launcher, tmp_path).check(1, 1, timeout=MINUTE)
+    assert launcher.unused == []
+
+
+def test_check_is_no_damage_when_the_line_is_down(tmp_path: Path) -> None:
+    text = "Load(<data/1>): dial tcp: connection refused\nFatal: repository contains errors\n"
+    launcher = ScriptedLauncher(version(), Answer(("check",), returncode=1, stderr=text))
+    with pytest.raises(RepositoryUnreachable):
+        driver(launcher, tmp_path).check(1, 1, timeout=MINUTE)
+
+
+@pytest.mark.parametrize(("part", "parts"), [(0, 3), (4, 3), (1, 257)])
+def test_check_refuses_a_part_that_there_is_not(tmp_path: Path, part: int, parts: int) -> None:
+    with pytest.raises(UsageMistake):
+        driver(ScriptedLauncher(), tmp_path).check(part, parts, timeout=MINUTE)
+
+
+def test_forget_names_every_id_and_no_policy(tmp_path: Path) -> None:
+    ids = [f"{number:064x}" for number in range(501)]
+    launcher = ScriptedLauncher(Answer(("forget", ids[0], ids[499])), Answer(("forget", ids[500])))
+    driver(launcher, tmp_path).forget(ids)
+    assert launcher.commands[1].argv == ("restic", "forget", ids[500])
+    driver(ScriptedLauncher(), tmp_path).forget([])
+
+
+def test_forget_takes_nothing_but_ids(tmp_path: Path) -> None:
+    with pytest.raises(PointNotFound):
+        driver(ScriptedLauncher(), tmp_path).forget(["--keep-last=0"])
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        "blob not removed, server response: 403 Forbidden (403)",
+        "client.RemoveObject: Access Denied.",
+    ],
+)
+def test_removing_stops_at_once_where_nothing_can_be_removed(tmp_path: Path, why: str) -> None:
+    line = f"Remove(<snapshot/074988e0d2>) returned error, retrying after 552.330144ms: {why}\n"
+    refusal = Answer(("restic",), returncode=1, stderr=line)
+    with pytest.raises(RemovalRefused):
+        driver(ScriptedLauncher(refusal), tmp_path).forget([ID])
+    with pytest.raises(RemovalRefused):
+        driver(ScriptedLauncher(refusal), tmp_path).prune(timeout=MINUTE)

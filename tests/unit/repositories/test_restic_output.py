@@ -45,7 +45,9 @@ def test_backup_reader_reads_progress_and_summary() -> None:
         reader.take(line)
 
     assert progress == [Progress(3000003, 3000003)]
-    assert reader.saved == Saved(snapshot="30105576", files=2, bytes=3000003, added_bytes=3002176)
+    assert reader.saved == Saved(
+        snapshot="30105576", files=2, bytes=3000003, added_bytes=3002176, changed_files=2
+    )
     assert reader.unread(0) is None
 
 

@@ -13,8 +13,6 @@ _FAILED = {
     "LoadFailed",
     "ManifestInvalid",
     "PointNotFound",
-    "RepositoryAbsent",
-    "RepositoryChanged",
     "RepositoryDamaged",
     "WrongPassword",
 }

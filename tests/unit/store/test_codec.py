@@ -16,6 +16,7 @@ from dr_orchestrator.store.codec import (
     instant_from,
     instant_text,
     kind_of,
+    storable,
 )
 from tests.support.clock import START
 from tests.support.evidence import make_point, make_run, make_test
@@ -86,3 +87,7 @@ def test_encode_entry_is_plain_canonical_json() -> None:
 def test_encode_entry_refuses_a_time_without_zone() -> None:
     with pytest.raises(ValueError, match="zone"):
         encode_entry(RunOpened(run=make_run(START.replace(tzinfo=None))))
+
+
+def test_storable_writes_out_what_is_no_text() -> None:
+    assert storable("/srv/\udcff\0x — é") == "/srv/\\udcffx — é"

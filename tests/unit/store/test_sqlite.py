@@ -11,6 +11,7 @@ import pytest
 
 from dr_orchestrator.core.record import RunOpened
 from dr_orchestrator.errors import StoreUnusable
+from dr_orchestrator.store.schema import STORE_VERSION
 from dr_orchestrator.store.sqlite import FILE_NAME, open_store
 from tests.support.clock import START, FakeClock
 from tests.support.evidence import make_run
@@ -98,7 +99,9 @@ def test_open_store_refuses_what_a_newer_version_wrote(state: Path) -> None:
     connection.close()
     content = (state / FILE_NAME).read_bytes()
 
-    with pytest.raises(StoreUnusable, match=r"newer version of dro \(store 0999, .* 0003\)") as it:
+    with pytest.raises(
+        StoreUnusable, match=rf"newer version of dro \(store 0999, .* {STORE_VERSION}\)"
+    ) as it:
         open_store(state, FakeClock())
 
     assert "update" in it.value.hint

@@ -1,0 +1,322 @@
+"""`dro retention`: which recovery points are kept, and why; and the words of a person on it."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from dr_orchestrator.cli.repository import EXIT, Done, each_repository, repositories_of
+from dr_orchestrator.core.record import HoldPlaced, HoldReleased
+from dr_orchestrator.core.wording import count_words, instant_words, printable
+from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
+from dr_orchestrator.plan.quantity import parse_duration
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+    from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.core.point import RecoveryPoint
+    from dr_orchestrator.maintenance.look import Insight
+    from dr_orchestrator.plan.model import Plan
+
+_reason = click.option(
+    "--reason", metavar="TEXT", required=True, help="why, for whoever reads the record"
+)
+_by = click.option("--by", metavar="NAME", help="who says so; your login name unless stated")
+_json_option = click.option("--json", "_json", is_flag=True, help="print one JSON object")
+
+
+@click.group()
+def command() -> None:
+    """Say which recovery points are kept and why, hold some, let go of others."""
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dro retention show riverside
+  dro retention show riverside --repository offsite --json
+"""
+)
+@click.argument("practice", required=False)
+@click.option("--repository", metavar="ID", help="only this repository")
+@_json_option
+@click.pass_obj
+def show(
+    context: Context, practice: str | None, repository: str | None, *, _json: bool
+) -> ExitCode:
+    """Show which points of PRACTICE are kept in each repository and why, and which would go.
+
+    Reads each repository, and changes nothing.
+
+    Exit codes: 0 nothing speaks against forgetting; 4 something does, so nothing is forgotten;
+    1 a repository cannot be read.
+    """
+    return _show(context, practice, repository)
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dro retention apply riverside --dry-run
+  dro retention apply riverside --repository onsite
+"""
+)
+@click.argument("practice", required=False)
+@click.option("--repository", metavar="ID", help="only this repository")
+@click.option("--dry-run", is_flag=True, help="change nothing: what `show` does")
+@_json_option
+@click.pass_obj
+def apply(
+    context: Context, practice: str | None, repository: str | None, *, dry_run: bool, _json: bool
+) -> ExitCode:
+    """Let go of the points of PRACTICE that its plan does not keep.
+
+    Their space is freed later, by `dro repository prune`.
+
+    Exit codes: 0 done; 4 retention is frozen; 1 it failed; 75 a repository is busy.
+    """
+    if dry_run:
+        return _show(context, practice, repository)
+    plan = context.one_plan(practice).plan
+
+    def apply_one(name: str) -> Done:
+        result = context.app.forget(plan, name)
+        context.say(
+            f"{name}: {count_words(len(result.forgotten), 'recovery point')} forgotten, "
+            f"{result.kept:,} kept{f'; {printable(result.reason)}' if result.reason else ''}"
+        )
+        found: dict[str, object] = {
+            "repository": name,
+            "outcome": result.outcome.value,
+            "reason": result.reason,
+            "forgotten": list(result.forgotten),
+            "in_use": list(result.busy),
+            "rubble": result.rubble,
+            "kept": result.kept,
+        }
+        return found, EXIT[result.outcome]
+
+    return each_repository(context, plan, repository, "retention", apply_one)
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dro retention hold riverside --point 20261121-191500 --for 90d --reason "before the update"
+"""
+)
+@click.argument("practice", required=False)
+@click.option("--point", metavar="ID", required=True, help="the recovery point, or how it begins")
+@click.option("--until", metavar="DATE", help="the practice's wall clock, as 2027-03-01")
+@click.option("--for", "duration", metavar="AGE", help="from now, as 90d")
+@_reason
+@_by
+@_json_option
+@click.pass_obj
+def hold(
+    context: Context,
+    practice: str | None,
+    *,
+    point: str,
+    until: str | None,
+    duration: str | None,
+    reason: str,
+    by: str | None,
+    _json: bool,
+) -> ExitCode:
+    """Keep a recovery point of PRACTICE, whatever its plan says: for a time, or until released.
+
+    Exit codes: 0 it is held; 1 there is no such point.
+    """
+    plan = context.one_plan(practice).plan
+    found = context.store().find_point(plan.practice.id, point)
+    now, zone = context.clock.now(), plan.practice.timezone
+    end = _end(until, duration, now, zone)
+    if end is not None and end <= now:
+        raise UsageMistake(f"{instant_words(end, zone)} is over already")
+    placed = HoldPlaced(
+        practice=plan.practice.id,
+        point=found.id,
+        at=now,
+        until=end,
+        by=_who(by),
+        why=printable(reason),
+    )
+    context.store().record(placed)
+    words = instant_words(end, zone) if end else "it is released"
+    context.say(f"{found.id} of {found.system} is kept until {words}")
+    context.print_json_if_asked({"hold": {"point": found.id, "until": end, "reason": placed.why}})
+    return ExitCode.OK
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dro retention release riverside --repository onsite --reason "the clock was wrong for an hour"
+  dro retention release riverside --point 20261121-191500 --reason "the update went well"
+"""
+)
+@click.argument("practice", required=False)
+@click.option("--repository", metavar="ID", help="in which retention is frozen")
+@click.option("--point", metavar="ID", help="whose hold or label no longer keeps it")
+@_reason
+@_by
+@_json_option
+@click.pass_obj
+def release(
+    context: Context,
+    practice: str | None,
+    *,
+    repository: str | None,
+    point: str | None,
+    reason: str,
+    by: str | None,
+    _json: bool,
+) -> ExitCode:
+    """Let retention go on in a repository of PRACTICE where it is frozen, or let a point go.
+
+    Look first: `dro retention show`. What was to be kept and is no longer whole in the repository
+    is given up with this.
+
+    Exit codes: 0 released; 1 the repository cannot be read, or there is no such point; 2 nothing
+    is frozen there.
+    """
+    plan = context.one_plan(practice).plan
+    if (repository is None) == (point is None):
+        raise UsageMistake("either a repository is released, or a point", hint="--repository ID")
+    if point is not None:
+        _release_point(context, plan, point, reason, by)
+        return ExitCode.OK
+    (name,) = repositories_of(plan, repository)
+    if name not in context.store().practice_record(plan.practice.id).frozen:
+        raise UsageMistake(f"retention is not frozen in {name}")
+    swept = context.sweep()
+    given_up = context.app.release_retention(plan, name, by=_who(by), why=printable(reason))
+    for each in given_up:
+        context.say(f"{name}: {each.id} of {each.system} is no longer whole, and is given up")
+    context.say(f"{name}: retention goes on")
+    context.print_json_if_asked(
+        {"released": {"repository": name, "given_up": [each.id for each in given_up]}}
+    )
+    return most_important(swept)
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dro retention take riverside --repository offsite --reason "the old server is gone"
+"""
+)
+@click.argument("practice", required=False)
+@click.option("--repository", metavar="ID", required=True, help="in which to let go of points")
+@_reason
+@_json_option
+@click.pass_obj
+def take(
+    context: Context, practice: str | None, repository: str, reason: str, *, _json: bool
+) -> ExitCode:
+    """Make this machine the one that lets go of points in a repository of PRACTICE.
+
+    Only one does, and the repository says which. The other one is refused from now on.
+
+    Exit codes: 0 done; 1 it failed; 75 the repository is busy.
+    """
+    plan = context.one_plan(practice).plan
+    (name,) = repositories_of(plan, repository)
+    swept = context.sweep()
+    context.app.take_retention(plan, name, why=printable(reason))
+    context.say(f"{name}: this machine lets go of points from now on")
+    context.print_json_if_asked({"taken": {"repository": name}})
+    return most_important(swept)
+
+
+def _show(context: Context, practice: str | None, repository: str | None) -> ExitCode:
+    plan = context.one_plan(practice).plan
+
+    def show_one(name: str) -> Done:
+        insight = context.app.look_into_retention(plan, name)
+        points = {
+            point.id: point for point in context.store().points(plan.practice.id, repository=name)
+        }
+        for line in _lines(plan, name, insight, points):
+            context.say(line)
+        stopped = insight.frozen is not None or bool(insight.survey.doubts)
+        return _insight_json(name, insight), ExitCode.UNPROVEN if stopped else ExitCode.OK
+
+    return each_repository(context, plan, repository, "retention", show_one)
+
+
+def _lines(plan: Plan, name: str, insight: Insight, points: dict[str, RecoveryPoint]) -> list[str]:
+    zone, decision = plan.practice.timezone, insight.survey.decision
+    held = count_words(len(points), "recovery point")
+    lines = [f"{name}: {held}, {len(decision.kept):,} kept, {len(decision.going):,} to go"]
+    for point in sorted(points.values(), key=lambda each: (each.system, each.as_of)):
+        why = "; ".join(decision.kept.get(point.id, ()))
+        lines.append(
+            f"  {'kept' if why else 'goes'}  {point.id}  {point.system:12} "
+            f"{instant_words(point.as_of, zone)}  {printable(why)}".rstrip()
+        )
+    if insight.frozen is not None:
+        since = instant_words(insight.frozen.at, zone)
+        lines.append(f"  frozen since {since}: {printable(insight.frozen.why)}")
+    lines += [f"  suspicious: {printable(each)}" for each in insight.survey.doubts]
+    if insight.owner is None:
+        lines.append("  owner: none yet")
+    else:
+        who = "this machine" if insight.is_ours else insight.site or "another installation"
+        lines.append(f"  owner: {printable(who)}, since {instant_words(insight.owner.since, zone)}")
+    return lines
+
+
+def _insight_json(name: str, insight: Insight) -> dict[str, object]:
+    survey, frozen, owner = insight.survey, insight.frozen, insight.owner
+    return {
+        "repository": name,
+        "kept": {point: list(why) for point, why in survey.decision.kept.items()},
+        "to_go": [point.id for point in survey.decision.going],
+        "rubble": len(survey.rubble),
+        "suspicious": list(survey.doubts),
+        "frozen": frozen and {"since": frozen.at, "reason": frozen.why},
+        "owner": owner
+        and {"ours": insight.is_ours, "site": insight.site or None, "since": owner.since},
+    }
+
+
+def _release_point(context: Context, plan: Plan, point: str, reason: str, by: str | None) -> None:
+    found = context.store().find_point(plan.practice.id, point)
+    context.store().record(
+        HoldReleased(
+            practice=plan.practice.id,
+            point=found.id,
+            at=context.clock.now(),
+            by=_who(by),
+            why=printable(reason),
+        )
+    )
+    context.say(f"{found.id} of {found.system} is kept no longer than its plan says")
+    context.print_json_if_asked({"released": {"point": found.id}})
+
+
+def _end(until: str | None, duration: str | None, now: datetime, zone: ZoneInfo) -> datetime | None:
+    if until is not None and duration is not None:
+        raise UsageMistake("either `--until` or `--for` says how long", hint="leave one out")
+    if duration is not None:
+        try:
+            return now + parse_duration(duration)
+        except ValueError:
+            raise UsageMistake(f"{duration} is no duration", hint="write 90d") from None
+    if until is None:
+        return None
+    try:
+        stated = datetime.fromisoformat(until)
+    except ValueError:
+        raise UsageMistake(f"{until} is no date", hint="write 2027-03-01") from None
+    return (stated if stated.tzinfo else stated.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def _who(by: str | None) -> str:
+    return printable(by or getpass.getuser())

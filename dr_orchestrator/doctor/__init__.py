@@ -1,0 +1,1 @@
+"""What would make tonight's run fail, found this afternoon. Looks, and changes nothing."""

@@ -1,0 +1,180 @@
+"""What the doctor may complain of: which kinds there are, how bad each is, and why it matters.
+
+docs/reference/doctor.md lists them all; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from dr_orchestrator.errors import DroError
+    from dr_orchestrator.plan.load import LoadedPlan
+
+
+class Severity(StrEnum):
+    """How bad it is, the worst first."""
+
+    FAILS = "fails"
+    """Something would fail tonight."""
+    UNKNOWN = "unknown"
+    """It could not be looked at."""
+    SOON = "soon"
+    """It will fail within days or weeks."""
+    NOTE = "note"
+    """Nothing fails, and somebody should know."""
+
+
+class Kind(Enum):
+    """What a complaint is of: its name for other programs, how bad it is, and why it matters."""
+
+    STATE_UNUSABLE = "state-unusable", Severity.FAILS, "nothing can be done or recorded"
+    RECORD_UNUSABLE = "record-unusable", Severity.FAILS, "no backup or test can be recorded"
+    PROGRAM_MISSING = "program-missing", Severity.FAILS, "what needs it fails"
+    PROGRAM_TOO_OLD = "program-too-old", Severity.FAILS, "no backup can be made or restored"
+    NO_SANDBOX = "no-sandbox", Severity.FAILS, "no restore test can prove anything"
+    LAB_UNUSABLE = "lab-unusable", Severity.FAILS, "the restore tests that need it prove nothing"
+
+    PLAN_INVALID = "plan-invalid", Severity.FAILS, "nothing of this plan is backed up or tested"
+    PLAN_WARNING = "plan-warning", Severity.NOTE, "the plan is used as it stands"
+    PLAN_WRITABLE = (
+        *("plan-writable", Severity.NOTE),
+        "whoever can write to it decides what is backed up, and where to",
+    )
+
+    SECRET_UNAVAILABLE = "secret-unavailable", Severity.FAILS, "what it opens stays closed"
+    SECRET_OF_OTHERS = "secret-of-others", Severity.NOTE, "they can read it, and change it"
+    SECRET_IN_GIT = "secret-in-git", Severity.NOTE, "keys in a work tree get committed"
+    SECRET_OF_ENVIRONMENT = (
+        *("secret-of-environment", Severity.NOTE),
+        "it is set here, and the service may not have it: the service's own environment counts",
+    )
+    KEY_NOT_PROVEN = (
+        *("key-not-proven", Severity.NOTE),
+        "nobody knows whether this key would open the backups if the others were gone",
+    )
+
+    NOT_CAPTURABLE = "not-capturable", Severity.FAILS, "tonight's recovery point would lack it"
+    NOT_LOADABLE = "not-loadable", Severity.FAILS, "its restore tests prove nothing"
+    CAPTURED_WITH = "captured-with", Severity.NOTE, "its recovery points will say so"
+    CERTIFICATE_OVER = "certificate-over", Severity.FAILS, "whoever checks it refuses to connect"
+    CERTIFICATE_ENDS = "certificate-ends", Severity.SOON, "then whoever checks it is refused"
+
+    REPOSITORY_UNREACHABLE = (
+        *("repository-unreachable", Severity.FAILS),
+        "nothing can be saved there, nor restored from it",
+    )
+    REPOSITORY_GONE = (
+        *("repository-gone", Severity.FAILS),
+        "what was saved there cannot be restored, and nothing new is saved",
+    )
+    REPOSITORY_CHANGED = (
+        *("repository-changed", Severity.FAILS),
+        "nothing is saved to it, so that nobody takes it for yours",
+    )
+    REPOSITORY_PASSWORD = (
+        *("repository-password", Severity.FAILS),
+        "nothing can be saved there, nor restored from it",
+    )
+    REPOSITORY_DAMAGED = "repository-damaged", Severity.FAILS, "what is in it may not come back"
+    REPOSITORY_LOCKED = (
+        *("repository-locked", Severity.FAILS),
+        "nothing in it is forgotten or pruned, so that it fills up",
+    )
+    REPOSITORY_DEAD_LOCK = "repository-dead-lock", Severity.NOTE, "the next backup removes it"
+    REPOSITORY_NOT_MADE = "repository-not-made", Severity.NOTE, "the first backup makes it"
+    REPOSITORY_FULL = "repository-full", Severity.FAILS, "tonight's backup does not fit"
+    REPOSITORY_FILLS = "repository-fills", Severity.SOON, "then nothing more can be saved there"
+
+    STAGING_FULL = "staging-full", Severity.FAILS, "what must be staged cannot be backed up"
+    SANDBOX_FULL = "sandbox-full", Severity.FAILS, "its restore tests prove nothing"
+    STATE_FULL = "state-full", Severity.FAILS, "no backup or test can be recorded"
+    IN_THE_CLEAR = (
+        *("in-the-clear", Severity.NOTE),
+        "patient data lies there in the clear for as long as a backup or test takes",
+    )
+    ENCRYPTION_UNKNOWN = (
+        *("encryption-unknown", Severity.NOTE),
+        "patient data may lie there in the clear for as long as a backup or test takes",
+    )
+
+    CLOCK_BEHIND = "clock-behind", Severity.FAILS, "new points would look older than those before"
+    CLOCK_ALONE = (
+        *("clock-alone", Severity.NOTE),
+        "as it drifts, times in the record go wrong, and cloud storage refuses us at 15 minutes",
+    )
+    TIME_ZONES_OLD = "time-zones-old", Severity.NOTE, "schedules miss newer changes of clocks"
+
+    NOBODY_TOLD = "nobody-told", Severity.NOTE, "nobody is told when something fails"
+    NOT_TOLD = "not-told", Severity.FAILS, "somebody the plan names is not told when it fails"
+    NO_SCHEDULER = "no-scheduler", Severity.FAILS, "nothing is started tonight"
+    NOT_STARTED = "not-started", Severity.FAILS, "what came due is not being done"
+    NOT_PUBLISHED = (
+        *("not-published", Severity.FAILS),
+        "whoever watches this machine from elsewhere hears nothing new",
+    )
+
+    COULD_NOT_LOOK = "could-not-look", Severity.UNKNOWN, "nobody knows whether it would work"
+
+    def __init__(self, slug: str, severity: Severity, so_what: str) -> None:
+        self.slug = slug
+        self.severity = severity
+        self.so_what = so_what
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complaint:
+    """One thing that is not as it should be."""
+
+    kind: Kind
+    what: str
+    """What is wrong, where: one clause."""
+    do: str
+    """What to do about it: one clause."""
+    instead: str = ""
+    """Why it matters here, where it is not what its kind says."""
+    practice: str = ""
+    """Empty where it is this machine's and no practice's."""
+    line: str = ""
+    """Where the plan says so: `riverside.yaml:12`; empty where it says nothing."""
+
+    @property
+    def so_what(self) -> str:
+        """Why it matters."""
+        return self.instead or self.kind.so_what
+
+    @property
+    def severity(self) -> Severity:
+        """How bad it is."""
+        return self.kind.severity
+
+
+def of_plan(loaded: LoadedPlan, field: str, kind: Kind, what: str, do: str) -> Complaint:
+    """Return a complaint of what a plan's `field`, or else what that is part of, says."""
+    lines = loaded.lines
+    while field and field not in lines:
+        field = field[: max(field.rfind("."), field.rfind("["), 0)]
+    line = f"{loaded.path.name}:{lines[field]}" if field else ""
+    return Complaint(kind=kind, what=what, do=do, practice=loaded.plan.practice.id, line=line)
+
+
+def of_error(
+    loaded: LoadedPlan, field: str, kind: Kind, error: DroError, *, do: str, named: str = ""
+) -> Complaint:
+    """Return a complaint that says what an error says; its hint, where it has one, before `do`."""
+    what = f"{named}: {error.message}" if named else error.message
+    return of_plan(loaded, field, kind, what, error.hint or do)
+
+
+def worst_first(complaints: Iterable[Complaint]) -> tuple[Complaint, ...]:
+    """Return each complaint once, the worst first, the machine's before those of practices."""
+    order = list(Severity)
+    return tuple(
+        sorted(
+            dict.fromkeys(complaints),
+            key=lambda each: (order.index(each.severity), each.practice, each.kind.slug, each.what),
+        )
+    )

@@ -1,0 +1,133 @@
+"""Look at what a repository lists, and hold it against the record. Changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
+from dr_orchestrator.core.record import RetentionFrozen
+from dr_orchestrator.core.run import Operation, Outcome
+from dr_orchestrator.maintenance.holdings import sort_snapshots
+from dr_orchestrator.maintenance.survey import Survey, strange_points, survey
+from dr_orchestrator.repositories.owner import Owner, owner_among, site_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from dr_orchestrator.core.run import Run
+    from dr_orchestrator.maintenance.tools import MaintenanceTools, RepositoryRequest
+    from dr_orchestrator.repositories.base import Snapshot
+
+_REMEMBERED = timedelta(days=90)
+_MOST_RUNS = 5000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Insight:
+    """All there is to know of retention in one repository."""
+
+    survey: Survey
+    frozen: RetentionFrozen | None
+    owner: Owner | None
+    is_ours: bool
+    """Whether this installation is the owner, or would be the first."""
+    site: str
+    """What people call the owner's machine; empty where that is not known, or is this one."""
+
+
+def look_into(request: RepositoryRequest, tools: MaintenanceTools) -> Insight:
+    """Return what is kept in a repository and why, what would go, and who lets it go. Read only.
+
+    Raises:
+        RepositoryError: by its class.
+    """
+    repository = tools.open_repository(request.plan, request.repository)
+    listed = repository.snapshots({"practice": request.practice})
+    owner = owner_among(listed)
+    is_ours = owner is None or owner.installation == tools.installation.id
+    return Insight(
+        survey=look(request, tools, listed),
+        frozen=tools.store.practice_record(request.practice).frozen.get(request.repository),
+        owner=owner,
+        is_ours=is_ours,
+        site=site_of(repository, owner) if owner and not is_ours else "",
+    )
+
+
+def look(request: RepositoryRequest, tools: MaintenanceTools, listed: Sequence[Snapshot]) -> Survey:
+    """Return what is to become of the snapshots of a practice that its repository lists."""
+    record = tools.store.practice_record(request.practice)
+    holdings = sort_snapshots(listed)
+    strange = strange_points(record, request.repository, holdings)
+    now = tools.clock.now()
+    return survey(
+        request.plan,
+        record,
+        request.repository,
+        now,
+        holdings=holdings,
+        runs=_runs(request, tools, strange),
+        last_forget=_last_forget(request, tools, now),
+    )
+
+
+def frozen_because(request: RepositoryRequest, tools: MaintenanceTools, surveyed: Survey) -> str:
+    """Return why nothing may be forgotten now, and record it where that is new; empty where
+    everything may go its way.
+    """
+    if surveyed.doubts:
+        tools.store.record(
+            RetentionFrozen(
+                practice=request.practice,
+                repository=request.repository,
+                at=tools.clock.now(),
+                why="; ".join(surveyed.doubts),
+            )
+        )
+    frozen = tools.store.practice_record(request.practice).frozen.get(request.repository)
+    return frozen.why if frozen else ""
+
+
+def _runs(
+    request: RepositoryRequest, tools: MaintenanceTools, points: Sequence[str]
+) -> dict[str, Run]:
+    """Return the backups of this practice that would have made these points, by id."""
+    found = (run for point in points for run in tools.store.find_runs(point, limit=1))
+    return {
+        run.id: run
+        for run in found
+        if run.id in points
+        and run.practice == request.practice
+        and run.operation is Operation.BACKUP
+    }
+
+
+def _last_forget(
+    request: RepositoryRequest, tools: MaintenanceTools, now: datetime
+) -> datetime | None:
+    """Return when points were last let go of in this repository, as far as is looked back.
+
+    A run that a wrong clock dated ahead of `now` says nothing: all that was saved since would count
+    as there already when it ran.
+    """
+    history = tools.store.runs(
+        (request.practice,),
+        "",
+        since=now - _REMEMBERED,
+        outcomes=(Outcome.DONE, Outcome.PARTIAL),
+        limit=_MOST_RUNS,
+    )
+    return next(
+        (
+            run.finished_at
+            for run in history.closed
+            if run.operation is Operation.FORGET
+            and run.repository == request.repository
+            and run.finished_at is not None
+            and run.finished_at <= now + CLOCK_TOLERANCE
+        ),
+        None,
+    )

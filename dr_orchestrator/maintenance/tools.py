@@ -1,0 +1,104 @@
+"""What looking after a repository works with, and how each of its operations begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.repositories.owner import Installation
+from dr_orchestrator.store.base import reading_key, repository_key
+from dr_orchestrator.store.ledger import OpenRun, run_in_ledger
+
+if TYPE_CHECKING:
+    from dr_orchestrator.clock import Clock
+    from dr_orchestrator.core.occurrence import Serves
+    from dr_orchestrator.core.run import Operation
+    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.repositories.base import Repository
+    from dr_orchestrator.store.base import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepositoryRequest:
+    """Which repository of which practice is looked after."""
+
+    plan: Plan
+    repository: str
+    """The plan's name of it."""
+    serves: Serves | None = None
+
+    @property
+    def practice(self) -> str:
+        """The id of the practice."""
+        return self.plan.practice.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaintenanceTools:
+    """What looking after a repository works with; made by `app.py`."""
+
+    store: Store
+    clock: Clock
+    open_repository: Callable[[Plan, str], Repository]
+    """Opens a repository of the plan that is there; makes none."""
+    installation: Installation
+    scratch: Path
+    """A private folder of ours."""
+    lock_wait: timedelta
+    """How long to wait for whoever else works in the repository."""
+
+
+@contextmanager
+def run_on_repository(
+    request: RepositoryRequest,
+    tools: MaintenanceTools,
+    operation: Operation,
+    *,
+    exclusive: bool,
+    unread: bool = False,
+) -> Iterator[tuple[OpenRun, Repository | None]]:
+    """Open the run of an operation and the repository, held for it alone or shared with others.
+    With `unread` nobody restores from it meanwhile.
+
+    There is no repository where nothing was ever saved. One that is busy leaves no run behind:
+    nothing was attempted.
+
+    Raises:
+        Busy: somebody else works in it.
+        RepositoryError: by its class.
+    """
+    with (
+        held_repository(request, tools, exclusive=exclusive, unread=unread) as is_known,
+        run_in_ledger(
+            tools.store,
+            tools.clock,
+            operation,
+            practice=request.practice,
+            system="",
+            repository=request.repository,
+            serves=request.serves,
+        ) as run,
+    ):
+        yield run, tools.open_repository(request.plan, request.repository) if is_known else None
+
+
+@contextmanager
+def held_repository(
+    request: RepositoryRequest, tools: MaintenanceTools, *, exclusive: bool, unread: bool = False
+) -> Iterator[bool]:
+    """Hold a repository for a block; tell whether there is one. See `Locks.hold`."""
+    restic_id = tools.store.repository_id(request.practice, request.repository)
+    if restic_id is None:
+        yield False
+        return
+    with tools.store.locks.hold(
+        {repository_key(restic_id), *([reading_key(restic_id)] if unread else [])},
+        exclusive=exclusive,
+        wait=tools.lock_wait,
+        what=f"the repository {request.repository}",
+    ):
+        yield True

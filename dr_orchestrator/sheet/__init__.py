@@ -1,0 +1,1 @@
+"""Pages of one HTML file, whoever they are for: how they look, are made safe, and get on disk."""

@@ -1,0 +1,132 @@
+"""What runs without anybody: the scheduler's parts, and what is done beside the operations.
+
+Wires what `schedule`, `notify` and `fleet` need to one `App`. It decides nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.schedule.carry_out import carry_out
+from dr_orchestrator.schedule.child_worker import ChildWorker
+from dr_orchestrator.schedule.loop import Chore, Planning
+from dr_orchestrator.schedule.plan_shelf import KEPT, PlanShelf, kept_plan
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+    from dr_orchestrator.app import App
+    from dr_orchestrator.notify.tell import Teller
+    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.schedule.dispatcher import Dispatcher
+    from dr_orchestrator.schedule.retry import Ended
+    from dr_orchestrator.schedule.trouble import Troubles
+    from dr_orchestrator.store.base import Claim
+
+_SWEEP_EVERY = timedelta(minutes=10)
+_TELL_EVERY = timedelta(minutes=1)
+
+
+class Unattended:
+    """The orchestrator of one machine, while nobody sits before it."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    @cached_property
+    def shelf(self) -> PlanShelf:
+        """The plans as they run on a schedule."""
+        settings = self._app.settings
+        return PlanShelf(settings.plans, settings.state / KEPT, self._app.clock)
+
+    def carry_out(self, claim: Claim) -> Ended:
+        """Make one attempt at an occurrence by the plan that runs."""
+        kept, folder = self._app.settings.state / KEPT, self._app.settings.plans
+        return carry_out(
+            claim,
+            lambda practice: kept_plan(kept, practice, folder),
+            self._app,
+            pauses=self._app.store.pauses([claim.occurrence.practice]),
+            now=self._app.clock.now(),
+        )
+
+    def child_worker(self, log: FilteringBoundLogger) -> ChildWorker:
+        """Return a worker that makes each attempt in a process of its own."""
+        return ChildWorker(
+            self._app.launcher,
+            self._app.store.ledger,
+            # -P: what lies in the folder we were started in is no part of this program
+            program=(sys.executable, "-P", "-m", "dr_orchestrator"),
+            env=self._app.settings.whole_environment(),
+            clock=self._app.clock,
+            log=log,
+        )
+
+    def planning(
+        self, dispatcher: Dispatcher, troubles: Troubles, log: FilteringBoundLogger
+    ) -> Planning:
+        """Return what looks at what is due."""
+        return Planning(
+            shelf=self.shelf,
+            store=self._app.store,
+            dispatcher=dispatcher,
+            clock=self._app.clock,
+            troubles=troubles,
+            log=log,
+        )
+
+    def chores(self, planning: Planning) -> tuple[Chore, ...]:
+        """Return what is done beside the operations, again and again."""
+        return (
+            Chore(name="sweeping up", every=_SWEEP_EVERY, do=self._sweep_or_say),
+            Chore(
+                name="telling people",
+                every=_TELL_EVERY,
+                do=lambda: self.teller.tell(self._running_plans(), planning.problems()),
+            ),
+            *self._publishing(),
+        )
+
+    def _running_plans(self) -> list[Plan]:
+        return [loaded.plan for loaded in self.shelf.plans.values()]
+
+    @cached_property
+    def teller(self) -> Teller:
+        """Tells people what is wrong; one for all the time the process lives."""
+        from dr_orchestrator.notify.deliver import Post
+        from dr_orchestrator.notify.tell import Teller, TellTools
+
+        return Teller(
+            TellTools(
+                store=self._app.store,
+                clock=self._app.clock,
+                post=Post(mail=self._app.settings.mail, read_secret=self._app.secrets.read),
+                notify=self._app.settings.notify,
+                site=self._app.settings.site,
+            )
+        )
+
+    def _publishing(self) -> Iterator[Chore]:
+        from dr_orchestrator.fleet.metrics import METRICS_EVERY
+
+        if self._app.settings.publish is not None:
+            yield Chore(
+                name="publishing the status",
+                every=self._app.settings.publish.every,
+                do=lambda: self._app.publish(self._running_plans()),
+            )
+        if self._app.settings.metrics is not None:
+            yield Chore(
+                name="writing the metrics",
+                every=METRICS_EVERY,
+                do=lambda: self._app.write_metrics(self._running_plans()),
+            )
+
+    def _sweep_or_say(self) -> None:
+        left = self._app.sweep().left
+        if left is not None:
+            raise left
