@@ -49,7 +49,7 @@ _COMMANDS = {
     "repository": "read back what a repository holds, or free space in it",
     "retention": "say which recovery points are kept and why, hold or release some",
     "runs": "say what was attempted, how it ended, and why it failed",
-    "report": "write the practice manager's page",
+    "report": "write the practice manager's page, or that of many sites",
     "schedule": "show what happens when, and have it happen",
     "ack": "list what needs a person, and say that you look after it",
     "pause": "start nothing for a system for a while, and say why",

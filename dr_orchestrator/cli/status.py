@@ -102,20 +102,10 @@ def _this_machine(context: Context, practices: tuple[str, ...]) -> ExitCode:
 
 def _many_sites(context: Context, places: tuple[str, ...]) -> ExitCode:
     now = context.clock.now()
-    fleet = _read(context, places, now)
-    in_order = sites_in_order(fleet.sites, now)
+    fleet = read_sites(context, places, now)
     print_lines(fleet_lines(fleet, now), err=context.json)
-    context.print_json_if_asked(
-        {
-            "sites": [_site_json(each, now) for each in in_order],
-            "unread": [error.message for error in fleet.unread],
-        }
-    )
-    codes = {_CODES.get(site_need(each, now), ExitCode.OK) for each in fleet.sites}
-    known = (practice for each in fleet.sites if each.status for practice in each.status.practices)
-    codes.add(exit_code(known, now))
-    codes.update(error.exit_code for error in fleet.unread)
-    return most_important(codes if fleet.sites else {*codes, ExitCode.UNPROVEN})
+    context.print_json_if_asked(sites_json(fleet, now))
+    return sites_exit_code(fleet, now)
 
 
 def _nagios(context: Context, practices: tuple[str, ...], places: tuple[str, ...]) -> int:
@@ -126,7 +116,7 @@ def _nagios(context: Context, practices: tuple[str, ...], places: tuple[str, ...
     answer: Answer
     try:
         if places:
-            answer = answer_for_fleet(_read(context, places, now), now)
+            answer = answer_for_fleet(read_sites(context, places, now), now)
         else:
             read = context.plans_and_mistakes(practices)
             site = _site(context, _look(context, read.plans, now), now)
@@ -162,7 +152,8 @@ def _site(context: Context, shown: Iterable[PracticeShown], now: datetime) -> Si
     return site_status(context.settings.site, statuses, context.store(), now)
 
 
-def _read(context: Context, places: tuple[str, ...], now: datetime) -> Fleet:
+def read_sites(context: Context, places: tuple[str, ...], now: datetime) -> Fleet:
+    """Return what many sites published in `places`, as far as the settings believe it."""
     from dr_orchestrator.fleet.place import place_at
     from dr_orchestrator.fleet.read import read_fleet
 
@@ -170,6 +161,15 @@ def _read(context: Context, places: tuple[str, ...], now: datetime) -> Fleet:
     return read_fleet(
         [place_at(place, known.aws_profile, known.endpoint) for place in places], known.sites, now
     )
+
+
+def sites_exit_code(fleet: Fleet, now: datetime) -> ExitCode:
+    """Return what `exit_code` does, 4 for a site that is not heard, 1 for a place not read."""
+    codes = {_CODES.get(site_need(each, now), ExitCode.OK) for each in fleet.sites}
+    known = (practice for each in fleet.sites if each.status for practice in each.status.practices)
+    codes.add(exit_code(known, now))
+    codes.update(error.exit_code for error in fleet.unread)
+    return most_important(codes if fleet.sites else {*codes, ExitCode.UNPROVEN})
 
 
 def exit_code(statuses: Iterable[PracticeStatus], now: datetime) -> ExitCode:
@@ -180,6 +180,14 @@ def exit_code(statuses: Iterable[PracticeStatus], now: datetime) -> ExitCode:
     return most_important(
         _CODES.get(practice_need(status, now), ExitCode.OK) for status in statuses
     )
+
+
+def sites_json(fleet: Fleet, now: datetime) -> dict[str, object]:
+    """Return many sites as other programs read them, what needs a person first."""
+    return {
+        "sites": [_site_json(each, now) for each in sites_in_order(fleet.sites, now)],
+        "unread": [error.message for error in fleet.unread],
+    }
 
 
 def practice_json(status: PracticeStatus, pauses: Iterable[SystemPaused] = ()) -> dict[str, object]:

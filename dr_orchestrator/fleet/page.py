@@ -6,6 +6,7 @@ without a colour, and of one that is not believed nothing is shown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -290,8 +291,8 @@ def _tests(status: PracticeStatus, now: datetime, *, fresh: bool) -> Iterator[It
             yield Item(
                 tone=_shown(_RESULT_TONES[test.result], fresh=fresh),
                 words=result_words(test.result),
-                text=f"{title} from {test.repository}, {_ago(test.finished_at, now)}"
-                f"; {_test_words(test)}",
+                text=f"{title} from {test.repository}: {_test_words(test)}; "
+                f"{_ago(test.finished_at, now)}",
             )
 
 
@@ -299,9 +300,11 @@ def _test_words(test: NewestTest) -> str:
     if test.result is not Result.PASSED:
         count = test.passed + test.failed + test.unproven
         return f"{test.failed} failed and {test.unproven} unproven of {count_words(count, 'check')}"
-    if test.rta_service_seconds is None:
+    try:
+        took = timedelta(seconds=test.rta_service_seconds or math.nan)
+    except (OverflowError, ValueError):  # whatever a site signed: the others are shown all the same
         return "recovery was not timed"
-    return f"recovered in {duration_words(timedelta(seconds=test.rta_service_seconds))}"
+    return f"recovered in {duration_words(took)}"
 
 
 def _troubles(status: SiteStatus, now: datetime, *, fresh: bool) -> Iterator[Item]:
@@ -330,4 +333,4 @@ def _unattended_first(problems: Iterable[SiteProblem]) -> list[SiteProblem]:
 def _ago(instant: datetime, now: datetime) -> str:
     """Return an instant and how long ago it was, where the clocks leave room for that."""
     words = instant_words(instant, UTC)
-    return f"{words}, {duration_words(now - instant)} ago" if instant <= now else words
+    return f"{words} ({duration_words(now - instant)} ago)" if instant <= now else words

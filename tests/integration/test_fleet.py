@@ -1,4 +1,4 @@
-"""Sites that publish, and somebody who looks after them: `dro publish` and `dro status --from`."""
+"""Sites that publish, and somebody who looks after them: `dro publish`, and what takes `--from`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from dr_orchestrator.app import App
-from dr_orchestrator.cli import publish, status
+from dr_orchestrator.cli import publish, report, status
 from dr_orchestrator.cli.main import Context
 from dr_orchestrator.clock import SystemClock
 from dr_orchestrator.core.problem import Problem, ProblemKind
@@ -265,6 +265,32 @@ def test_silent_site_is_red_and_a_replayed_file_is_no_word_of_it(
     assert code == ExitCode.UNPROVEN
     assert told.startswith("1 site: 1 unheard\n\nriverside-box: SILENT  (heard ")
     assert "it should be heard every 15 min" in told
+
+
+def test_page_of_two_sites_is_written_without_any_plan(tmp_path: Path, post: Path) -> None:
+    near = machine(tmp_path / "riverside", "riverside", post)
+    far = machine(tmp_path / "lakeside", "lakeside", post)
+    msp = reader(tmp_path / "msp", near, far)
+    forged = post / "lakeside-box.json"
+    forged.write_bytes(forged.read_bytes().replace(b'"unproven"', b'"met"'))
+    clock = FakeClock(SystemClock().now())
+
+    out = tmp_path / "pages"
+    said = msp.run(status.command, "--from", str(post), "--json", clock=clock)
+    for words, path in (
+        (str(out), out / "sites.html"),
+        (str(out / "morning.html"), out / "morning.html"),
+    ):
+        asked = ("--from", str(post), "--out", words)
+        assert msp.run(report.command, *asked, clock=clock) == (ExitCode.UNPROVEN, f"{path}\n")
+        code, told = msp.run(report.command, *asked, "--json", clock=clock)
+        assert (code, json.loads(told)) == (said[0], {**json.loads(said[1]), "path": str(path)})
+    first, second = (each.read_text() for each in sorted(out.iterdir()))
+    assert first == second
+    assert first.index("lakeside-box") < first.index("riverside-box")
+    assert "1 site needs somebody now: lakeside-box; 1 of 2 sites need nobody." in first
+    assert "riverside (riverside)" in first
+    assert "lakeside (lakeside)" not in first
 
 
 def test_place_that_cannot_be_read_hides_no_site(tmp_path: Path, post: Path) -> None:

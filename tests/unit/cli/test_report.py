@@ -64,3 +64,8 @@ def test_report_written_twice_is_the_same_file(tmp_path: Path) -> None:
         run(tmp_path / state, "--out", str(tmp_path / state / "out"))
     first, second = ((tmp_path / each / "out/riverside.html").read_bytes() for each in "ab")
     assert first == second
+
+
+def test_report_of_many_sites_refuses_a_practice(tmp_path: Path) -> None:
+    with pytest.raises(UsageMistake, match="shows every site"):
+        run(tmp_path, "riverside", "--from", str(tmp_path), "--out", str(tmp_path))
