@@ -158,7 +158,7 @@ def sites_page(fleet: Fleet, now: datetime) -> SitesPage:
         version=__version__,
         tone=tone,
         words={Tone.RED: "red", Tone.AMBER: "amber"}.get(tone, "quiet"),
-        summary=_summary(in_order, now),
+        summary=f"{_missing(fleet)}{_summary(in_order, now)}",
         totals=totals(in_order, now),
         unread=tuple(_unread(fleet)),
         groups=tuple(_groups(in_order, now)),
@@ -170,6 +170,12 @@ def _tone(fleet: Fleet, now: datetime) -> Tone:
     if fleet.unread or not fleet.sites:
         return Tone.RED
     return _TONES[min(site_need(each, now) for each in fleet.sites)]
+
+
+def _missing(fleet: Fleet) -> str:
+    if not fleet.unread:
+        return ""
+    return f"{count_words(len(fleet.unread), 'place')} could not be read: sites may be missing. "
 
 
 def _summary(sites: Sequence[SiteSeen], now: datetime) -> str:

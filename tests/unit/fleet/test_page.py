@@ -211,6 +211,9 @@ def test_place_that_cannot_be_read_makes_the_page_red_and_is_named() -> None:
     error = StorageUnusable("the folder /srv/fleet cannot be used", hint="is it mounted?")
     page = sites_page(Fleet(sites=(seen(status=site(KEPT)),), unread=(error,)), NOW)
     assert page.tone is Tone.RED
+    assert page.summary == (
+        "1 place could not be read: sites may be missing. No site needs anybody; 1 site heard."
+    )
     assert page.unread == ("the folder /srv/fleet cannot be used (is it mounted?)",)
 
 
