@@ -127,7 +127,7 @@ def records(draw: st.DrawFn) -> PracticeRecord:
     return make_record(
         first_seen=None if first_seen is None else NOW - first_seen,
         points=draw(st.lists(recovery_points(), max_size=8, unique_by=lambda point: point.id)),
-        tests=draw(st.lists(restore_tests(), max_size=6)),
+        tests=draw(st.lists(restore_tests(), max_size=6, unique_by=lambda test: test.id)),
         repositories_seen={name: NOW - age for name, age in seen.items()},
         checks=draw(st.lists(repository_checks(), max_size=4)),
         last_runs=[
