@@ -53,6 +53,26 @@ class Problem:
     """From when on it has been so, where that is known."""
 
 
+def site_problem(
+    about: str,
+    what: str,
+    *,
+    advice: str,
+    practice: str = "",
+    since: datetime | None = None,
+) -> Problem:
+    """Return a problem of this machine; `about` tells it from the others, and stays the same."""
+    return Problem(
+        key=f"site/{about}",
+        kind=ProblemKind.SITE,
+        practice=practice,
+        system="",
+        what=what,
+        next=advice,
+        since=since,
+    )
+
+
 def is_worse(now: Problem, before: Problem) -> bool:
     """Return whether it became something else than what somebody said to look after."""
     if now.kind is ProblemKind.SUSPICIOUS:

@@ -108,26 +108,6 @@ def troubles(situation: Situation) -> tuple[Trouble, ...]:
     )
 
 
-def site_problem(
-    about: str,
-    what: str,
-    *,
-    advice: str,
-    practice: str = "",
-    since: datetime | None = None,
-) -> Problem:
-    """Return a problem of this machine; `about` tells it from the others, and stays the same."""
-    return Problem(
-        key=f"site/{about}",
-        kind=ProblemKind.SITE,
-        practice=practice,
-        system="",
-        what=what,
-        next=advice,
-        since=since,
-    )
-
-
 def run_key(operation: Operation, system: str, repository: str | None) -> str:
     """Return what tells one operation's problems from another's: `emr/backup`."""
     return f"{system}/{operation.value.replace(' ', '-')}" + (

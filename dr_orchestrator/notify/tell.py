@@ -19,7 +19,7 @@ from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.compliance.suspicion import suspicions
 from dr_orchestrator.core.identity import short_id
 from dr_orchestrator.core.occurrence import OccurrenceState, Progress
-from dr_orchestrator.core.problem import Occasion, OpenProblem, Problem, Telling
+from dr_orchestrator.core.problem import Occasion, OpenProblem, Problem, Telling, site_problem
 from dr_orchestrator.core.record import Entry, PracticeRecord, ProblemOver, ProblemSeen, Told
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.errors import Busy, DroError
@@ -37,7 +37,7 @@ from dr_orchestrator.notify.decision import (
 from dr_orchestrator.notify.deliver import Post, deliver, ping
 from dr_orchestrator.notify.message import UNRECORDED, Sender, messages
 from dr_orchestrator.notify.pings import pings
-from dr_orchestrator.notify.problems import Situation, Trouble, run_key, site_problem, troubles
+from dr_orchestrator.notify.problems import Situation, Trouble, run_key, troubles
 from dr_orchestrator.plan.model import Plan
 from dr_orchestrator.plan.notification import Notification
 from dr_orchestrator.store.base import Store

@@ -16,7 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from dr_orchestrator.clock import Clock
-from dr_orchestrator.core.problem import Problem, ProblemKind
+from dr_orchestrator.core.problem import Problem, site_problem
 from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import DroError, PlanInvalid, UsageMistake
 from dr_orchestrator.plan.load import LoadedPlan, find_plans, load_plan
@@ -83,16 +83,21 @@ class PlanShelf:
         """Return what is wrong with the files now."""
         problems = []
         if self._folder_trouble:
-            problems.append(_problem("plans", "", self._folder_trouble, "mend the plans folder"))
+            problems.append(
+                site_problem("plan/plans", self._folder_trouble, advice="mend the plans folder")
+            )
         for path, look in self._looks.items():
             name = printable(path.name)
+            about = f"plan/{name}"
             practice = look.loaded.plan.practice.id if look.loaded else ""
             if path in self._taken:
                 what = f"{name} is not used: another plan has the practice id {practice}"
-                problems.append(_problem(name, "", what, "give it an id of its own, or remove it"))
+                advice = "give it an id of its own, or remove it"
+                problems.append(site_problem(about, what, advice=advice))
             elif look.trouble:
                 what = f"{look.trouble}: {_what_runs(look.loaded)}"
-                problems.append(_problem(name, practice, what, f"dro plan validate {path}"))
+                advice = f"dro plan validate {path}"
+                problems.append(site_problem(about, what, advice=advice, practice=practice))
         return tuple(problems)
 
     def _begin_with_what_ran(self) -> None:
@@ -229,15 +234,3 @@ def _stamp(path: Path) -> tuple[int, ...]:
     except OSError:
         return ()
     return (stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-
-
-def _problem(name: str, practice: str, what: str, following: str) -> Problem:
-    return Problem(
-        key=f"site/plan/{name}",
-        kind=ProblemKind.SITE,
-        practice=practice,
-        system="",
-        what=what,
-        next=following,
-        since=None,
-    )

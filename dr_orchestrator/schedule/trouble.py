@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from structlog.typing import FilteringBoundLogger
 
 from dr_orchestrator.clock import Clock
-from dr_orchestrator.core.problem import Problem, ProblemKind
+from dr_orchestrator.core.problem import Problem, site_problem
 from dr_orchestrator.errors import DroError
 
 
@@ -44,13 +44,10 @@ class Troubles:
         hint = error.hint if isinstance(error, DroError) else ""
         with self._lock:
             known = self._now.get(doing)
-            self._now[doing] = Problem(
-                key=f"site/{doing}",
-                kind=ProblemKind.SITE,
-                practice="",
-                system="",
-                what=f"{doing} does not work: {what if ours else f'internal error ({what})'}",
-                next=hint or "journalctl -u dro-scheduler",
+            self._now[doing] = site_problem(
+                doing,
+                f"{doing} does not work: {what if ours else f'internal error ({what})'}",
+                advice=hint or "journalctl -u dro-scheduler",
                 since=known.since if known else self._clock.now(),
             )
         if known is None or known.what != self._now[doing].what:

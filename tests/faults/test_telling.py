@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from dr_orchestrator.clock import Stopwatch, SystemClock
+from dr_orchestrator.core.problem import site_problem
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import NotDelivered, StoreUnusable
 from dr_orchestrator.notify.channel import Channel
 from dr_orchestrator.notify.deliver import Post, deliver
 from dr_orchestrator.notify.message import Message
-from dr_orchestrator.notify.problems import site_problem
 from dr_orchestrator.notify.tell import Teller, TellTools
 from dr_orchestrator.plan.notification import Notification
 from dr_orchestrator.plan.secret_reference import SecretReference

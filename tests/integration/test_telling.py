@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from dr_orchestrator.core.problem import site_problem
 from dr_orchestrator.core.record import (
     Entry,
     PointRecorded,
@@ -23,7 +24,6 @@ from dr_orchestrator.core.record import (
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.notify.deliver import Post
-from dr_orchestrator.notify.problems import site_problem
 from dr_orchestrator.notify.tell import Teller, TellTools
 from dr_orchestrator.plan.effective import with_defaults
 from dr_orchestrator.plan.model import Plan
