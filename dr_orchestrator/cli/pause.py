@@ -111,7 +111,7 @@ def _refuse_with_end(until: str | None, reason: str | None) -> None:
 def _end(context: Context, plan: Plan, system: str, who: str) -> None:
     now, practice = context.clock.now(), plan.practice.id
     pause = context.store().practice_record(practice).pauses.get(system)
-    if pause is None or pause.until <= now:
+    if pause is None or pause.is_over(now):
         raise UsageMistake(
             f"{_words(plan, system)} is not paused", hint="`dro status` shows every pause"
         )

@@ -148,7 +148,9 @@ def _calendar(
         days=days,
         coming=tuple(sorted(coming, key=lambda each: each.first or end)),
         changes=tuple(clock_changes(zone, start, end)),
-        pauses=tuple(each for each in pauses if each.practice == practice and start < each.until),
+        pauses=tuple(
+            each for each in pauses if each.practice == practice and not each.is_over(start)
+        ),
     )
 
 

@@ -177,6 +177,10 @@ class SystemPaused:
     by: str
     why: str
 
+    def is_over(self, now: datetime) -> bool:
+        """Return whether its time has passed; at `until` it has."""
+        return self.until <= now
+
 
 @dataclass(frozen=True, kw_only=True)
 class PauseEnded:

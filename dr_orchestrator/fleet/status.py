@@ -169,7 +169,7 @@ def practice_status(
 
 def pauses_in_force(record: PracticeRecord, now: datetime) -> tuple[SystemPaused, ...]:
     """Return the pauses that are not over."""
-    return tuple(pause for pause in record.pauses.values() if pause.until > now)
+    return tuple(pause for pause in record.pauses.values() if not pause.is_over(now))
 
 
 def published_problem(found: OpenProblem) -> SiteProblem:

@@ -445,7 +445,9 @@ class _Look:
         """Return the pause a system is in; of the whole practice where that is paused too."""
         now = self._at.now
         pauses = (self._at.record.pauses.get(name) for name in ("", system))
-        return next((each for each in pauses if each and each.at <= now < each.until), None)
+        return next(
+            (each for each in pauses if each and each.at <= now and not each.is_over(now)), None
+        )
 
     def _clock(self, instant: datetime) -> str:
         return instant_words(instant, self._plan.practice.timezone)

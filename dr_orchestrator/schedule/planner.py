@@ -189,7 +189,7 @@ def paused(
     if operation is Operation.REPORT:  # it tells of the pause
         return ""
     about = {"", system}
-    in_force = (each for each in pauses if each.system in about and now < each.until)
+    in_force = (each for each in pauses if each.system in about and not each.is_over(now))
     longest = max(in_force, key=lambda each: each.until, default=None)
     if longest is None:
         return ""
