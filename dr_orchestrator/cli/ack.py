@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC
 from typing import TYPE_CHECKING
 
 import click
 
+from dr_orchestrator.cli.options import person
 from dr_orchestrator.cli.output import TITLE, Span, print_lines
 from dr_orchestrator.core.record import ProblemAcknowledged
 from dr_orchestrator.core.wording import count_words, instant_words, printable
@@ -48,7 +48,7 @@ def command(context: Context, problem_id: str | None, by: str | None, *, _json: 
         context.print_json_if_asked({"problems": [problem_json(each) for each in problems]})
         return ExitCode.OK
     found = _one(problems, problem_id)
-    name = printable(by or getpass.getuser())
+    name = person(by)
     if found.acknowledged_at is None:
         context.store().record(ProblemAcknowledged(id=found.id, at=context.clock.now(), by=name))
         context.say(f"{name} looks after {found.id}: {printable(found.problem.what)}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
 
+from dr_orchestrator.cli.options import person
 from dr_orchestrator.core.record import PauseEnded, SystemPaused
 from dr_orchestrator.core.wording import instant_words, printable
 from dr_orchestrator.errors import ExitCode, UsageMistake
@@ -63,7 +63,7 @@ def command(
     (loaded,) = context.plans((practice,))
     plan = loaded.plan
     name = _system(plan, system)
-    who = printable(by or getpass.getuser())
+    who = person(by)
     if end:
         _refuse_with_end(until, reason)
         _end(context, plan, name, who)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
+from dr_orchestrator.cli.options import person
 from dr_orchestrator.cli.repository import EXIT, Done, each_repository, repositories_of
 from dr_orchestrator.core.record import HoldPlaced, HoldReleased
 from dr_orchestrator.core.wording import count_words, instant_words, printable
@@ -143,7 +143,7 @@ def hold(
         point=found.id,
         at=now,
         until=end,
-        by=_who(by),
+        by=person(by),
         why=printable(reason),
     )
     context.store().record(placed)
@@ -195,7 +195,7 @@ def release(
     if name not in context.store().practice_record(plan.practice.id).frozen:
         raise UsageMistake(f"retention is not frozen in {name}")
     swept = context.sweep()
-    given_up = context.app.release_retention(plan, name, by=_who(by), why=printable(reason))
+    given_up = context.app.release_retention(plan, name, by=person(by), why=printable(reason))
     for each in given_up:
         context.say(f"{name}: {each.id} of {each.system} is no longer whole, and is given up")
     context.say(f"{name}: retention goes on")
@@ -293,7 +293,7 @@ def _release_point(context: Context, plan: Plan, point: str, reason: str, by: st
             practice=plan.practice.id,
             point=found.id,
             at=context.clock.now(),
-            by=_who(by),
+            by=person(by),
             why=printable(reason),
         )
     )
@@ -316,7 +316,3 @@ def _end(until: str | None, duration: str | None, now: datetime, zone: ZoneInfo)
     except ValueError:
         raise UsageMistake(f"{until} is no date", hint="write 2027-03-01") from None
     return (stated if stated.tzinfo else stated.replace(tzinfo=zone)).astimezone(UTC)
-
-
-def _who(by: str | None) -> str:
-    return printable(by or getpass.getuser())
