@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from dr_orchestrator.core.occurrence import OccurrenceState, Progress
 from dr_orchestrator.core.wording import count_words, duration_words, instant_words
 from dr_orchestrator.doctor.complaint import Complaint, Kind, of_plan
+from dr_orchestrator.store.base import SCHEDULER_SILENT
 
 if TYPE_CHECKING:
     from dr_orchestrator.doctor.instruments import DoctorTools, Patient
 
-_SILENCE = timedelta(minutes=15)
-"""One that crontab starts shows itself every 5 min."""
 _LATE = timedelta(hours=1)
 _LOOKED_BACK = timedelta(days=7)
 _MOST = 1000
@@ -27,7 +26,7 @@ def look_at_scheduler(tools: DoctorTools) -> Iterator[Complaint]:
     seen = store.ledger.schedulers() if store is not None else ()
     if not seen:
         what = "no scheduler ever ran here"
-    elif now - seen[0].heartbeat_at > _SILENCE:
+    elif now - seen[0].heartbeat_at > SCHEDULER_SILENT:
         silent = duration_words(now - seen[0].heartbeat_at)
         what = f"no scheduler runs: the last one, on {seen[0].process.host}, is silent for {silent}"
     else:

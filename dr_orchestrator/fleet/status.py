@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
 from dr_orchestrator.compliance.judge import judge
@@ -22,9 +22,7 @@ from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.core.verification import Depth, Result
 from dr_orchestrator.plan.model import Plan
-
-SCHEDULER_SILENT = timedelta(minutes=15)
-"""A scheduler shows itself every 30 s, and one that crontab starts every 5 min."""
+from dr_orchestrator.store.base import SCHEDULER_SILENT
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,6 +103,9 @@ class SchedulerSeen:
     heartbeat_at: datetime
 
 
+SCHEDULER_SILENT = timedelta(minutes=15)
+"""A scheduler shows itself every 30 s, and one that crontab starts every 5 min."""
+
 Submit = Callable[[object, Occurrence], None]
 """Hands an occurrence to a dispatcher's own queue. The first argument is the open transaction of
 the ledger (SQLAlchemy's connection): what is written through it stands or falls with the rest."""

@@ -6,7 +6,8 @@ from datetime import timedelta
 from dr_orchestrator.core.record import SystemPaused
 from dr_orchestrator.core.run import Outcome
 from dr_orchestrator.core.verification import Result
-from dr_orchestrator.fleet.status import SCHEDULER_SILENT, practice_status
+from dr_orchestrator.fleet.status import practice_status
+from dr_orchestrator.store.base import SCHEDULER_SILENT
 from tests.support import practices
 from tests.support.evidence import make_point, make_run, make_test
 from tests.support.fleet import site
