@@ -59,9 +59,11 @@ def decide(plan: Plan, record: PracticeRecord, repository: str, now: datetime) -
     }
     for system in plan.protected:
         reasons |= _kept(plan, system, record, repository, now)
-    doubtful = {each.system: each for each in suspicions(plan, record, now)}
-    for point in held:
-        if point.id not in reasons and (doubt := doubtful.get(point.system)) is not None:
+    candidates = [point for point in held if point.id not in reasons]
+    # weighs the whole history: only where it may change something
+    doubtful = {each.system: each for each in suspicions(plan, record, now)} if candidates else {}
+    for point in candidates:
+        if (doubt := doubtful.get(point.system)) is not None:
             reasons[point.id] = (f"until the newest of its backups are as usual: {doubt.what}",)
     return Decision(kept=reasons, going=tuple(point for point in held if point.id not in reasons))
 
