@@ -254,7 +254,7 @@ class App:
         Raises:
             UsageMistake, PlanInvalid: there is no such plan, or none at all.
         """
-        return read_plans(self._plan_files(practices), self.settings.state / KEPT)
+        return read_plans(self._plan_files(practices), self.kept_plans)
 
     def _plan_files(self, practices: tuple[str, ...]) -> tuple[Path, ...]:
         folder = self.settings.plans
@@ -611,7 +611,7 @@ class App:
             self.settings,
             self._doctor_tools,
             self._times_a_month,
-            lambda path: kept_version(self.settings.state / KEPT, path) is not None,
+            lambda path: kept_version(self.kept_plans, path) is not None,
         )
 
     def _doctor_tools(self) -> DoctorTools:
@@ -641,6 +641,11 @@ class App:
         return sum(1 for _ in occurrences(schedule, zone, now, now + _MONTH))
 
     # --- our own folders ------------------------------------------------------------------------
+
+    @property
+    def kept_plans(self) -> Path:
+        """Where a scheduler keeps the plans that run; nobody else makes the folder."""
+        return self.settings.state / KEPT
 
     def _private_folder(self, name: str) -> Path:
         folder = self.settings.cache if name == "cache" else self.settings.state / name

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from dr_orchestrator.schedule.carry_out import carry_out
 from dr_orchestrator.schedule.child_worker import ChildWorker
 from dr_orchestrator.schedule.loop import Chore, Planning
-from dr_orchestrator.schedule.plan_shelf import KEPT, PlanShelf, kept_plan
+from dr_orchestrator.schedule.plan_shelf import PlanShelf, kept_plan
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -40,12 +40,11 @@ class Unattended:
     @cached_property
     def shelf(self) -> PlanShelf:
         """The plans as they run on a schedule."""
-        settings = self._app.settings
-        return PlanShelf(settings.plans, settings.state / KEPT, self._app.clock)
+        return PlanShelf(self._app.settings.plans, self._app.kept_plans, self._app.clock)
 
     def carry_out(self, claim: Claim) -> Ended:
         """Make one attempt at an occurrence by the plan that runs."""
-        kept, folder = self._app.settings.state / KEPT, self._app.settings.plans
+        kept, folder = self._app.kept_plans, self._app.settings.plans
         return carry_out(
             claim,
             lambda practice: kept_plan(kept, practice, folder),
