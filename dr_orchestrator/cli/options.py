@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import getpass
 
+import click
+
 from dr_orchestrator.core.wording import printable
+
+from_places = click.option(
+    "--from",
+    "places",
+    multiple=True,
+    metavar="PLACE",
+    help="what many sites published in this folder or s3://BUCKET/PREFIX; may be given again",
+)
 
 
 def person(by: str | None) -> str:

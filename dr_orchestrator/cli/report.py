@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dr_orchestrator.cli.options import from_places
 from dr_orchestrator.errors import ExitCode, UsageMistake
 from dr_orchestrator.report.write import page_of, write_page
 
@@ -27,13 +28,7 @@ Examples:
 """
 )
 @click.argument("practices", nargs=-1, metavar="[PRACTICE]...")
-@click.option(
-    "--from",
-    "places",
-    multiple=True,
-    metavar="PLACE",
-    help="what many sites published in this folder or s3://BUCKET/PREFIX; may be given again",
-)
+@from_places
 @click.option(
     "--out",
     metavar="DIR",

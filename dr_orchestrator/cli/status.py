@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dr_orchestrator.cli.options import from_places
 from dr_orchestrator.cli.output import print_lines, say_error
 from dr_orchestrator.cli.status_text import PracticeShown, fleet_lines, machine_lines
 from dr_orchestrator.errors import DroError, ExitCode, UsageMistake, most_important
@@ -44,13 +45,7 @@ Examples:
 """
 )
 @click.argument("practices", nargs=-1, metavar="[PRACTICE]...")
-@click.option(
-    "--from",
-    "places",
-    multiple=True,
-    metavar="PLACE",
-    help="what many sites published in this folder or s3://BUCKET/PREFIX; may be given again",
-)
+@from_places
 @click.option("--nagios", is_flag=True, help="print one line as a Nagios plugin, with its codes")
 @click.option("--json", "_json", is_flag=True, help="print one JSON object")
 @click.pass_obj
