@@ -13,8 +13,9 @@ import pytest
 from dr_orchestrator.core.target import claim_new_directory
 from dr_orchestrator.errors import RepositoryDamaged, RepositoryUnreachable
 from dr_orchestrator.repositories import restic
-from tests.support.rclone import free_port, rest_server
+from tests.support.rclone import rest_server
 from tests.support.restic import AS_OF, MINUTES, Bench, bench
+from tests.support.servers import free_port
 
 __all__ = ["bench"]
 _AWS = {"AWS_ACCESS_KEY_ID": "canary-id", "AWS_SECRET_ACCESS_KEY": "canary-key"}

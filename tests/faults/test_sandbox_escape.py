@@ -32,6 +32,7 @@ from tests.support.sandbox import (
     sandbox_driver,
     short_folder,
 )
+from tests.support.servers import free_port
 from tests.support.tools import require_tool
 
 _MINUTE = timedelta(minutes=1)
@@ -94,13 +95,6 @@ def _psql_argv(host: str, port: int) -> tuple[str, ...]:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture(scope="module")
 def production() -> Iterator[Production]:
     """Start a server that trusts everybody, on a socket under /run and on loopback."""
@@ -120,7 +114,7 @@ def production() -> Iterator[Production]:
             for path in (sockets, data, *data.rglob("*")):
                 os.chown(path, SANDBOX_UID, SANDBOX_UID)
         sockets.chmod(0o755)
-        port = _free_port()
+        port = free_port()
         server = subprocess.Popen(
             _as_sandbox_user(
                 *(f"{binaries}/postgres", "-D", str(data), "-k", str(sockets), "-p", str(port)),

@@ -32,8 +32,8 @@ from tests.support.lab import LAB_PASSWORD, PostgresLab, postgres_lab
 from tests.support.mounts import small_disk
 from tests.support.postgres import BACKUP_PASSWORD, BACKUP_USER, EMR, PATIENT
 from tests.support.quick_repository import put_quick_repository
-from tests.support.rclone import free_port
 from tests.support.restic import RawRestic
+from tests.support.servers import free_port
 from tests.support.sinks import http_sink, mail_sink
 from tests.support.site import MARKER, Site, new_site
 from tests.support.tools import require_tool

@@ -18,6 +18,7 @@ from dr_orchestrator.core.point import AssetState
 from dr_orchestrator.core.verification import Depth
 from dr_orchestrator.process import SystemLauncher
 from tests.support.mariadb import (
+    ACCOUNT,
     EMR,
     OLD_TABLES,
     PATIENT,
@@ -27,10 +28,10 @@ from tests.support.mariadb import (
     busy,
     physical,
     production,
-    server_user,
 )
 from tests.support.postgres import results
 from tests.support.sandbox import open_sandbox, short_folder
+from tests.support.servers import server_user
 
 STILL = "select count(*) from document"
 EVERY_SECOND = """
@@ -95,7 +96,8 @@ def test_what_is_handed_over_starts_by_the_commands_it_comes_with(
         place.mkdir()
         restored = Path(shutil.copy(copy, folder / "restored"))
         lines = bench.driver.hand_over(state, restored, {}, place)
-        account = server_user().pw_name  # a machine without the server's package has no `mysql`
+        # a machine without the server's package has no `mysql`
+        account = server_user(ACCOUNT).pw_name
         lines = tuple(
             line.replace("-u mysql", f"-u {account}").replace("mysql:", f"{account}:")
             for line in lines

@@ -34,7 +34,8 @@ from dr_orchestrator.store.base import Store
 from dr_orchestrator.store.sqlite import open_store
 from tests.support.clock import FakeClock
 from tests.support.evidence import make_plan, make_point, make_run
-from tests.support.sinks import HttpSink, MailSink, free_port, http_sink, mail_sink
+from tests.support.servers import free_port
+from tests.support.sinks import HttpSink, MailSink, http_sink, mail_sink
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 NIGHT = datetime(2026, 11, 18, 6, 0, tzinfo=UTC)

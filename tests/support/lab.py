@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.support import mariadb, postgres
 from tests.support.postgres import BACKUP_PASSWORD, Production, production
+from tests.support.servers import server_user
 from tests.support.site import ROOT, Site
 from tests.support.tools import require_tool
 
@@ -62,7 +63,7 @@ def postgres_lab() -> Iterator[PostgresLab]:
     """Make and run a server with the marker, that speaks TLS on an address of its own."""
     host = f"127.0.{random.randint(1, 250)}.{random.randint(2, 250)}"
     with (
-        _certificate(postgres.server_user()) as folder,
+        _certificate(server_user(postgres.ACCOUNT)) as folder,
         production(
             f"listen_addresses={host}",
             "ssl=on",
@@ -132,7 +133,7 @@ class MariadbLab:
 @contextlib.contextmanager
 def mariadb_lab() -> Iterator[MariadbLab]:
     """Make and run a server with the marker, that speaks TLS on loopback."""
-    with _certificate(mariadb.server_user()) as folder:
+    with _certificate(server_user(mariadb.ACCOUNT)) as folder:
         tls = (f"--ssl-cert={folder}/cert.pem", f"--ssl-key={folder}/key.pem")
         with mariadb.production(*tls) as server:
             server.run(marker_statements("MariaDB"))

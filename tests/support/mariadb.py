@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -41,12 +39,14 @@ from dr_orchestrator.servers.mariadb_connection import Address, Connection, conn
 from dr_orchestrator.servers.mariadb_programs import MariadbPrograms
 from tests.support.plain_place import plain_place
 from tests.support.postgres import FixedSecrets, state_of
+from tests.support.servers import as_user, free_port, give_away, server_user
 from tests.support.tools import require_tool
 
 PATTERNS = ("/usr/bin", "/opt/mariadb-*/bin")
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 BACKUP_USER = "backup"
 BACKUP_PASSWORD = r"""canary-secret:#"with'\quotes"""
+ACCOUNT = "mysql"
 PATIENT = "Zebedee Canaryson"
 """A name that must never leave the database."""
 ZONE = "-06:00"
@@ -200,7 +200,7 @@ def production(*settings: str) -> Iterator[Production]:
     folder.chmod(0o755)
     for name in ("data", "s"):
         (folder / name).mkdir(mode=0o755)
-        _give_away(folder / name)
+        give_away(folder / name, ACCOUNT)
     try:
         _run(
             "mariadb-install-db",
@@ -211,9 +211,9 @@ def production(*settings: str) -> Iterator[Production]:
             "--skip-name-resolve",
             "--innodb-use-native-aio=0",  # many servers at once run out of it
             *(word for word in settings if word.startswith("--innodb-page-size")),
-            *((f"--user={server_user().pw_name}",) if os.getuid() == 0 else ()),
+            *((f"--user={server_user(ACCOUNT).pw_name}",) if os.getuid() == 0 else ()),
         )
-        server = _start_server(server_program, folder, port := _free_port(), settings)
+        server = _start_server(server_program, folder, port := free_port(), settings)
         try:
             running = Production(folder, server.pid, port)
             _wait_until_ready(running, server)
@@ -247,7 +247,7 @@ def _start_server(
     )
     with (folder / "log").open("wb") as log:
         return subprocess.Popen(
-            [*_as_user(), str(program), "--no-defaults", *given], stderr=log, stdout=log
+            [*as_user(ACCOUNT), str(program), "--no-defaults", *given], stderr=log, stdout=log
         )
 
 
@@ -261,41 +261,6 @@ def _wait_until_ready(running: Production, server: subprocess.Popen[bytes]) -> N
             assert server.poll() is None, (running.folder / "log").read_text()
             assert time.monotonic() < deadline
             time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
-
-
-def server_user() -> pwd.struct_passwd:
-    """Return who runs production: the server's own account where there is one."""
-    if os.getuid() != 0:
-        return pwd.getpwuid(os.getuid())
-    with contextlib.suppress(KeyError):
-        return pwd.getpwnam("mysql")
-    return pwd.getpwnam("nobody")
-
-
-def _as_user() -> tuple[str, ...]:
-    if os.getuid() != 0:
-        return ()
-    user = server_user()
-    return (
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        f"--reuid={user.pw_uid}",
-        f"--regid={user.pw_gid}",
-        "--clear-groups",
-        "--",
-    )
-
-
-def _give_away(path: Path) -> None:
-    if os.getuid() == 0:
-        os.chown(path, server_user().pw_uid, server_user().pw_gid)
 
 
 def _run(*argv: str) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -43,6 +42,7 @@ from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.process import SystemLauncher
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms
 from tests.support.plain_place import plain_place
+from tests.support.servers import as_user, give_away
 from tests.support.tools import require_tool
 
 PATTERNS = ("/usr/lib/postgresql/*/bin",)
@@ -53,6 +53,7 @@ BACKUP_PASSWORD = r"canary-secret:with\colon"
 PATIENT = "Zebedee Canaryson"
 """A name that must never leave the database."""
 _PORT = 5432
+ACCOUNT = "postgres"
 _HBA = f"""
 local all {SUPERUSER} trust
 local replication {SUPERUSER} trust
@@ -194,7 +195,7 @@ def production(*settings: str) -> Iterator[Production]:
     folder.chmod(0o755)
     for name in ("data", "s"):
         (folder / name).mkdir(mode=0o700)
-        _give_away(folder / name)
+        give_away(folder / name, ACCOUNT)
     try:
         _run(
             str(programs / "initdb"),
@@ -236,7 +237,7 @@ def _start_server(programs: Path, folder: Path, settings: Sequence[str]) -> subp
     log = (folder / "log").open("wb")
     with log:
         return subprocess.Popen(
-            [*_as_user(), str(programs / "postgres"), "-D", str(folder / "data"), *words],
+            [*as_user(ACCOUNT), str(programs / "postgres"), "-D", str(folder / "data"), *words],
             stderr=log,
             stdout=log,
         )
@@ -254,37 +255,8 @@ def _wait_until_ready(running: Production, server: subprocess.Popen[bytes]) -> N
             time.sleep(0.05)
 
 
-def server_user() -> pwd.struct_passwd:
-    """Return who runs production: the server's own account where there is one."""
-    if os.getuid() != 0:
-        return pwd.getpwuid(os.getuid())
-    with contextlib.suppress(KeyError):
-        return pwd.getpwnam("postgres")
-    return pwd.getpwnam("nobody")
-
-
-def _as_user() -> tuple[str, ...]:
-    if os.getuid() != 0:
-        return ()
-    user = server_user()
-    return (
-        "setpriv",
-        "--pdeathsig",
-        "KILL",
-        f"--reuid={user.pw_uid}",
-        f"--regid={user.pw_gid}",
-        "--clear-groups",
-        "--",
-    )
-
-
-def _give_away(path: Path) -> None:
-    if os.getuid() == 0:
-        os.chown(path, server_user().pw_uid, server_user().pw_gid)
-
-
 def _run(*argv: str) -> None:
-    subprocess.run([*_as_user(), *argv], check=True, capture_output=True)
+    subprocess.run([*as_user(ACCOUNT), *argv], check=True, capture_output=True)
 
 
 class FixedSecrets:

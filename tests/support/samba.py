@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -29,11 +28,13 @@ from dr_orchestrator.program_plumbing import OnLine
 from tests.support.asset_contract import Subject, captured_by
 from tests.support.assets import baseline_spec, capture_request, restore_request, state_of
 from tests.support.plain_place import PlainPlace
+from tests.support.servers import as_user, free_port, server_user
 from tests.support.tools import require_tool
 
 PASSWORD = "  pass=word; \"#'%s ü-Canary-71"
 REFERENCE = SecretReference(env="SHARE_PASSWORD")
-_USER = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+_ACCOUNT = "nobody"
+_USER = server_user(_ACCOUNT)
 _CONFIGURATION = """\
 [global]
   workgroup = CLINIC
@@ -152,7 +153,7 @@ def file_server() -> Iterator[FileServer]:
     root = Path(tempfile.mkdtemp(prefix="dro-"))
     server = None
     try:
-        port = _free_port()
+        port = free_port()
         configuration = root / "smb.conf"
         state, share = root / "state", root / "share"
         for folder in (state, share):
@@ -170,22 +171,15 @@ def file_server() -> Iterator[FileServer]:
         shutil.rmtree(root)
 
 
-def _as_user() -> tuple[str, ...]:
-    if os.getuid() != 0:
-        return ()
-    user = (f"--reuid={_USER.pw_uid}", f"--regid={_USER.pw_gid}", "--clear-groups")
-    return ("setpriv", "--pdeathsig", "KILL", *user, "--")
-
-
 def _run(*argv: str) -> None:
     answer = f"{PASSWORD}\n{PASSWORD}\n".encode()
-    subprocess.run((*_as_user(), *argv), input=answer, check=True, capture_output=True)
+    subprocess.run((*as_user(_ACCOUNT), *argv), input=answer, check=True, capture_output=True)
 
 
 def _start(smbd: Path, configuration: Path) -> subprocess.Popen[bytes]:
     argv = (str(smbd), "--foreground", "--no-process-group", f"--configfile={configuration}")
     return subprocess.Popen(
-        (*_as_user(), *argv),
+        (*as_user(_ACCOUNT), *argv),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -200,12 +194,6 @@ def _await(server: FileServer) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("smbd does not answer")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 class WatchedLauncher(SystemLauncher):
