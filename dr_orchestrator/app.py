@@ -14,18 +14,21 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from glob import glob
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.aws import AwsAccess, aws_client, credentials_file
 from dr_orchestrator.backup.backup import BackupResult, BackupTools, back_up
+from dr_orchestrator.backup.copy import CopyRequest, CopyResult, CopyTools, copy_points
 from dr_orchestrator.backup.recovery_point import BackupRequest
 from dr_orchestrator.backup.staging import sweep_staging
 from dr_orchestrator.core.point import AssetKind
-from dr_orchestrator.core.record import RepositorySeen
-from dr_orchestrator.core.run import Operation
+from dr_orchestrator.core.record import RepositorySeen, RetentionFrozen
+from dr_orchestrator.core.run import Operation, Outcome
+from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import (
     DroError,
     Interrupted,
@@ -41,12 +44,27 @@ from dr_orchestrator.fleet.publish import publish
 from dr_orchestrator.fleet.site import look_at, site_status
 from dr_orchestrator.fleet.status import SiteStatus
 from dr_orchestrator.maintenance.check import CheckResult, check
+from dr_orchestrator.maintenance.disturbances import Disturbances, disturbances
+from dr_orchestrator.maintenance.extend import ExtendResult, extend_locks
 from dr_orchestrator.maintenance.forget import ForgetResult, forget
+from dr_orchestrator.maintenance.immutability import (
+    AttackTools,
+    ImmutabilityResult,
+    try_to_destroy,
+)
 from dr_orchestrator.maintenance.look import Insight, look_into
 from dr_orchestrator.maintenance.ownership import take_over
 from dr_orchestrator.maintenance.prune import PruneResult, prune
-from dr_orchestrator.maintenance.release import release
+from dr_orchestrator.maintenance.release import Released, release
+from dr_orchestrator.maintenance.survey import decide
 from dr_orchestrator.maintenance.tools import MaintenanceTools, RepositoryRequest
+from dr_orchestrator.maintenance.undelete import (
+    UndeletePlan,
+    UndeleteResult,
+    UndeleteTools,
+    plan_undelete,
+    undelete,
+)
 from dr_orchestrator.packs.choice import packs_of
 from dr_orchestrator.plan.load import effective_yaml, find_plan, find_plans, load_plan
 from dr_orchestrator.process import SystemLauncher
@@ -56,6 +74,8 @@ from dr_orchestrator.process_folder import (
     sweep_process_folders,
 )
 from dr_orchestrator.repositories.owner import Installation
+from dr_orchestrator.repositories.restic_location import with_login
+from dr_orchestrator.repositories.s3_place import S3Place, s3_location, stated_region
 from dr_orchestrator.restore.rebuild import RebuildResult, rebuild_points
 from dr_orchestrator.restore.restore import (
     RestoreResult,
@@ -69,20 +89,19 @@ from dr_orchestrator.secrets import SecretReader
 from dr_orchestrator.store.ledger import close_dead_runs, run_in_ledger
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
+    from datetime import datetime, tzinfo
 
     from dr_orchestrator.assets.base import AssetDriver
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.core.occurrence import Serves
-    from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.core.run import Run
     from dr_orchestrator.doctor.examine import Examination
     from dr_orchestrator.doctor.instruments import DoctorTools
     from dr_orchestrator.plan.load import LoadedPlan
-    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.plan.model import Credentials, Plan
     from dr_orchestrator.plan.schedule import Schedule
-    from dr_orchestrator.repositories.base import Progress
+    from dr_orchestrator.repositories.base import Progress, Repository
     from dr_orchestrator.repositories.restic import ResticRepository
     from dr_orchestrator.sandbox.base import SandboxDriver
     from dr_orchestrator.sandbox.lab import LabDriver
@@ -124,7 +143,7 @@ class App:
         self.settings = settings
         self.clock = clock
         self.launcher = SystemLauncher(settings.path)
-        self._repositories: dict[tuple[str, str], ResticRepository] = {}
+        self._repositories: dict[tuple[str, str, bool], ResticRepository] = {}
         self._written: list[tuple[Plan, str]] = []
         self._lock = threading.Lock()
         self._runtime = settings.state / "runtime"
@@ -274,26 +293,85 @@ class App:
 
     # --- repositories ---------------------------------------------------------------------------
 
-    def _repository(self, plan: Plan, name: str) -> ResticRepository:
+    def _repository(self, plan: Plan, name: str, *, directly: bool = False) -> ResticRepository:
+        """Return a repository of the plan, or `directly` the way to it by which things are
+        removed, where the plan says another one.
+        """
         from dr_orchestrator.repositories.restic import ResticRepository
 
-        key = (plan.practice.id, name)
+        spec, settings = plan.repositories[name], self.settings
+        location, credentials = spec.reached(directly=directly)
+        directly = directly and (location, credentials) != spec.reached()
+        key = (plan.practice.id, name, directly)
         with self._lock:
             if key not in self._repositories:
-                spec, settings = plan.repositories[name], self.settings
                 self._repositories[key] = ResticRepository(
                     name,
-                    spec.location,
+                    self._with_login(location, credentials).reveal(),
                     self.secrets.read(spec.password),
                     launcher=self.launcher,
                     clock=self.clock,
                     cache=self._private_folder("cache"),
                     tmp=make_process_folder(self._runtime),
                     hostname=plan.practice.id,
-                    extra_env=settings.storage_environment(spec.credentials.aws_profile),
+                    extra_env=settings.storage_environment(
+                        credentials.aws_profile, stated_region(location, spec.bucket.region)
+                    ),
+                    aws_credentials=self._aws_credentials(location, credentials),
                     lock_wait=settings.lock_wait,
+                    append_only=spec.append_only and location == spec.location,
+                    upload=spec.bandwidth.upload,
+                    download=spec.bandwidth.download,
                 )
             return self._repositories[key]
+
+    def location(self, plan: Plan, name: str, *, directly: bool = False) -> Secret:
+        """Return where restic finds a repository, with the login of a REST server in it.
+
+        Raises:
+            SecretUnavailable: the password cannot be had.
+        """
+        return self._with_login(*plan.repositories[name].reached(directly=directly))
+
+    def _with_login(self, location: str, credentials: Credentials) -> Secret:
+        if not (location.startswith("rest:") and credentials.user and credentials.password):
+            return Secret(location)
+        return with_login(location, credentials.user, self.secrets.read(credentials.password))
+
+    def _aws_credentials(self, location: str, credentials: Credentials) -> Secret | None:
+        """Return keys that restic is to read from us: those the plan refers to, or those of our
+        own environment, which it does not see; `None` where it finds them itself.
+        """
+        if not location.startswith("s3:"):
+            return None
+        if credentials.access_key_id and credentials.secret_access_key:
+            key_id, key = credentials.access_key_id, credentials.secret_access_key
+            return credentials_file(self.secrets.read(key_id), self.secrets.read(key))
+        found = None if credentials.aws_profile else self.settings.storage_keys()
+        return credentials_file(*found) if found else None
+
+    def place(self, plan: Plan, name: str, *, directly: bool = False) -> S3Place:
+        """Return where a repository of the plan lies in S3, with the credential of a backup, or
+        `directly` of who may remove from it.
+
+        Raises:
+            UsageMistake: it is not in S3.
+            SecretUnavailable, StorageUnusable: its keys cannot be had.
+        """
+        spec = plan.repositories[name]
+        written, credentials = spec.reached(directly=directly)
+        if not written.startswith("s3:"):
+            raise UsageMistake(f"the repository {name} is not in S3")
+        location = s3_location(written)
+        key_id, key = credentials.access_key_id, credentials.secret_access_key
+        access = AwsAccess(
+            profile=credentials.aws_profile,
+            access_key_id=self.secrets.read(key_id) if key_id else None,
+            secret_access_key=self.secrets.read(key) if key else None,
+            region=spec.bucket.region or location.region,
+            endpoint=location.endpoint,
+        )
+        return S3Place(name=name, location=location, client=aws_client("s3", access))
 
     def look_ahead(self, plan: Plan, names: Iterable[str]) -> None:
         """Ask repositories who they are while we still prepare: each answer takes restic a while.
@@ -308,16 +386,20 @@ class App:
         for name in dict.fromkeys(names):
             threading.Thread(target=ask, args=(name,), daemon=True).start()
 
-    def open_for_reading(self, plan: Plan, name: str) -> ResticRepository:
-        """Open a repository of the plan, and make sure it is the one we know.
+    def open_for_reading(
+        self, plan: Plan, name: str, *, directly: bool = False
+    ) -> ResticRepository:
+        """Open a repository of the plan, and make sure it is the one we know; `directly` by the way
+        by which things are removed.
 
         Raises:
             RepositoryAbsent: there is none; it says so where there was one.
-            RepositoryChanged: another repository answers at its place.
+            RepositoryChanged: another repository answers at its place. That is told, whoever was
+                first to notice, until a person looked into it.
             RepositoryError: by its class.
         """
         practice = plan.practice.id
-        repository = self._repository(plan, name)
+        repository = self._repository(plan, name, directly=directly)
         known = self.store.repository_id(practice, name)
         try:
             answered = repository.identity()
@@ -332,16 +414,25 @@ class App:
         if known is None:
             self._seen(practice, name, answered)
         elif known != answered:
-            raise RepositoryChanged(
+            changed = RepositoryChanged(
                 f"another repository is at the place of {name}: it has the id {answered[:8]}, "
                 f"the one we know has {known[:8]}",
                 hint="is the right disk mounted? if the change was meant, give the new repository "
                 "a new name in the plan",
             )
+            self.store.record(
+                RetentionFrozen(
+                    practice=practice, repository=name, at=self.clock.now(), why=changed.message
+                )
+            )
+            raise changed
         return repository
 
-    def open_for_writing(self, plan: Plan, name: str) -> ResticRepository:
-        """Open a repository of the plan; make it where there certainly is none and never was.
+    def open_for_writing(
+        self, plan: Plan, name: str, like: Repository | None = None
+    ) -> ResticRepository:
+        """Open a repository of the plan; make it where there certainly is none and never was,
+        `like` that one, or else like one that shares copies with it.
 
         Raises:
             RepositoryAbsent: there was one, and it is gone.
@@ -356,10 +447,28 @@ class App:
             if self.store.repository_id(practice, name) is not None:
                 raise
             repository = self._repository(plan, name)
-            self._seen(practice, name, repository.create())
+            like = like or self._copied_beside(plan, name)
+            self._seen(practice, name, repository.create(like=like))
         self._require_only_one(plan, name, repository.identity())
         repository.locks_of_the_dead()  # a backup that was stopped or killed may have left one
         return repository
+
+    def _copied_beside(self, plan: Plan, name: str) -> ResticRepository | None:
+        """Return a repository that is there, and that shares copies with the one of this name.
+
+        What is saved to one of the two directly and copied there from the other is stored once only
+        if both cut it up alike, which is settled when they are made. A backup does not fail for it.
+        """
+        sharing: set[str] = set()
+        for system in plan.protected.values():
+            saved_to, copied_to = system.backup.to, system.backup.copy_to
+            sharing.update(saved_to if name in copied_to else ())
+            sharing.update(copied_to if name in saved_to else ())
+        for other in plan.repositories:
+            if other in sharing and self.store.repository_id(plan.practice.id, other):
+                with contextlib.suppress(DroError):
+                    return self.open_for_reading(plan, other)
+        return None
 
     def _require_only_one(self, plan: Plan, name: str, restic_id: str) -> None:
         """Refuse a repository that the plan names before under another address.
@@ -441,6 +550,34 @@ class App:
         )
         return back_up(request, tools)
 
+    def copy(
+        self,
+        plan: Plan,
+        system: str,
+        repository: str,
+        *,
+        serves: Serves | None = None,
+        on_point: Callable[[str, int, int], None] = lambda _point, _done, _all: None,
+    ) -> CopyResult:
+        """Bring the recovery points of one system to another repository."""
+        request = CopyRequest(plan=plan, system=system, repository=repository, serves=serves)
+        tools = CopyTools(
+            store=self.store,
+            clock=self.clock,
+            open_source=self._open_to_copy_from,
+            open_target=self.open_for_writing,
+            keeps=lambda plan, record, name, now: decide(plan, record, name, now).kept,
+            lock_wait=self.settings.lock_wait,
+            on_point=on_point,
+        )
+        return copy_points(request, tools)
+
+    def _open_to_copy_from(self, plan: Plan, name: str) -> ResticRepository:
+        self._written.append((plan, name))  # restic leaves a lock in what it copies from too
+        repository = self.open_for_reading(plan, name)
+        repository.locks_of_the_dead()
+        return repository
+
     def prove(
         self, request: RestoreTestRequest, on_progress: OnProgress = _silent
     ) -> tuple[RestoreTest, ...]:
@@ -493,17 +630,72 @@ class App:
         return forget(self._look_after(plan, repository, serves), self._maintenance)
 
     def prune(self, plan: Plan, repository: str, *, serves: Serves | None = None) -> PruneResult:
-        """Free the space of what was forgotten in a repository."""
-        return prune(self._look_after(plan, repository, serves), self._maintenance)
+        """Free the space of what was forgotten in a repository, and renew the locks of what stays:
+        a round of it, as `extend_locks` is.
+        """
+        pruned = prune(self._look_after(plan, repository, serves), self._maintenance)
+        if pruned.outcome is not Outcome.DONE or plan.repositories[repository].object_lock is None:
+            return pruned
+        extended = self.extend_locks(plan, repository)
+        return PruneResult(outcome=extended.outcome, reason=extended.reason)
+
+    def extend_locks(
+        self, plan: Plan, repository: str, *, serves: Serves | None = None
+    ) -> ExtendResult:
+        """Renew the object locks of a repository that would run out."""
+        return extend_locks(self._look_after(plan, repository, serves), self._maintenance)
+
+    def try_to_destroy(
+        self, plan: Plan, repository: str, *, serves: Serves | None = None
+    ) -> ImmutabilityResult:
+        """Try to destroy what a repository holds, and want to be refused."""
+        return try_to_destroy(
+            self._look_after(plan, repository, serves),
+            self._maintenance,
+            AttackTools(location=self.location, put_back=self._private_folder("put-back")),
+        )
+
+    def plan_undelete(self, plan: Plan, repository: str, before: datetime) -> UndeletePlan:
+        """Return what makes a repository what it was just before an instant; change nothing."""
+        return plan_undelete(self._look_after(plan, repository, None), self._undelete, before)
+
+    def undelete(self, plan: Plan, repository: str, planned: UndeletePlan) -> UndeleteResult:
+        """Make a repository what it was."""
+        return undelete(self._look_after(plan, repository, None), self._undelete, planned)
+
+    def disturbances(self, plan: Plan, repository: str) -> Disturbances:
+        """Return when something was deleted or overwritten in a repository, and whether by us."""
+        return disturbances(self._look_after(plan, repository, None), self._maintenance)
+
+    @property
+    def _undelete(self) -> UndeleteTools:
+        return UndeleteTools(
+            maintenance=self._maintenance,
+            open_folder=self._open_folder,
+            cache=self._private_folder("cache"),
+        )
+
+    def _open_folder(self, plan: Plan, name: str, folder: Path) -> ResticRepository:
+        from dr_orchestrator.repositories.restic import ResticRepository
+
+        return ResticRepository(
+            name,
+            str(folder / "repository"),
+            self.secrets.read(plan.repositories[name].password),
+            launcher=self.launcher,
+            clock=self.clock,
+            cache=folder / "cache",
+            tmp=make_process_folder(self._runtime),
+            hostname=plan.practice.id,
+            lock_wait=self.settings.lock_wait,
+        )
 
     def look_into_retention(self, plan: Plan, repository: str) -> Insight:
         """Return what is kept in a repository and why, and what would go; change nothing."""
         return look_into(self._look_after(plan, repository, None), self._maintenance)
 
-    def release_retention(
-        self, plan: Plan, repository: str, *, by: str, why: str
-    ) -> tuple[RecoveryPoint, ...]:
-        """Let retention go on in a frozen repository; return the points that are given up."""
+    def release_retention(self, plan: Plan, repository: str, *, by: str, why: str) -> Released:
+        """Let retention go on in a frozen repository; return what that lets stand."""
         request = self._look_after(plan, repository, None)
         return release(request, self._maintenance, by=by, why=why)
 
@@ -521,6 +713,9 @@ class App:
             store=self.store,
             clock=self.clock,
             open_repository=self._open_to_look_after,
+            open_as_backup=self.open_for_reading,
+            open_place=lambda plan, name: self.place(plan, name, directly=True),
+            open_place_as_backup=self.place,
             installation=Installation(
                 self._lasting_random(_INSTALLATION).hex(), self.settings.site
             ),
@@ -531,7 +726,15 @@ class App:
     def _open_to_look_after(self, plan: Plan, name: str) -> ResticRepository:
         """Open a repository that is there, and make none."""
         self._written.append((plan, name))
-        return self.open_for_reading(plan, name)
+        try:
+            return self.open_for_reading(plan, name, directly=True)
+        except (RepositoryAbsent, RepositoryChanged) as error:
+            if plan.repositories[name].maintenance.location is None:
+                raise
+            raise type(error)(
+                f"by its `maintenance: {{location: ..}}`: {error.message}",
+                hint="that must be another way to the very repository that `location` leads to",
+            ) from error
 
     # --- who looks after many ------------------------------------------------------------------
 
@@ -575,13 +778,17 @@ class App:
         self, loaded: LoadedPlan, system: str, repository: str, *, point: str, serves: Serves | None
     ) -> tuple[RestoreTest, ...]:
         """Test one recovery point as a plan's schedule asks for it."""
+        from dr_orchestrator.schedule.planner import parts_asked
+
         packs = {name: each.pack for name, each in packs_of(loaded).items()}
+        parts = parts_asked(loaded.plan, system, serves.schedule_id) if serves else 1
         request = RestoreTestRequest(
             plan=loaded.plan,
             system=system,
             repository=repository,
             point=point,
             packs=packs,
+            parts=parts,
             serves=serves,
         )
         return self.prove(request)
@@ -629,6 +836,9 @@ class App:
             sandboxes=self.sandboxes,
             labs=self.labs,
             repository=self._repository,
+            direct_repository=partial(self._repository, directly=True),
+            location=self.location,
+            place=partial(self.place, directly=True),
             store=lambda: self.store if recorded else None,
             staging=state / "staging",
             mirrors=state / "mirrors",

@@ -1,7 +1,7 @@
 """The only maker of boto3 sessions, and the only one who knows how botocore fails.
 
-boto3 finds keys where it always does: the profile, its environment, the machine's role. None of
-them passes through our hands.
+boto3 finds keys where it always does: the profile, its environment, the machine's role. Only those
+that a plan refers to as secrets pass through our hands.
 """
 
 from __future__ import annotations
@@ -9,28 +9,59 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import StorageUnusable
 
 _ATTEMPTS = 3
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 30
+_NOT_THERE = 404
+NAMES = {"s3": "S3", "secretsmanager": "AWS Secrets Manager", "sns": "SNS", "ses": "SES"}
+"""What people call the services we use."""
+_LOCKED = "WORM protected"
+"""What MinIO says of a locked object, with a code that stands for much else (`InvalidRequest`; its
+cmd/api-errors.go, ErrObjectLocked)."""
 _HINTS = {
-    "AccessDenied": "may the profile's user do that there?",
-    "InvalidAccessKeyId": "is `aws_profile` in the machine's settings the right one?",
-    "NoCredentialsError": "name a profile of ~/.aws/credentials as `aws_profile` in the settings",
+    "AccessDenied": "may the user of these keys do that there?",
+    "AccessDeniedException": "may the user of these keys do that there?",
+    "AuthorizationError": "may the user of these keys do that there?",
+    "ExpiredToken": "these are temporary keys, and their time is over",
+    "InvalidAccessKeyId": "is it the right `aws_profile`?",
+    "InvalidClientTokenId": "is it the right `aws_profile`?",
+    "MessageRejected": "is the sender verified in SES, and is SES out of its sandbox?",
+    "NoCredentialsError": "name a profile of ~/.aws/credentials as `aws_profile`",
+    "NoRegionError": "name the `region`, or give the profile one",
     "NoSuchBucket": "make the bucket, or correct its name",
+    "NotFound": "is its name right, and its region?",
     "ProfileNotFound": "is it in ~/.aws/credentials of the user who runs dro?",
     "RequestTimeTooSkewed": "this machine's clock is wrong",
-    "SignatureDoesNotMatch": "the secret key of the profile is not the one that belongs to it",
+    "ResourceNotFoundException": "is its name right, and its region?",
+    "SignatureDoesNotMatch": "the secret key is not the one that belongs to this id",
+    "UnrecognizedClientException": "is it the right `aws_profile`?",
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class AwsAccess:
+    """Whose keys open a service of AWS, or storage that speaks like S3, and where it is."""
+
+    profile: str | None = None
+    access_key_id: Secret | None = None
+    secret_access_key: Secret | None = None
+    """With the id, instead of a profile."""
+    region: str | None = None
+    """As the profile or the environment says, unless stated."""
+    endpoint: str | None = None
+    """Of storage that is not Amazon's."""
+
+
 @cache
-def s3_client(profile: str | None, endpoint: str | None) -> Any:
-    """Return a boto3 client of S3, or of S3-compatible storage at `endpoint`.
+def aws_client(service: str, access: AwsAccess) -> Any:
+    """Return a boto3 client of a service: `s3`, `secretsmanager`, `sns`.
 
     It is kept: each new one costs 0.1 s, and memory that Python is slow to give back.
 
@@ -40,6 +71,7 @@ def s3_client(profile: str | None, endpoint: str | None) -> Any:
     import boto3
     from botocore.config import Config
 
+    endpoint = access.endpoint
     config = Config(
         connect_timeout=_CONNECT_SECONDS,
         read_timeout=_READ_SECONDS,
@@ -50,14 +82,20 @@ def s3_client(profile: str | None, endpoint: str | None) -> Any:
         response_checksum_validation="when_required" if endpoint else "when_supported",
         s3={"addressing_style": "path" if endpoint else "auto"},
     )
-    with in_our_words("S3"):
-        session = boto3.session.Session(profile_name=profile)
-        return session.client("s3", endpoint_url=endpoint, config=config)
+    key = access.access_key_id, access.secret_access_key
+    with in_our_words(NAMES.get(service, service)):
+        session = boto3.session.Session(
+            profile_name=access.profile,
+            region_name=access.region,
+            aws_access_key_id=key[0].reveal() if key[0] else None,
+            aws_secret_access_key=key[1].reveal() if key[1] else None,
+        )
+        return session.client(service, endpoint_url=endpoint, config=config)
 
 
 @contextmanager
 def in_our_words(what: str) -> Iterator[None]:
-    """Turn an error of boto3's into ours: by its code or class, never by its text.
+    """Turn an error of boto3's into ours: by its code or class, and none of its text.
 
     Raises:
         StorageUnusable: boto3 could not do what the block asked; `what` it was asked of.
@@ -69,7 +107,20 @@ def in_our_words(what: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError, ResponseParserError, ValueError) as error:
         response = getattr(error, "response", None) or {}
-        said = str(response.get("Error", {}).get("Code", "")) or type(error).__name__
-        s3_client.cache_clear()  # keys may have been changed: the next one reads them anew
+        stated = response.get("Error", {})
+        said = str(stated.get("Code", "")) or type(error).__name__
+        if _LOCKED in str(stated.get("Message", "")):
+            said = "ObjectLocked"
+        if response.get("ResponseMetadata", {}).get("HTTPStatusCode") != _NOT_THERE:
+            aws_client.cache_clear()  # keys may have been changed: the next one reads them anew
         code = re.sub(r"\W", "", said, flags=re.ASCII)[:60]
-        raise StorageUnusable(f"{what} cannot be used: {code}", hint=_HINTS.get(code, "")) from None
+        hint = _HINTS.get(code, "")
+        raise StorageUnusable(f"{what} cannot be used: {code}", code=code, hint=hint) from None
+
+
+def credentials_file(key_id: Secret, key: Secret, token: Secret | None = None) -> Secret:
+    """Return keys as `~/.aws/credentials` has them, for a program that reads nothing else."""
+    lines = [f"aws_access_key_id = {key_id.reveal()}", f"aws_secret_access_key = {key.reveal()}"]
+    if token is not None:
+        lines.append(f"aws_session_token = {token.reveal()}")
+    return Secret("\n".join(["[default]", *lines, ""]))

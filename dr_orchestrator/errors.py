@@ -28,7 +28,7 @@ DroError                        base: text for a person, `hint`, `exit_code`
 ├── SandboxNotRemoved           1   restored data is still lying in a sandbox
 ├── LoadFailed                  1   what was restored does not load: the backup is damaged
 ├── CouldNotVerify              4   neither passed nor failed
-├── StorageUnusable             1   a folder or bucket that is no repository
+├── StorageUnusable             1   a folder, bucket or service of AWS
 ├── NotDelivered                1   somebody could not be told
 ├── Busy                        75  somebody else works on the same thing
 ├── StoreUnusable               1   our own memory cannot be opened
@@ -221,7 +221,12 @@ class CouldNotVerify(DroError):
 
 
 class StorageUnusable(DroError):
-    """A folder or bucket that holds no repository cannot be read or written."""
+    """A folder, bucket or service of AWS is of no use, but for what restic says of repositories."""
+
+    def __init__(self, message: str, *, code: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        """AWS's own word for why, as `AccessDenied`; empty where it was none of its services."""
 
 
 class NotDelivered(DroError):

@@ -2,7 +2,8 @@
 
 What it promises of every program it runs: its argv is a tuple and no shell reads it; it has a time
 limit and its own process group; it inherits nothing of our environment but what is stated; secrets
-reach it through an inherited pipe (`/dev/fd/N`), never argv or environment; and it dies with us.
+reach it through an inherited pipe or a file in memory (`/dev/fd/N`), never argv or environment; and
+it dies with us.
 
 The last one has two traps (reproduced on Debian 12): the parent-death signal comes when the
 *thread* that forked ends, so one thread that lives as long as the process does all the forking; and
@@ -19,7 +20,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -37,6 +38,7 @@ from dr_orchestrator.program_plumbing import (
     Tail,
     Whole,
     readable,
+    secret_memory,
     secret_pipe,
 )
 
@@ -65,9 +67,11 @@ class Command:
     """Added to PATH, LANG and TZ, which are all that is inherited."""
     secrets: Mapping[str, Secret] = field(default_factory=lambda: _NO_SECRETS)
     """Environment variable -> secret; the variable names the `/dev/fd/N` it can be read from."""
+    secret_files: Mapping[str, Secret] = field(default_factory=lambda: _NO_SECRETS)
+    """The same for what is read more than once: they lie in memory for as long as it runs."""
     cwd: Path | None = None
     run_as: RunAs | None = None
-    """Not together with `secrets`: another user cannot reopen our pipes."""
+    """Not together with secrets: another user cannot reopen our pipes."""
     stop_signal: signal.Signals = signal.SIGINT
     """What asks it to stop. restic 0.14 cleans up on SIGINT only."""
     output_limit: int = 256 * 1024 * 1024
@@ -426,14 +430,13 @@ class SystemLauncher:
         output: Sink | None = None,
         errors: Sink | None = None,
     ) -> Child:
-        if command.run_as is not None and command.secrets:
+        if command.run_as is not None and (command.secrets or command.secret_files):
             raise ValueError("a secret cannot be piped to another user's program")
         argv = (*self._guard(command.run_as), self.find(command.argv[0]), *command.argv[1:])
         env = {"PATH": self._path, "LANG": "C.UTF-8", "TZ": "UTC", **command.env}
         with contextlib.ExitStack() as pipes:
             passed = []
-            for name, secret in command.secrets.items():
-                descriptor = secret_pipe(secret)
+            for name, descriptor in _lend_secrets(command):
                 pipes.callback(os.close, descriptor)
                 passed.append(descriptor)
                 env[name] = f"/dev/fd/{descriptor}"
@@ -480,6 +483,13 @@ class SystemLauncher:
     def _forget(self, child: Child) -> None:
         with self._lock:
             self._children.discard(child)
+
+
+def _lend_secrets(command: Command) -> Iterator[tuple[str, int]]:
+    for name, secret in command.secrets.items():
+        yield name, secret_pipe(secret)
+    for name, secret in command.secret_files.items():
+        yield name, secret_memory(secret)
 
 
 def require_success(completed: Completed, doing: str) -> Completed:

@@ -164,3 +164,11 @@ def secret_pipe(secret: Secret) -> int:
         os.close(read_end)
         raise ProgramFailed("too many pipes are open to hand over a secret")
     return read_end
+
+
+def secret_memory(secret: Secret) -> int:
+    """Return a file that holds `secret`, on no disk: each time it is opened it is read anew."""
+    descriptor = os.memfd_create("secret")
+    with open(descriptor, "wb", buffering=0, closefd=False) as memory:
+        memory.write(secret.reveal().encode())
+    return descriptor

@@ -6,14 +6,21 @@ where else a person can obtain it.
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from dr_orchestrator.aws import AwsAccess, aws_client, in_our_words
 from dr_orchestrator.core.secret import Secret
-from dr_orchestrator.errors import ProgramFailed, ProgramMissing, SecretUnavailable
+from dr_orchestrator.errors import (
+    ProgramFailed,
+    ProgramMissing,
+    SecretUnavailable,
+    StorageUnusable,
+)
 from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.process import Command, Launcher
 
@@ -21,6 +28,13 @@ _LARGEST_SECRET = 64 * 1024
 _COMMAND_TIMEOUT = timedelta(seconds=30)
 _FOR_COMMANDS = ("HOME", "USER", "LOGNAME")
 """What password managers need of our environment to find their store."""
+_AWS_WORDS = {
+    "AccessDeniedException": "these keys may not read it",
+    "DecryptionFailure": "these keys may not use the key of KMS that it is encrypted with",
+    "InvalidRequestException": "it is about to be deleted",
+    "ResourceNotFoundException": "there is none of this name in this region",
+}
+"""Errors of Secrets Manager's GetSecretValue, as its API reference has them."""
 
 
 class SecretReader:
@@ -69,6 +83,8 @@ class SecretReader:
             return os.fsencode(value)
         if reference.file is not None:
             return _read_file(reference, Path(reference.file))
+        if reference.aws_secret is not None:
+            return _chosen(reference, _from_aws(reference, reference.aws_secret))
         return self._output(reference, reference.command or ())
 
     def _output(self, reference: SecretReference, argv: tuple[str, ...]) -> bytes:
@@ -91,6 +107,36 @@ class SecretReader:
         if len(completed.stdout) > _LARGEST_SECRET:
             raise _unavailable(reference, "it printed more than 64 KiB")
         return completed.stdout
+
+
+def _from_aws(reference: SecretReference, name: str) -> bytes:
+    access = AwsAccess(profile=reference.aws_profile, region=reference.region)
+    try:
+        client = aws_client("secretsmanager", access)
+        with in_our_words("AWS Secrets Manager"):
+            answer = client.get_secret_value(SecretId=name)
+    except StorageUnusable as error:
+        why = _AWS_WORDS.get(error.code, error.message)
+        raise _unavailable(reference, why, error.hint) from None
+    text = answer.get("SecretString")
+    content: bytes = text.encode() if text is not None else answer.get("SecretBinary", b"")
+    return content
+
+
+def _chosen(reference: SecretReference, content: bytes) -> bytes:
+    """Return one value of the JSON object that a secret is, where the reference names one."""
+    if reference.key is None:
+        return content
+    try:
+        values = json.loads(content)
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise _unavailable(reference, "it is no JSON object", "leave `key` out")
+    value = values.get(reference.key)
+    if not isinstance(value, str):
+        raise _unavailable(reference, f"it has no text under the key {reference.key}")
+    return value.encode()
 
 
 def _read_file(reference: SecretReference, path: Path) -> bytes:

@@ -19,6 +19,7 @@ from typing import Annotated, Literal, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import SettingsInvalid
 from dr_orchestrator.plan.document import (
     Document,
@@ -171,14 +172,27 @@ class Settings:
         return dict(os.environ)
 
     @staticmethod
-    def storage_environment(aws_profile: str | None) -> dict[str, str]:
+    def storage_environment(
+        aws_profile: str | None = None, region: str | None = None
+    ) -> dict[str, str]:
         """Return the variables by which restic, ssh and rclone find this user's configuration.
 
-        They name files and services, and hold no secret. `aws_profile` is the plan's.
+        They name files and services, and hold no secret. `aws_profile` and `region` are the plan's.
         """
+        stated = {"AWS_PROFILE": aws_profile, "AWS_DEFAULT_REGION": region}
         found = {name: environment_value(name) for name in _FOR_STORAGE}
-        variables = {name: value for name, value in found.items() if value}
-        return variables | ({"AWS_PROFILE": aws_profile} if aws_profile else {})
+        return {name: value for name, value in (*found.items(), *stated.items()) if value}
+
+    @staticmethod
+    def storage_keys() -> tuple[Secret, Secret, Secret | None] | None:
+        """Return the keys that AWS's own programs would find in the environment: id, key and the
+        token of temporary ones; `None` where there are none.
+        """
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        identity, key, token = (environment_value(name) for name in names)
+        if not identity or not key:
+            return None
+        return Secret(identity), Secret(key), Secret(token) if token else None
 
 
 class SettingsFile(BaseModel):

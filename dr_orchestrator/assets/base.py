@@ -18,6 +18,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Protocol
 
+from dr_orchestrator.assets.files_share import FilesShare
 from dr_orchestrator.core.baseline import Baseline, Value
 from dr_orchestrator.core.point import AssetKind, AssetState, Method
 from dr_orchestrator.core.verification import Depth, Verification
@@ -159,6 +160,8 @@ class RestoreRequest:
     lab: OpenLab | None = None
     """The lab server that the plan names for this asset, found fit: load into its `database`, a
     name that is not taken, and leave dropping it to whoever opened the lab."""
+    share: FilesShare | None = None
+    """Of a tree of files: the share that comes back, and the list of all of it."""
 
 
 class Restoration(Protocol):

@@ -226,13 +226,16 @@ class FilesCapture:
         if self._asset.baseline.level is Level.COUNTS or (settled.files and not hashed):
             return baseline
         every = len(hashed) == settled.files
-        if every and len(hashed) > self._samples:
-            return replace(baseline, level=Level.FULL, content=self._tally_contents(hashed))
         named = {
             self._keyed.path(parts).hex(): sha256
             for _, (parts, sha256) in sorted(hashed.items())[: self._samples]
         }
-        return replace(baseline, level=Level.FULL if every else Level.SAMPLED, samples=named)
+        baseline = replace(baseline, level=Level.SAMPLED, samples=named)
+        if not every:
+            return baseline
+        # named beside the tally too: of a share that comes back no tally of all can tell
+        content = self._tally_contents(hashed) if len(hashed) > self._samples else ""
+        return replace(baseline, level=Level.FULL, content=content)
 
     def _tally_contents(self, hashed: Hashed) -> str:
         tally = Tally(self._keyed.key)

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dr_orchestrator import beneath
 from dr_orchestrator.assets.files_sealed import Seal, Sealed, digest_of
+from dr_orchestrator.assets.files_share import FilesShare
 from dr_orchestrator.beneath import Parts
 from dr_orchestrator.core.verification import Result, Verification
 from dr_orchestrator.core.wording import count_words
@@ -70,6 +71,8 @@ class ListedFiles:
     """Said to be sealed, but in no way that is known."""
     unread: int = 0
     """Could have been read, but enough was read already."""
+    unrestored: int = 0
+    """Of `listed`: the repository lists it, and it did not come back, as only a share did."""
 
     @property
     def result(self) -> Result:
@@ -81,6 +84,13 @@ class ListedFiles:
             return Result.FAILED
         return Result.UNPROVEN if self.unknown_hashes or self.unknown_seals else Result.PASSED
 
+    @property
+    def how_there(self) -> str:
+        """What to say beside how many are there, where not all of them came back."""
+        if not self.unrestored:
+            return ""
+        return f" ({self.unrestored:,} as the repository lists them)"
+
     def verification(self, title: str, asset: str) -> Verification:
         """Return this as a verification of the plan's check `title`."""
         there = self.listed - self.missing - self.different
@@ -89,7 +99,7 @@ class ListedFiles:
             asset=asset,
             result=self.result,
             expected=f"{count_words(self.listed, 'file')} that the rows name",
-            actual=f"{there:,} of {self.listed:,} there, {self.hashed:,} hashed",
+            actual=f"{there:,} of {self.listed:,} there{self.how_there}, {self.hashed:,} hashed",
             reason=self._reason(),
         )
 
@@ -109,13 +119,16 @@ def check_listed(
     prefix: Mapping[str, str],
     root: Path,
     closely: Closely = _PLAINLY,
+    *,
+    share: FilesShare | None = None,
 ) -> ListedFiles:
     """Look up every file that `rows` name beneath `root`.
 
     A row is a path, and if there is a second column the file's hash (hex or bytes; null where it
     has none); further columns as `closely` says. `prefix` says for the start of a path where that
     is beneath `root`; the longest that fits counts. A path that leads elsewhere, or anything but a
-    regular file, counts as missing.
+    regular file, counts as missing. Where only a share of the files came back, the others are there
+    if the repository lists them.
 
     Raises:
         CouldNotVerify: a row is of another shape, or a file there cannot be read.
@@ -123,7 +136,7 @@ def check_listed(
     try:
         folder = beneath.open_root(root)
         try:
-            return _Look(folder, _Mapping(prefix), closely).at(rows)
+            return _Look(folder, _Mapping(prefix), closely, share).at(rows)
         finally:
             os.close(folder)
     except OSError as error:
@@ -135,10 +148,13 @@ def check_listed(
 class _Look:
     """One look at all files that rows name."""
 
-    def __init__(self, folder: int, mapping: _Mapping, closely: Closely) -> None:
+    def __init__(
+        self, folder: int, mapping: _Mapping, closely: Closely, share: FilesShare | None
+    ) -> None:
         self._folder = folder
         self._mapping = mapping
         self._closely = closely
+        self._share = share
         self._read = 0
 
     def at(self, rows: Iterable[tuple[object, ...]]) -> ListedFiles:
@@ -161,9 +177,19 @@ class _Look:
         parts = self._mapping.parts(path) if isinstance(path, str) else None
         descriptor = None if parts is None else self._open(parts)
         if descriptor is None:
-            return ("listed", "missing")
+            return ("listed", *self._elsewhere(parts, size))
         with os.fdopen(descriptor, "rb") as file:
             return ("listed", *self._content(file, expected, size, is_sealed=bool(sealed)))
+
+    def _elsewhere(self, parts: Parts | None, size: object) -> tuple[str, ...]:
+        """Return what a file adds to that did not come back."""
+        if self._share is None or parts is None:
+            return ("missing",)
+        found = self._share.size_of(parts, ignore_case=self._closely.ignore_case)
+        if found is None:
+            return ("missing",)
+        is_other = isinstance(size, int) and size != found
+        return ("unrestored", "resized") if is_other else ("unrestored",)
 
     def _open(self, parts: Parts) -> int | None:
         """Open a file beneath the folder; `None` where there is none."""

@@ -79,13 +79,9 @@ class Keyed:
         return hashlib.blake2b(content, key=self.key, digest_size=size).digest()
 
 
-def listing_fact(seen: Seen) -> bytes:
-    """Return what a listing says of a file or link: path, kind, and its size or its target."""
-    path = b"/".join(seen.parts)
-    if seen.entry.is_link:
-        target = os.readlink(seen.entry.name, dir_fd=seen.folder)
-        return b"link\0" + path + b"\0" + os.fsencode(target)
-    return b"file\0" + path + b"\0%d" % seen.entry.stat.st_size
+def _link_fact(seen: Seen) -> bytes:
+    target = os.readlink(seen.entry.name, dir_fd=seen.folder)
+    return b"link\0" + b"/".join(seen.parts) + b"\0" + os.fsencode(target)
 
 
 def content_fact(parts: Parts, sha256: str) -> bytes:
@@ -167,11 +163,15 @@ class Listing:
 
     def add(self, seen: Seen) -> int:
         """Take a file or link in; return its keyed hash in the listing."""
-        element = self.tally.add(listing_fact(seen))
-        if seen.entry.is_file:
-            self.files += 1
-            self.bytes += seen.entry.stat.st_size
-        return element
+        if seen.entry.is_link:
+            return self.tally.add(_link_fact(seen))
+        return self.add_file(seen.parts, seen.entry.stat.st_size)
+
+    def add_file(self, parts: Parts, size: int) -> int:
+        """Take a file in by its path and size; return its keyed hash in the listing."""
+        self.files += 1
+        self.bytes += size
+        return self.tally.add(b"file\0" + b"/".join(parts) + b"\0%d" % size)
 
 
 def sha256_of(descriptor: int, expired: Expired) -> str | None:

@@ -1,9 +1,14 @@
-"""A folder that came back, and how it compares with what it was."""
+"""A folder that came back, or a share of it, and how it compares with what it was.
+
+Of a share that came back the rest is compared as the repository lists it: names and sizes of all
+files, and content of what is here. A title says so wherever not all was here.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -20,6 +25,7 @@ from dr_orchestrator.assets.files_look import (
     sha256_of,
     walk,
 )
+from dr_orchestrator.assets.files_share import FilesShare
 from dr_orchestrator.assets.files_tally import Tally
 from dr_orchestrator.core.baseline import FileBaseline, FilesBaseline, Level, Value
 from dr_orchestrator.core.verification import Depth, Result, Verification
@@ -38,7 +44,11 @@ class _Found:
 
     listing: Listing
     content: Tally
-    equal_samples: set[str] = field(default_factory=set)
+    in_changed_folders: set[int] = field(default_factory=set)
+    """Elements of `listing` in folders whose entries changed while they were saved."""
+    samples: int = 0
+    """Files here that the baseline has a hash of."""
+    equal_samples: int = 0
     dump: FileBaseline | None = None
     """What lies where the baseline has the newest file of somebody else's job."""
 
@@ -64,6 +74,7 @@ class FilesRestoration:
 
     def __init__(self, request: RestoreRequest) -> None:
         self._request = request
+        self._share = request.share
         self._root: Path | None = None
 
     def prepare(self) -> None:
@@ -98,10 +109,11 @@ class FilesRestoration:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        baseline = self._request.state.baseline
-        if not isinstance(baseline, FilesBaseline) or baseline.dump is None:
-            return ()
-        return (f"{self._request.asset_id}: {NOT_LOADED}",)
+        asset, baseline = self._request.asset_id, self._request.state.baseline
+        said = [f"{asset}: {self._share.words()}"] if self._share else []
+        if isinstance(baseline, FilesBaseline) and baseline.dump is not None:
+            said.append(f"{asset}: {NOT_LOADED}")
+        return tuple(said)
 
     def compare(self) -> tuple[Verification, ...]:
         baseline = self._request.state.baseline
@@ -124,46 +136,63 @@ class FilesRestoration:
         if before.baseline.level is Level.NONE:
             yield self._compare_number(before, found.listing)
             return
-        yield self._compare_listing(before, found.listing)
-        if before.content is not None:
+        yield self._compare_listing(before, found)
+        if before.content is not None and self._share is None:
             yield self._compare_contents(before.content, found.content)
-        elif before.baseline.samples:
-            yield self._compare_samples(before.baseline, found.equal_samples)
+        elif self._share is None and before.baseline.samples:
+            yield self._compare_samples(before.baseline, found)
+        elif self._share is not None and found.samples:
+            yield self._compare_samples_here(self._share, found)
 
     # --- what is there ---
 
     def _look(self, before: _Before) -> _Found:
         found = _Found(Listing(before.keyed.key), Tally(before.keyed.key))
+        if self._share is not None:
+            found.listing = deepcopy(self._share.others)
+            found.in_changed_folders |= self._share.in_changed_folders
+        all_hashed = before.content is not None and self._share is None
+        changed = frozenset(before.baseline.unsettled)
         dump = before.baseline.dump.path if before.baseline.dump else ""
         for path, seen in self._comparable(before):
-            found.listing.add(seen)
+            element = found.listing.add(seen)
+            if before.keyed.folder(seen.parts[:-1]).hex() in changed:
+                found.in_changed_folders.add(element)
             expected = before.baseline.samples.get(path)
-            if not seen.entry.is_file or not (before.content or expected or path == dump):
+            if not seen.entry.is_file or not (all_hashed or expected or path == dump):
                 continue
             sha256 = _hash(seen)
             if path == dump:
                 found.dump = FileBaseline(path=path, bytes=seen.entry.stat.st_size, sha256=sha256)
-            if before.content:
+            if all_hashed:
                 found.content.add(content_fact(seen.parts, sha256))
-            elif sha256 == expected:
-                found.equal_samples.add(path)
+            elif expected:
+                found.samples += 1
+                found.equal_samples += sha256 == expected
         return found
 
     def _comparable(self, before: _Before) -> Iterator[tuple[str, Seen]]:
         """Yield each restored file and link that did not change while it was saved, with the keyed
-        hash of its path.
+        hash of its path; without what came back beside the share.
         """
         changed = frozenset(before.baseline.unsettled)
         root = beneath.open_root(self.root)
         try:
             for seen in walk(root, excluded=Exclusion(()), above=(), may_vanish=False):
                 path = before.keyed.path(seen.parts).hex()
-                if (seen.entry.is_file or seen.entry.is_link) and path not in changed:
+                if path not in changed and (seen.entry.is_link or self._is_asked_for(seen)):
                     yield path, seen
         finally:
             os.close(root)
 
+    def _is_asked_for(self, seen: Seen) -> bool:
+        if not seen.entry.is_file:
+            return False
+        return self._share is None or self._share.brings_back(seen.parts)
+
     def _holds_files(self) -> bool:
+        if self._share is not None:
+            return self._share.files > 0
         root = beneath.open_root(self.root)
         try:
             names = walk(root, excluded=Exclusion(()), above=(), may_vanish=False)
@@ -174,14 +203,14 @@ class FilesRestoration:
     # --- what that means ---
 
     def _compare_number(self, before: _Before, after: Listing) -> Verification:
-        expected, actual = before.baseline.files, f"{count_words(after.files, 'file')} restored"
+        expected = before.baseline.files
+        came = "restored" if self._share is None else "restored or listed"
+        actual = f"{count_words(after.files, 'file')} {came}"
         if after.files < expected:
-            return self._judge(
-                _LISTING, Result.FAILED, expected, actual, "fewer files than there were at capture"
-            )
-        return self._judge(
-            _LISTING, Result.UNPROVEN, expected, actual, "too many files changed while saved"
-        )
+            reason = "fewer files than there were at capture"
+            return self._judge_listing(Result.FAILED, expected, actual, reason)
+        reason = "too many files changed while saved"
+        return self._judge_listing(Result.UNPROVEN, expected, actual, reason)
 
     def _compare_dump(self, before: FileBaseline, after: FileBaseline | None) -> Verification:
         if after == before:
@@ -201,54 +230,39 @@ class FilesRestoration:
             proves=Depth.L2,
         )
 
-    def _compare_listing(self, before: _Before, after: Listing) -> Verification:
+    def _compare_listing(self, before: _Before, found: _Found) -> Verification:
         total = before.listing.count
-        if before.listing.equals(after.tally):
+        if before.listing.equals(found.listing.tally):
             if not total and self._holds_files():
                 reason = "every file in the folder changed while it was saved"
-                return self._judge(_LISTING, Result.UNPROVEN, total, "none to compare", reason)
-            return self._judge(_LISTING, Result.PASSED, total, f"{total:,} of {total:,} equal")
-        difference = before.listing.difference(after.tally)
+                return self._judge_listing(Result.UNPROVEN, total, "none to compare", reason)
+            return self._judge_listing(Result.PASSED, total, f"{total:,} of {total:,} equal")
+        difference = before.listing.difference(found.listing.tally)
         if difference is None:
-            return self._judge(
-                _LISTING,
-                Result.FAILED,
-                total,
-                _UNCOUNTED,
-                "many files are missing, have another size, or were not there at capture",
-            )
+            reason = "many files are missing, have another size, or were not there at capture"
+            return self._judge_listing(Result.FAILED, total, _UNCOUNTED, reason)
         if missing := len(difference.only_before):
             verb = "is missing or has" if missing == 1 else "are missing or have"
-            return self._judge(
-                _LISTING,
+            return self._judge_listing(
                 Result.FAILED,
                 total,
                 f"{total - missing:,} of {total:,} equal",
                 f"{missing:,} of {count_words(total, 'file')} {verb} another size",
             )
-        return self._judge_extra(before, difference.only_after)
+        return self._judge_extra(total, difference.only_after, found)
 
-    def _judge_extra(self, before: _Before, extra: frozenset[int]) -> Verification:
+    def _judge_extra(self, total: int, extra: frozenset[int], found: _Found) -> Verification:
         """Judge files that were not there at capture, where nothing else is wrong.
 
         They came and went while the tree was saved, unless the folder they are in had the same
         entries before and after.
         """
-        changed = frozenset(before.baseline.unsettled)
-        listing = Listing(before.keyed.key)
-        foreign = sum(
-            1
-            for _, seen in self._comparable(before)
-            if listing.add(seen) in extra
-            and before.keyed.folder(seen.parts[:-1]).hex() not in changed
-        )
-        total = before.listing.count
+        foreign = len(extra - found.in_changed_folders)
         if not foreign:
             actual = f"{total:,} of {total:,} equal, {len(extra):,} more came and went meanwhile"
-            return self._judge(_LISTING, Result.PASSED, total, actual)
+            return self._judge_listing(Result.PASSED, total, actual)
         verb = "was" if foreign == 1 else "were"
-        return self._judge(
-            _LISTING,
+        return self._judge_listing(
             Result.FAILED,
             total,
             f"{foreign:,} more than at capture",
@@ -263,10 +277,18 @@ class FilesRestoration:
             return self._judge(_CONTENT, Result.FAILED, total, _UNCOUNTED, reason)
         return self._judge_contents(_CONTENT, total, total, len(difference.only_before))
 
-    def _compare_samples(self, baseline: FilesBaseline, equal: set[str]) -> Verification:
+    def _compare_samples(self, baseline: FilesBaseline, found: _Found) -> Verification:
         read, total = len(baseline.samples), baseline.files
         title = _CONTENT if read == total else f"{_CONTENT} (a sample of {read:,} of {total:,})"
-        return self._judge_contents(title, read, total, read - len(equal))
+        return self._judge_contents(title, read, total, read - found.equal_samples)
+
+    def _compare_samples_here(self, share: FilesShare, found: _Found) -> Verification:
+        """Compare what came back and was hashed at capture: what did not come back of the share is
+        missing from the listing.
+        """
+        read, here = found.samples, share.chosen_files
+        title = f"{_CONTENT} (a sample of {read:,} of the {here:,} restored)"
+        return self._judge_contents(title, read, here, read - found.equal_samples)
 
     def _judge_contents(self, title: str, read: int, total: int, different: int) -> Verification:
         if not different:
@@ -280,6 +302,17 @@ class FilesRestoration:
             f"{different:,} of {count_words(read, 'hashed file')} ({total:,} in all) {verb} "
             "another content",
         )
+
+    def _judge_listing(
+        self, result: Result, expected: int, actual: str, reason: str = ""
+    ) -> Verification:
+        title = _LISTING
+        if self._share is not None:
+            here, all_files = self._share.chosen_files, self._share.files
+            title += (
+                f" ({here:,} of {all_files:,} restored, the others as the repository lists them)"
+            )
+        return self._judge(title, result, expected, actual, reason)
 
     def _judge(
         self,

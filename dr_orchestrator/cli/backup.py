@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dr_orchestrator.cli.copies import Copies, wanted_copies
 from dr_orchestrator.cli.progress import ProgressLine
 from dr_orchestrator.core.run import Outcome
 from dr_orchestrator.core.wording import count_words, duration_words, size_words
@@ -35,12 +36,19 @@ Examples:
 @click.argument("practice", required=False)
 @click.option("--system", metavar="ID", help="only this system")
 @click.option("--label", metavar="TEXT", help="a word on why, kept with the point")
+@click.option("--no-copy", is_flag=True, help="leave copying to the schedule")
 @click.option("--json", "_json", is_flag=True, help="print one JSON object")
 @click.pass_obj
 def command(
-    context: Context, practice: str | None, system: str | None, label: str | None, *, _json: bool
+    context: Context,
+    practice: str | None,
+    system: str | None,
+    label: str | None,
+    *,
+    no_copy: bool,
+    _json: bool,
 ) -> ExitCode:
-    """Make a recovery point of each system of PRACTICE.
+    """Make a recovery point of each system of PRACTICE, and copy it where the plan wants it too.
 
     Exit codes: 0 all done; 3 some of it failed, the rest is done; 1 nothing could be saved;
     75 a repository is busy.
@@ -55,7 +63,7 @@ def command(
         loaded.plan, (each for name in systems for each in protected[name].backup.to)
     )
     codes = list(context.sweep())
-    made: list[tuple[RecoveryPoint, str]] = []
+    made: list[RecoveryPoint] = []
     failures: list[dict[str, object]] = []
     for name in systems:
         try:
@@ -70,9 +78,16 @@ def command(
         codes += [ExitCode.BUSY for each in result.failures if each.busy]
         failures += [_failure_json(each) for each in result.failures]
         if result.point is not None:
-            made.append((result.point, name))
+            made.append(result.point)
+    if not no_copy:
+        copies = Copies()
+        for copied, to in wanted_copies(loaded.plan, (point.system for point in made)):
+            copies.make(context, loaded.plan, copied, to)
+        codes += copies.codes
+        failures += copies.failures
+        made = [context.store().find_point(point.practice, point.id) for point in made]
     context.print_json_if_asked(
-        {"points": [point_json(point) for point, _ in made], "failures": failures}
+        {"points": [point_json(point) for point in made], "failures": failures}
     )
     return _overall(codes, something_done=bool(made))
 

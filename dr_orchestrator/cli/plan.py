@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from dr_orchestrator.core.wording import duration_words
 from dr_orchestrator.errors import ExitCode, PlanInvalid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.plan.load import LoadedPlan
+    from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.plan.problem import Problem
 
 
@@ -70,13 +74,18 @@ def _validated(path: Path) -> dict[str, Any]:
         return _result(path, None, [problem.as_dict() for problem in problems], [])
     for warning in loaded.warnings:
         click.echo(f"warning: {warning.text()}", err=True)
+    _say_notes(loaded.plan)
     click.echo(f"{path}: valid", err=True)
     warnings = [warning.as_dict() for warning in loaded.warnings]
-    return _result(path, loaded.plan.practice.id, [], warnings)
+    return _result(path, loaded.plan.practice.id, [], warnings, _notes(loaded.plan))
 
 
 def _result(
-    path: Path, practice: str | None, problems: list[Any], warnings: list[Any]
+    path: Path,
+    practice: str | None,
+    problems: list[Any],
+    warnings: list[Any],
+    notes: Sequence[str] = (),
 ) -> dict[str, Any]:
     return {
         "file": str(path),
@@ -84,6 +93,7 @@ def _result(
         "valid": not problems,
         "problems": problems,
         "warnings": warnings,
+        "notes": list(notes),
     }
 
 
@@ -106,6 +116,7 @@ def show(context: Context, practice: str | None, *, origin: bool, _json: bool) -
     from dr_orchestrator.plan.load import effective_yaml, find_plan, load_plan
 
     loaded = load_plan(find_plan(practice, context.settings.plans))
+    _say_notes(loaded.plan)
     if context.json:
         context.print_json(_shown(loaded, origin=origin))
     elif origin:
@@ -123,8 +134,25 @@ def _shown(loaded: LoadedPlan, *, origin: bool) -> dict[str, Any]:
         "sha256": loaded.sha256,
         "plan": plan_data(loaded.plan),
         "warnings": [warning.as_dict() for warning in loaded.warnings],
+        "notes": _notes(loaded.plan),
     }
     return content | ({"origins": dict(loaded.origins)} if origin else {})
+
+
+def _notes(plan: Plan) -> list[str]:
+    """Return what follows from the plan and does not stand in it."""
+    return [
+        f"systems.{name}.restore_tests[{index}].files: every file comes back once in "
+        f"{test.parts} tests, {duration_words(test.all_files_every)}"
+        for name, system in plan.protected.items()
+        for index, test in enumerate(system.restore_tests)
+        if test.files
+    ]
+
+
+def _say_notes(plan: Plan) -> None:
+    for note in _notes(plan):
+        click.echo(f"note: {note}", err=True)
 
 
 def _show_origins(loaded: LoadedPlan) -> None:

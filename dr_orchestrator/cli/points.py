@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dr_orchestrator.cli.backup import point_json, systems_of
-from dr_orchestrator.core.wording import instant_words, size_words
+from dr_orchestrator.core.wording import instant_words, printable, size_words
 from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
 
 if TYPE_CHECKING:
@@ -77,6 +77,12 @@ def _rebuild(context: Context, loaded: LoadedPlan, repository: str | None) -> Ex
     _show(context, loaded, list(result.points))
     for snapshot, reason in result.unusable:
         click.echo(f"error: manifest {snapshot}: {reason}", err=True)
+    if repository in context.store().practice_record(plan.practice.id).frozen:
+        where = f"{plan.practice.id} --repository {repository}"
+        context.say(
+            f"what is new stands for nothing until somebody looked into it: `dro retention show "
+            f"{where}`, then `dro retention release {where}`"
+        )
     context.print_json_if_asked(
         {
             "points": [point_json(point) for point in result.points],
@@ -93,7 +99,7 @@ def _show(context: Context, loaded: LoadedPlan, points: list[RecoveryPoint]) -> 
     for point in sorted(points, key=lambda each: (each.system, each.as_of)):
         size = size_words(sum(asset.bytes for asset in point.assets.values()))
         where = ", ".join(copy.repository for copy in point.copies)
-        label = f"  {point.label}" if point.label else ""
+        label = f"  {printable(point.label)}" if point.label else ""
         older = "".join(
             f"  {name}: data of {instant_words(asset.data_as_of, zone)}"
             for name, asset in point.assets.items()

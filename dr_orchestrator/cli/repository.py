@@ -6,27 +6,30 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dr_orchestrator.core.run import Outcome
-from dr_orchestrator.errors import DroError, ExitCode, UsageMistake, most_important
+from dr_orchestrator.cli import (
+    repository_copy,
+    repository_extend,
+    repository_immutability,
+    repository_prepare,
+    repository_undelete,
+)
+from dr_orchestrator.cli.each_repository import EXIT, Done, each_repository
+from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from dr_orchestrator.cli.main import Context
-    from dr_orchestrator.plan.model import Plan
-
-EXIT = {
-    Outcome.DONE: ExitCode.OK,
-    Outcome.UNPROVEN: ExitCode.UNPROVEN,
-    Outcome.FAILED: ExitCode.FAILED,
-}
-Done = tuple[dict[str, object], ExitCode]
-"""What other programs read of one repository, and what it does to the exit code."""
 
 
 @click.group()
 def command() -> None:
     """Look after the repositories of a practice."""
+
+
+command.add_command(repository_copy.copy)
+command.add_command(repository_extend.extend)
+command.add_command(repository_immutability.immutability)
+command.add_command(repository_prepare.prepare)
+command.add_command(repository_undelete.undelete)
 
 
 @command.command(
@@ -46,9 +49,11 @@ def check(
 ) -> ExitCode:
     """Read back the share of each repository of PRACTICE that was not read for longest.
 
-    How many shares there are follows from `read_all_every` and the schedule of the checks.
+    How many shares there are follows from `read_all_every` and the schedule of the checks. What the
+    repository lists is held against what is on record here, too.
 
-    Exit codes: 0 sound; 1 damage, or it could not be read; 75 a repository is busy.
+    Exit codes: 0 sound; 4 sound, but something is suspicious, so nothing is forgotten there; 1
+    damage, or it could not be read; 75 a repository is busy.
     """
     plan = context.one_plan(practice).plan
     if part is not None and repository is None:
@@ -73,8 +78,12 @@ def check(
             "sound": result.sound,
             "reason": result.reason,
             "next": result.next,
+            "suspicious": list(result.suspicious),
         }
-        return found, EXIT[result.outcome]
+        for each in result.suspicious:
+            context.say(f"{name}: suspicious: {each}")
+        seen = ExitCode.UNPROVEN if result.suspicious else ExitCode.OK
+        return found, most_important((EXIT[result.outcome], seen))
 
     return each_repository(context, plan, repository, "checks", check_one)
 
@@ -111,44 +120,3 @@ def prune(
         return found, EXIT[result.outcome]
 
     return each_repository(context, plan, repository, "pruned", prune_one)
-
-
-def each_repository(
-    context: Context, plan: Plan, wanted: str | None, key: str, do: Callable[[str], Done]
-) -> ExitCode:
-    """Do something for the repository that was named, or for each that a system is backed up to;
-    what fails in one keeps nothing from being done in the next.
-    """
-    codes, done, failures = list(context.sweep()), [], []
-    for name in repositories_of(plan, wanted):
-        try:
-            found, code = do(name)
-        except DroError as error:
-            code = error.exit_code
-            failures.append({"repository": name, "reason": error.message})
-            click.echo(f"error: {name}: {error}", err=True)
-        else:
-            done.append(found)
-        codes.append(code)
-    context.print_json_if_asked({key: done, "failures": failures})
-    return most_important(codes)
-
-
-def repositories_of(plan: Plan, wanted: str | None) -> tuple[str, ...]:
-    """Return the repositories that some system is backed up to, or the one that was named.
-
-    Raises:
-        UsageMistake: the plan has no such repository.
-    """
-    if wanted is None:
-        return tuple(dict.fromkeys(_used(plan)))
-    if wanted not in plan.repositories:
-        raise UsageMistake(
-            f"the plan has no repository {wanted}", hint=f"it has: {', '.join(plan.repositories)}"
-        )
-    return (wanted,)
-
-
-def _used(plan: Plan) -> Iterator[str]:
-    for system in plan.protected.values():
-        yield from system.backup.to

@@ -63,19 +63,27 @@ def command(  # noqa: PLR0917 - click passes them by name
 
     Exit codes: 0 all restored; 3 some assets could not be; 1 nothing could be.
     """
-    from dr_orchestrator.restore.choose import choose_point
+    from dr_orchestrator.restore.choose import choose_point, doubts_about
     from dr_orchestrator.restore.restore import RestoreToDirectory
 
     loaded = context.one_plan(practice)
     name = _one_system(loaded, system)
     swept = context.sweep()
     points = context.store().points(loaded.plan.practice.id, name)
+    vouched = context.store().practice_record(loaded.plan.practice.id).vouches_for
     chosen = choose_point(
-        points, system=name, repository=repository, wanted=point, now=context.clock.now()
+        points,
+        system=name,
+        repository=repository,
+        wanted=point,
+        now=context.clock.now(),
+        vouched=vouched,
     )
     place = repository or _fullest(loaded.plan.repositories, chosen, assets)
     as_of = instant_words(chosen.as_of, loaded.plan.practice.timezone)
     context.say(f"{name}: point {chosen.id}, as of {as_of}, from {place}")
+    if doubts := doubts_about(chosen, points, vouched):
+        context.say(f"{name}: {doubts}")
     target = claim_new_directory(directory.absolute())
     request = RestoreToDirectory(
         plan=loaded.plan, point=chosen, repository=place, assets=assets, target=target

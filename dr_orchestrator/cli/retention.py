@@ -7,20 +7,26 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dr_orchestrator.cli.each_repository import EXIT, Done, each_repository, repositories_of
 from dr_orchestrator.cli.options import person
-from dr_orchestrator.cli.repository import EXIT, Done, each_repository, repositories_of
 from dr_orchestrator.core.record import HoldPlaced, HoldReleased
 from dr_orchestrator.core.wording import count_words, instant_words, printable
 from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
 from dr_orchestrator.plan.quantity import parse_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import tzinfo
     from zoneinfo import ZoneInfo
 
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.maintenance.look import Insight
+    from dr_orchestrator.maintenance.strangers import Stranger
     from dr_orchestrator.plan.model import Plan
+
+_LONGEST_NAME = 40
+"""Of a host's name that somebody else may have written."""
 
 _reason = click.option(
     "--reason", metavar="TEXT", required=True, help="why, for whoever reads the record"
@@ -180,7 +186,8 @@ def release(
     """Let retention go on in a repository of PRACTICE where it is frozen, or let a point go.
 
     Look first: `dro retention show`. What was to be kept and is no longer whole in the repository
-    is given up with this.
+    is given up with this; snapshots that nobody here made are told no more; and what was read back
+    from the repository counts from now on.
 
     Exit codes: 0 released; 1 the repository cannot be read, or there is no such point; 2 nothing
     is frozen there.
@@ -195,12 +202,20 @@ def release(
     if name not in context.store().practice_record(plan.practice.id).frozen:
         raise UsageMistake(f"retention is not frozen in {name}")
     swept = context.sweep()
-    given_up = context.app.release_retention(plan, name, by=person(by), why=printable(reason))
-    for each in given_up:
+    released = context.app.release_retention(plan, name, by=person(by), why=printable(reason))
+    for each in released.given_up:
         context.say(f"{name}: {each.id} of {each.system} is no longer whole, and is given up")
+    for line in _stranger_lines(released.accepted, plan.practice.timezone):
+        context.say(f"{name}: let stand: {line}")
     context.say(f"{name}: retention goes on")
     context.print_json_if_asked(
-        {"released": {"repository": name, "given_up": [each.id for each in given_up]}}
+        {
+            "released": {
+                "repository": name,
+                "given_up": [each.id for each in released.given_up],
+                "let_stand": [each.snapshot.id for each in released.accepted],
+            }
+        }
     )
     return most_important(swept)
 
@@ -245,7 +260,7 @@ def _show(context: Context, practice: str | None, repository: str | None) -> Exi
         for line in _lines(plan, name, insight, points):
             context.say(line)
         stopped = insight.frozen is not None or bool(insight.survey.doubts)
-        return _insight_json(name, insight), ExitCode.UNPROVEN if stopped else ExitCode.OK
+        return _insight_json(name, insight, points), ExitCode.UNPROVEN if stopped else ExitCode.OK
 
     return each_repository(context, plan, repository, "retention", show_one)
 
@@ -256,14 +271,16 @@ def _lines(plan: Plan, name: str, insight: Insight, points: dict[str, RecoveryPo
     lines = [f"{name}: {held}, {len(decision.kept):,} kept, {len(decision.going):,} to go"]
     for point in sorted(points.values(), key=lambda each: (each.system, each.as_of)):
         why = "; ".join(decision.kept.get(point.id, ()))
+        told = "  (read back from here)" if _is_read_back(point, name) else ""
         lines.append(
             f"  {'kept' if why else 'goes'}  {point.id}  {point.system:12} "
-            f"{instant_words(point.as_of, zone)}  {printable(why)}".rstrip()
+            f"{instant_words(point.as_of, zone)}{told}  {printable(why)}".rstrip()
         )
     if insight.frozen is not None:
         since = instant_words(insight.frozen.at, zone)
         lines.append(f"  frozen since {since}: {printable(insight.frozen.why)}")
     lines += [f"  suspicious: {printable(each)}" for each in insight.survey.doubts]
+    lines += [f"  not ours: {each}" for each in _stranger_lines(insight.survey.strangers, zone)]
     if insight.owner is None:
         lines.append("  owner: none yet")
     else:
@@ -272,14 +289,42 @@ def _lines(plan: Plan, name: str, insight: Insight, points: dict[str, RecoveryPo
     return lines
 
 
-def _insight_json(name: str, insight: Insight) -> dict[str, object]:
+def _is_read_back(point: RecoveryPoint, repository: str) -> bool:
+    copy = point.copy_in(repository)
+    return copy is not None and copy.read_back
+
+
+def _stranger_lines(found: Iterable[Stranger], zone: tzinfo) -> list[str]:
+    """Say what each one is, as far as it says itself: somebody else may have written that. Its
+    paths are not shown.
+    """
+    return [
+        f"{each.snapshot.id[:8]}  dated {instant_words(each.snapshot.time, zone)}  "
+        f"by {printable(each.snapshot.hostname)[:_LONGEST_NAME] or 'nobody'}  {printable(each.why)}"
+        for each in found
+    ]
+
+
+def _insight_json(
+    name: str, insight: Insight, points: dict[str, RecoveryPoint]
+) -> dict[str, object]:
     survey, frozen, owner = insight.survey, insight.frozen, insight.owner
     return {
         "repository": name,
         "kept": {point: list(why) for point, why in survey.decision.kept.items()},
         "to_go": [point.id for point in survey.decision.going],
         "rubble": len(survey.rubble),
+        "read_back": [each.id for each in points.values() if _is_read_back(each, name)],
         "suspicious": list(survey.doubts),
+        "not_ours": [
+            {
+                "snapshot": each.snapshot.id,
+                "dated": each.snapshot.time,
+                "host": printable(each.snapshot.hostname)[:_LONGEST_NAME],
+                "what": each.why,
+            }
+            for each in survey.strangers
+        ],
         "frozen": frozen and {"since": frozen.at, "reason": frozen.why},
         "owner": owner
         and {"ours": insight.is_ours, "site": insight.site or None, "since": owner.since},

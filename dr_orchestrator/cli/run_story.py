@@ -40,6 +40,11 @@ _INTERRUPTED_MEANS = {
     Operation.CHECK: "what it had read until then counts for nothing; the repository is as it was",
     Operation.FORGET: "what it had let go of until then is gone, and recorded; the rest is kept",
     Operation.PRUNE: "no recovery point is harmed, and some space was not freed",
+    Operation.COPY: "the points it had copied until then are whole and recorded, the others are "
+    "not there; the next one goes on",
+    Operation.EXTEND: "the locks it had renewed until then are renewed, and it counts for nothing",
+    Operation.IMMUTABILITY: "it says nothing about who could destroy the repository",
+    Operation.UNDELETE: "part of the repository may be as it was at that time, and the rest not",
     Operation.REPORT: "the page of before is still there",
 }
 _TESTED_BEFORE = "its result was recorded before, and counts"
@@ -153,6 +158,10 @@ def _command_of(run: Run) -> str:
         Operation.CHECK: f"dro repository check {run.practice}{repository}",
         Operation.FORGET: f"dro retention apply {run.practice}{repository}",
         Operation.PRUNE: f"dro repository prune {run.practice}{repository}",
+        Operation.COPY: f"dro repository copy {run.practice}{system}{repository}",
+        Operation.EXTEND: f"dro repository extend {run.practice}{repository}",
+        Operation.IMMUTABILITY: f"dro repository immutability {run.practice}{repository}",
+        Operation.UNDELETE: f"dro repository undelete {run.practice}{repository} --before TIME",
         Operation.REPORT: f"dro report {run.practice} --out DIR",
     }[run.operation]
 

@@ -199,7 +199,7 @@ def _when(operation: ScheduledOperation) -> str:
 
 def _what(operation: ScheduledOperation) -> str:
     place = ", ".join(operation.repositories)
-    if operation.operation is Operation.BACKUP:
+    if operation.operation in {Operation.BACKUP, Operation.COPY}:
         return f"{operation.system}: {operation.operation} to {place}"
     if operation.operation is Operation.RESTORE_TEST:
         point = "" if operation.point == LATEST else f", {operation.point} point"

@@ -202,6 +202,14 @@ def practice_json(status: PracticeStatus, pauses: Iterable[SystemPaused] = ()) -
             for system, until in status.paused.items()
         ],
         "forecasts": list(status.forecasts),
+        "protected": [
+            {
+                "system": each.system,
+                "repository": each.repository,
+                "until": each.until.isoformat(),
+            }
+            for each in status.protected
+        ],
     }
 
 

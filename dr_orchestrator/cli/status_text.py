@@ -35,6 +35,7 @@ from dr_orchestrator.fleet.words import (
     pause_words,
     practice_words,
     promise,
+    protected_words,
     site_words,
     systems_in_order,
     totals,
@@ -76,6 +77,8 @@ def machine_lines(
             until = instant_words(pause.until, each.zone)
             who = printable(f"until {until}, by {pause.by}: {pause.why}")
             yield _paused_line(each.status, pause.system, who)
+        for told in protected_words(each.status, now, each.zone):
+            yield (Span(f"  locked: {printable(told)}"),)
         yield from _forecast_lines(each.status)
     machine = tuple(_machine_lines(site))
     if machine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from dr_orchestrator.core.wording import duration_words
 from dr_orchestrator.errors import DroError, ExitCode, UsageMistake, most_important
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.plan.load import LoadedPlan
@@ -37,6 +40,7 @@ Examples:
 @click.option("--system", metavar="ID", help="only this system")
 @click.option("--repository", metavar="ID", help="from this repository, not those of the plan")
 @click.option("--point", metavar="ID", help="`latest`, `random`, or the beginning of an id")
+@click.option("--sample", is_flag=True, help="a share of the files only, where the plan says so")
 @click.option("--json", "_json", is_flag=True, help="print one JSON object")
 @click.pass_obj
 def command(
@@ -46,9 +50,13 @@ def command(
     repository: str | None,
     point: str | None,
     *,
+    sample: bool,
     _json: bool,
 ) -> ExitCode:
     """Restore a recovery point of each system of PRACTICE to a sandbox, and prove it.
+
+    All files come back, also where the plan's own tests restore a share of them each; with
+    --sample these tests are made as planned: of the share that was restored least recently.
 
     Where a test fails, the same point from the other repositories and the point before it are
     tested too, to find out where the damage is.
@@ -56,34 +64,57 @@ def command(
     Exit codes: 0 passed; 1 failed: this backup does not restore right; 4 could not be verified.
     """
     loaded = context.one_plan(practice)
-    requests = _requests(loaded, system, repository, point)
+    requests = _requests(loaded, system, repository, point, sample=sample)
     context.app.look_ahead(loaded.plan, (request.repository for request in requests))
-    codes = list(context.sweep())
-    tests: list[RestoreTest] = []
-    failures: list[dict[str, object]] = []
+    swept = context.sweep()
+    proven = prove_each(context, requests)
+    context.print_json_if_asked(proven.json)
+    return most_important((*swept, *proven.codes))
+
+
+@dataclass
+class Proven:
+    """What restore tests came to."""
+
+    tests: list[RestoreTest] = field(default_factory=list)
+    failures: list[dict[str, object]] = field(default_factory=list)
+    """Those that could not be made."""
+    codes: list[ExitCode] = field(default_factory=list)
+
+    @property
+    def json(self) -> dict[str, object]:
+        """As other programs read it."""
+        return {"tests": [test_json(test) for test in self.tests], "failures": self.failures}
+
+
+def prove_each(context: Context, requests: Iterable[RestoreTestRequest]) -> Proven:
+    """Make restore tests one after the other, and say what each came to."""
+    proven = Proven()
     for request in requests:
         try:
             with ProgressLine(f"{request.system}: restoring from {request.repository}") as line:
                 made = context.app.prove(request, line.update)
         except DroError as error:
-            codes.append(error.exit_code)
-            failures.append({"system": request.system, "reason": error.message})
+            proven.codes.append(error.exit_code)
+            proven.failures.append({"system": request.system, "reason": error.message})
             named = error.message.startswith(f"{request.system}: ")
             what = "" if named else f"{request.system}: "
             click.echo(f"error: {what}{error}", err=True)
             continue
-        codes.append(_EXIT[made[0].result])
-        tests += made
+        proven.codes.append(_EXIT[made[0].result])
+        proven.tests += made
         for test in made:
             _say_test(context, test)
-    context.print_json_if_asked(
-        {"tests": [test_json(test) for test in tests], "failures": failures}
-    )
-    return most_important(codes)
+    return proven
 
 
 def _requests(
-    loaded: LoadedPlan, system: str | None, repository: str | None, point: str | None
+    loaded: LoadedPlan,
+    system: str | None,
+    repository: str | None,
+    point: str | None,
+    *,
+    sample: bool,
 ) -> list[RestoreTestRequest]:
     """Return what the plan asks for, or what the command line asks for instead.
 
@@ -100,20 +131,34 @@ def _requests(
             f"the plan has no repository {repository}",
             hint=f"it has: {', '.join(plan.repositories)}",
         )
-    wanted = []
+    wanted: list[tuple[str, str, str, int]] = []
     for name in systems_of(loaded, system):
         spec = plan.protected[name]
+        if sample:
+            wanted += [
+                (name, test.from_, point or test.point, test.parts)
+                for test in spec.restore_tests
+                if test.files and repository in {None, test.from_}
+            ]
+            continue
         asked: list[tuple[str, str]] = [(test.from_, test.point) for test in spec.restore_tests]
         wanted += [
-            (name, repository or place, point or which)
+            (name, repository or place, point or which, 1)
             for place, which in asked or [(spec.backup.to[0], LATEST)]
         ]
+    if not wanted and sample:
+        raise UsageMistake(
+            f"no restore test in the plan of {plan.practice.id} restores a share of the files",
+            hint="`restore_tests: [{.., files: {sample: 5%}}]` makes one that does",
+        )
     if not wanted:
         raise UsageMistake(f"{plan.practice.id} protects no system, so there is nothing to test")
     packs = {name: each.pack for name, each in packs_of(loaded).items()}
     return [
-        RestoreTestRequest(plan=plan, system=name, repository=place, point=which, packs=packs)
-        for name, place, which in dict.fromkeys(wanted)
+        RestoreTestRequest(
+            plan=plan, system=name, repository=place, point=which, packs=packs, parts=parts
+        )
+        for name, place, which, parts in dict.fromkeys(wanted)
     ]
 
 
@@ -164,6 +209,8 @@ def test_json(test: RestoreTest) -> dict[str, object]:
         "sandbox": test.sandbox,
         "verifications": [_verification_json(each) for each in test.verifications],
         "conditions": list(test.conditions),
+        "part": test.part,
+        "parts": test.parts,
         "follow_up_of": test.follow_up_of,
         "next": test.next,
     }

@@ -25,8 +25,9 @@ def advise(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> str:
     good = [each.repository for each in elsewhere if each.result is Result.PASSED]
     where = f"point {test.point} in {test.repository}"
     if good:
+        comes = "comes back" if test.share.is_whole else "what was tested of it comes back"
         return (
-            f"{where} is damaged, but comes back from {' and '.join(good)}: restore from there, "
+            f"{where} is damaged, but {comes} from {' and '.join(good)}: restore from there, "
             f"and run `restic check --read-data` on {test.repository}"
         )
     if any(each.result is Result.PASSED for each in before):

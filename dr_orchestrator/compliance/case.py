@@ -2,16 +2,18 @@
 
 Left out is what says it comes from the future: a clock was wrong then, or is wrong now, and a point
 or a passed test of next year would hide everything that happens until then. Left out is what may be
-restorable but is known not to be: a copy whose last conclusive restore test failed.
+restorable but is known not to be: a copy whose last conclusive restore test failed. Left out is
+what only a repository tells of, until a person looked: whoever can write there can make up a point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from dr_orchestrator.compliance.shares import last_word
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.record import PracticeRecord
@@ -24,6 +26,7 @@ from dr_orchestrator.plan.model import (
     FilesAsset,
     Plan,
     ProtectedSystem,
+    RestoreTestSpec,
     SmbAsset,
 )
 
@@ -56,13 +59,22 @@ class Case:
 
     @property
     def repositories(self) -> tuple[str, ...]:
-        """The repositories that the system is backed up to."""
-        return tuple(dict.fromkeys(self.system.backup.to)) or (self.plan.first_repository,)
+        """The repositories that the system is saved or copied to."""
+        return self.plan.repositories_of(self.name)
 
     @property
     def window(self) -> timedelta:
         """How far back the RPO looks."""
         return rpo_window(self.system.rpo)
+
+    def window_of(self, repository: str) -> timedelta:
+        """Return how old what a repository holds may be: one interval more where points are copied
+        to it, and are as old as the copying is apart before the next one comes over.
+        """
+        backup = self.system.backup
+        if repository not in backup.copy_to or backup.copying is None:
+            return self.window
+        return self.window + backup.copying.schedule.period
 
     @property
     def prove_every(self) -> dict[str, timedelta]:
@@ -72,6 +84,14 @@ class Case:
             repository = test.from_ or self.repositories[0]
             result[repository] = min(result.get(repository, test.prove_every), test.prove_every)
         return result
+
+    def restore_tests(self, repository: str) -> tuple[RestoreTestSpec, ...]:
+        """Return the restore tests that the plan asks for from a repository."""
+        return tuple(
+            test
+            for test in self.system.restore_tests
+            if (test.from_ or self.repositories[0]) == repository
+        )
 
     def taken(self, point: RecoveryPoint) -> datetime:
         """Return when a point was captured, never after now."""
@@ -222,8 +242,14 @@ def open_case(plan: Plan, name: str, record: PracticeRecord, now: datetime) -> C
     """Return what the rules may believe of system `name` at `now`."""
     latest = now + CLOCK_TOLERANCE
     points = [point for point in record.points if point.system == name]
-    tests = [test for test in record.tests if test.system == name]
-    believed = [point for point in points if point.as_of <= latest]
+    uncertain = _uncertain(points, record)
+    certain = list(_certain(points, uncertain))
+    tests = [
+        test
+        for test in record.tests
+        if test.system == name and (test.point, test.repository) not in uncertain
+    ]
+    believed = [point for point in certain if point.as_of <= latest]
     done = sorted(
         (test for test in tests if test.started_at <= latest),
         key=lambda test: (test.started_at, test.id),
@@ -241,14 +267,38 @@ def open_case(plan: Plan, name: str, record: PracticeRecord, now: datetime) -> C
         points=tuple(sorted(believed, key=lambda point: (point.as_of, point.id))),
         tests=tuple(test for test in done if test.follow_up_of is None),
         damaged=_damaged(done),
-        left_out=_left_out(len(points) - len(believed), len(tests) - len(done)),
+        left_out=_left_out(len(certain) - len(believed), len(tests) - len(done))
+        + _not_looked_into(len(points) - len(certain)),
     )
 
 
+def _uncertain(
+    points: Iterable[RecoveryPoint], record: PracticeRecord
+) -> frozenset[tuple[str, str]]:
+    return frozenset(
+        (point.id, copy.repository)
+        for point in points
+        for copy in point.copies
+        if not record.vouches_for(copy)
+    )
+
+
+def _certain(
+    points: Iterable[RecoveryPoint], uncertain: Collection[tuple[str, str]]
+) -> Iterator[RecoveryPoint]:
+    """Yield the points with the copies that somebody vouches for, where there are any."""
+    for point in points:
+        copies = tuple(c for c in point.copies if (point.id, c.repository) not in uncertain)
+        if copies == point.copies:
+            yield point
+        elif copies:
+            yield replace(point, copies=copies)
+
+
 def _damaged(tests: Iterable[RestoreTest]) -> frozenset[tuple[str, str]]:
-    conclusive = (test for test in tests if test.result is not Result.UNPROVEN)
-    last = {(test.point, test.repository): test.result for test in conclusive}
-    return frozenset(key for key, result in last.items() if result is Result.FAILED)
+    return frozenset(
+        copy for copy, test in last_word(tests).items() if test.result is Result.FAILED
+    )
 
 
 def _left_out(points: int, tests: int) -> str:
@@ -258,3 +308,13 @@ def _left_out(points: int, tests: int) -> str:
         return ""
     verb = "is" if points + tests == 1 else "are"
     return f"; {' and '.join(counted)} dated in the future {verb} left out: check the clock"
+
+
+def _not_looked_into(points: int) -> str:
+    if not points:
+        return ""
+    verb = "is" if points == 1 else "are"
+    return (
+        f"; {count_words(points, 'recovery point')} read back from a repository {verb} left out "
+        "until somebody looked into it"
+    )

@@ -1,4 +1,4 @@
-"""Copies: each repository that a system is backed up to holds a fresh recovery point of all of it.
+"""Copies: each repository a system is saved or copied to holds a fresh recovery point of all of it.
 
 The RPO asks whether *some* repository can bring the work back; this asks whether the others could,
 on the day that one burns.
@@ -20,7 +20,8 @@ def judge_copies(case: Case) -> Iterator[Finding]:
 
 
 def _judge(case: Case, repository: str) -> Finding:
-    promised = f"a point not older than {duration_words(case.window)}"
+    window = case.window_of(repository)
+    promised = f"a point not older than {duration_words(window)}"
     newest = {
         asset: instants[-1]
         for asset in case.system.assets
@@ -29,7 +30,7 @@ def _judge(case: Case, repository: str) -> Finding:
     missing = [asset for asset in case.system.assets if asset not in newest]
     oldest = min(newest.values(), default=None)
     achieved = "none" if oldest is None else f"{duration_words(case.now - oldest)} old"
-    if oldest is not None and case.now - oldest > case.window:
+    if oldest is not None and case.now - oldest > window:
         return case.finding(
             Objective.COPIES,
             Verdict.BREACHED,
@@ -49,7 +50,7 @@ def _judge(case: Case, repository: str) -> Finding:
             promised=promised,
             achieved=achieved,
             reason=f"{repository} holds nothing restorable of {' and '.join(missing)}",
-            due=case.due(case.window, repository),
+            due=case.due(window, repository),
         )
     return case.finding(
         Objective.COPIES,
@@ -60,5 +61,5 @@ def _judge(case: Case, repository: str) -> Finding:
         reason=f"{repository} is the only repository: what happens to it happens to every point"
         if len(case.repositories) == 1
         else f"{repository} holds everything",
-        due=oldest + case.window if oldest else None,
+        due=oldest + window if oldest else None,
     )

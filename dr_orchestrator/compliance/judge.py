@@ -10,6 +10,7 @@ from dr_orchestrator.compliance.copies import judge_copies
 from dr_orchestrator.compliance.coverage import judge_coverage
 from dr_orchestrator.compliance.data_age import judge_data_age
 from dr_orchestrator.compliance.dump_age import judge_dump_age
+from dr_orchestrator.compliance.immutability import judge_immutability
 from dr_orchestrator.compliance.recovery_time import judge_rto
 from dr_orchestrator.compliance.repository_check import judge_repository_check
 from dr_orchestrator.compliance.restore_proven import judge_restore_tests
@@ -52,7 +53,11 @@ def _findings(case: Case, record: PracticeRecord) -> Iterator[Finding]:
         yield data_age
     yield from judge_skew(case)
     yield from judge_copies(case)
-    for finding in (*judge_repository_check(case, record), *judge_retention(case, record)):
+    for finding in (
+        *judge_repository_check(case, record),
+        *judge_immutability(case, record),
+        *judge_retention(case, record),
+    ):
         # What looks after repositories takes a month to come round. A practice whose records come
         # back would not be called kept until then; when that is due, it is told.
         if finding.verdict is not Verdict.UNPROVEN or is_overdue(finding, case.now):

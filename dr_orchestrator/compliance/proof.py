@@ -1,8 +1,8 @@
 """What the restore tests from one repository prove, read once for the objectives that rest on it.
 
-The last conclusive test decides: one that failed is not outweighed by an older one that passed; one
-that could not verify says nothing, so it takes nothing away. Follow-ups look for the extent of
-damage and are not asked.
+The last conclusive test decides: one that failed is not outweighed by an older one that passed, nor
+by one of other files; one that could not verify says nothing, so it takes nothing away. Follow-ups
+look for the extent of damage and are not asked.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dr_orchestrator.compliance.case import Case
+from dr_orchestrator.compliance.shares import newest_failure
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import duration_words
@@ -27,8 +28,12 @@ class Proof:
     """Passed or failed, oldest first."""
     passed: RestoreTest | None
     """The newest test, where it passed recently enough: what may be called proven."""
+    timed: RestoreTest | None
+    """The newest test of all files, where it passed recently enough, and so timed the recovery."""
+    timed_due: datetime | None
+    """By when such a test has to pass, or had to; `None` where the plan asks for none."""
     failed: RestoreTest | None
-    """The newest test, where it failed, however long ago."""
+    """The newest test that failed and was not outweighed since, however long ago."""
     due: datetime | None
     """By when a test has to pass, or had to."""
     why_not: str
@@ -66,18 +71,40 @@ def unasked_failures(case: Case) -> tuple[Proof, ...]:
 def _proof(case: Case, repository: str, prove_every: timedelta) -> Proof:
     tests = [test for test in case.tests if test.repository == repository]
     conclusive = tuple(test for test in tests if test.result is not Result.UNPROVEN)
-    newest = conclusive[-1] if conclusive else None
-    passed = newest if newest and newest.result is Result.PASSED else None
+    failed = newest_failure(conclusive)
+    passed = conclusive[-1] if conclusive and not failed else None
     due = passed.started_at + prove_every if passed else case.due(prove_every, repository)
+    whole = next((test for test in reversed(conclusive) if test.share.is_whole), None)
+    timed = whole if whole and not failed and whole.result is Result.PASSED else None
+    whole_every = _whole_every(case, repository)
     return Proof(
         repository=repository,
         prove_every=prove_every,
         conclusive=conclusive,
-        passed=passed if passed and due and case.now <= due and not case.untested(passed) else None,
-        failed=newest if newest and newest.result is Result.FAILED else None,
+        passed=passed if passed and _still_proves(case, passed, prove_every) else None,
+        timed=timed if timed and _still_proves(case, timed, whole_every or prove_every) else None,
+        timed_due=_timed_due(case, timed, repository),
+        failed=failed,
         due=due,
         why_not=_why_not(case, tests, passed, prove_every),
     )
+
+
+def _still_proves(case: Case, test: RestoreTest, prove_every: timedelta) -> bool:
+    return case.now <= test.started_at + prove_every and not case.untested(test)
+
+
+def _whole_every(case: Case, repository: str) -> timedelta | None:
+    """Return how often the plan wants recovery of all files proven; `None` where never."""
+    planned = case.restore_tests(repository)
+    return min((spec.prove_every for spec in planned if spec.parts == 1), default=None)
+
+
+def _timed_due(case: Case, timed: RestoreTest | None, repository: str) -> datetime | None:
+    every = _whole_every(case, repository)
+    if every is None:
+        return None
+    return timed.started_at + every if timed else case.due(every, repository)
 
 
 def _why_not(

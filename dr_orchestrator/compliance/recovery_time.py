@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from dr_orchestrator.compliance.case import Case
 from dr_orchestrator.compliance.proof import Proof, proofs
@@ -14,7 +15,11 @@ from dr_orchestrator.core.wording import duration_words
 
 
 def judge_rto(case: Case) -> Iterator[Finding]:
-    """Judge the time of recovery, for each repository that the plan has a restore test from."""
+    """Judge the time of recovery, for each repository that the plan has a restore test from.
+
+    A repository from which each test restores a share of the files is passed over, if there is
+    another: what the plan promises of the time is proven there.
+    """
     found = proofs(case)
     if not found:
         yield case.finding(
@@ -23,8 +28,11 @@ def judge_rto(case: Case) -> Iterator[Finding]:
             promised=duration_words(case.system.rto),
             reason="the plan asks for no restore test, so no recovery time is ever proven",
         )
+    of_shares_only = [proof for proof in found if not _is_to_be_timed(case, proof.repository)]
     for proof in found:
-        yield _judge(case, proof)
+        says_nothing = proof in of_shares_only and not (proof.timed or proof.failed)
+        if not says_nothing or len(of_shares_only) == len(found):
+            yield _judge(case, proof)
 
 
 def _judge(case: Case, proof: Proof) -> Finding:
@@ -37,19 +45,17 @@ def _judge(case: Case, proof: Proof) -> Finding:
             repository=proof.repository,
             promised=promised,
             reason=f"the last restore test ({case.at(proof.failed.started_at)}) failed",
-            since=proof.since(lambda test: test.result is Result.FAILED),
+            since=proof.since(lambda test: test.result is Result.FAILED) or proof.failed.started_at,
         )
-    whole = _whole(case, proof.passed) if proof.passed else None
-    if proof.passed is None or whole is None:
+    whole = _whole(case, proof.timed) if proof.timed else None
+    if proof.timed is None or whole is None:
         return case.finding(
             Objective.RTO,
             Verdict.UNPROVEN,
             repository=proof.repository,
             promised=promised,
-            reason="the last restore test passed without timing the recovery"
-            if proof.passed
-            else proof.why_not,
-            due=None if proof.passed else proof.due,
+            reason=_why_untimed(proof),
+            due=_untimed_due(proof),
         )
     over = whole - rto
     broken = over > timedelta(0)
@@ -61,10 +67,31 @@ def _judge(case: Case, proof: Proof) -> Finding:
         achieved=_words(case, whole),
         reason=f"the whole recovery would take {duration_words(over)} longer than promised"
         if broken
-        else f"proven by the restore test of {case.at(proof.passed.started_at)}",
-        since=proof.since(lambda test: _is_over(case, test)) if broken else None,
-        due=proof.due,
+        else f"proven by the restore test of {case.at(proof.timed.started_at)}",
+        since=_over_since(case, proof) if broken else None,
+        due=proof.timed_due or proof.due,
     )
+
+
+def _is_to_be_timed(case: Case, repository: str) -> bool:
+    return any(spec.parts == 1 for spec in case.restore_tests(repository))
+
+
+def _why_untimed(proof: Proof) -> str:
+    if proof.passed is None:
+        return proof.why_not
+    if proof.passed.share.is_whole:
+        return "the last restore test passed without timing the recovery"
+    return (
+        f"the restore tests from {proof.repository} brought back a share of the files each, so "
+        "none of them timed the recovery"
+    )
+
+
+def _untimed_due(proof: Proof) -> datetime | None:
+    if proof.passed is None:
+        return proof.due
+    return None if proof.passed.share.is_whole else proof.timed_due
 
 
 def _whole(case: Case, test: RestoreTest) -> timedelta | None:
@@ -72,6 +99,13 @@ def _whole(case: Case, test: RestoreTest) -> timedelta | None:
     if test.rta_service_seconds is None:
         return None
     return timedelta(seconds=test.rta_service_seconds) + _allowed(case)
+
+
+def _over_since(case: Case, proof: Proof) -> datetime | None:
+    telling = (
+        test for test in proof.conclusive if test.share.is_whole or test.result is Result.FAILED
+    )
+    return replace(proof, conclusive=tuple(telling)).since(lambda test: _is_over(case, test))
 
 
 def _is_over(case: Case, test: RestoreTest) -> bool:

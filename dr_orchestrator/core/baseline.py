@@ -106,7 +106,7 @@ class FilesBaseline:
     """Keyed hash of a path -> SHA-256 of its content, for those that were read."""
     content: str = ""
     """Tally over relative path and SHA-256 of every settled file, where all were read and are too
-    many to name in `samples`."""
+    many to name all of them in `samples`."""
     dump: FileBaseline | None = None
     """The newest file that somebody else's job wrote, where the plan says which. Since schema 2."""
     seconds: float = 0.0

@@ -36,6 +36,8 @@ class Objective(StrEnum):
     """Each repository of the plan holds a fresh point."""
     REPOSITORY_CHECK = "repository_check"
     """All that a repository holds was read back recently enough, and is sound."""
+    IMMUTABILITY = "immutability"
+    """Nobody who holds the backup credential can destroy what a repository holds."""
     RETENTION = "retention"
     """What retention does not keep is let go of, and nothing suspicious keeps it from that."""
 

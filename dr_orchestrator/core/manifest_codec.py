@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _LONGEST_SKEW = timedelta(days=365 * 1000).total_seconds()
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+"""Of what plans name, and of points: it is shown to people, and becomes the name of a folder."""
 
 
 @cache
@@ -76,6 +78,9 @@ def _require_sound(manifest: Manifest) -> None:
         raise ManifestInvalid("the manifest is damaged: a time in it has no zone")
     if not 0 <= manifest.skew_seconds <= _LONGEST_SKEW:
         raise ManifestInvalid("the manifest is damaged: its assets cannot be that far apart")
+    names = (manifest.practice, manifest.system, manifest.point, *manifest.assets)
+    if not all(_NAME.fullmatch(name) for name in names):
+        raise ManifestInvalid("the manifest is damaged: a name in it is none")
     for asset, state in manifest.assets.items():
         if not _FULL_ID.fullmatch(state.snapshot):
             raise ManifestInvalid(f"the manifest names no full snapshot id for {asset}")

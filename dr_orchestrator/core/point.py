@@ -122,6 +122,8 @@ class PointCopy:
     snapshots: Mapping[str, str]
     """Asset -> restic's full snapshot id."""
     recorded_at: datetime
+    read_back: bool = False
+    """Whether the repository told us of it: this memory did not see it being made."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.occurrence import Occurrence
-from dr_orchestrator.core.point import RecoveryPoint
+from dr_orchestrator.core.point import PointCopy, RecoveryPoint
 from dr_orchestrator.core.problem import Problem, Telling
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome, Run
@@ -146,7 +147,10 @@ class RepositoryChecked:
 
 @dataclass(frozen=True, kw_only=True)
 class RetentionFrozen:
-    """Nothing in a repository is forgotten until a person releases it: something is suspicious."""
+    """Nothing in a repository is forgotten until a person releases it: something is suspicious.
+
+    Where it is frozen already it stays so since then, for the newest reason.
+    """
 
     practice: str
     repository: str
@@ -163,6 +167,8 @@ class RetentionReleased:
     at: datetime
     by: str
     why: str
+    accepted: tuple[str, ...] = ()
+    """Ids of the snapshots in it that we did not make, and that the person knows of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +244,8 @@ Entry = (
     | HoldPlaced
     | HoldReleased
     | RepositoryChecked
+    | LocksExtended
+    | ImmutabilityTested
     | RetentionFrozen
     | RetentionReleased
     | SystemPaused
@@ -270,7 +278,7 @@ class PracticeRecord:
     tests: tuple[RestoreTest, ...]
     """By `started_at`, oldest first: those of `TESTS_SHOWN`, and of older ones all that a verdict
     may turn on: what did not pass, what is known of points that are still held, and the first that
-    passed in each month, from each repository."""
+    passed in each month, from each repository, of each share of the files."""
     last_runs: tuple[Run, ...]
     """The newest finished run of each (operation, system, repository)."""
     repositories_seen: Mapping[str, datetime] = field(default_factory=dict)
@@ -284,6 +292,13 @@ class PracticeRecord:
     """Repository -> why nothing in it is forgotten, where that is so."""
     retention_released: Mapping[str, datetime] = field(default_factory=dict)
     """Repository -> when a person last looked into what had frozen it."""
+    accepted: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Repository -> ids of snapshots that we did not make, and that a person knows of."""
+    locks: Mapping[str, LocksExtended] = field(default_factory=dict)
+    """Repository -> how its object locks were when last renewed."""
+    immutability: Mapping[str, ImmutabilityTested] = field(default_factory=dict)
+    """Repository -> the newest attempt to destroy what it holds that came to a result; the newest
+    of all where none did."""
     holds: Mapping[str, HoldPlaced] = field(default_factory=dict)
     """Point -> why it is kept, where somebody said so, whether or not the time is over."""
     released: frozenset[str] = frozenset()
@@ -293,3 +308,14 @@ class PracticeRecord:
     that none holds any more, oldest first. Nothing can be restored from them."""
     pauses: Mapping[str, SystemPaused] = field(default_factory=dict)
     """System (empty: all) -> the pause in force when it was last heard of; it may be over."""
+
+    def vouches_for(self, copy: PointCopy) -> bool:
+        """Return whether a copy may be relied on: this memory saw it being made, or a person looked
+        into its repository since that told of it.
+
+        Whoever can write to a repository can put a point of any date and content there.
+        """
+        if not copy.read_back or copy.repository not in self.frozen:
+            return True
+        looked_into = self.retention_released.get(copy.repository)
+        return looked_into is not None and copy.recorded_at <= looked_into

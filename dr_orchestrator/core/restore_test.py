@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from dr_orchestrator.core.share import Share
 from dr_orchestrator.core.verification import Depth, Result, Verification
 
 
@@ -25,9 +26,11 @@ class RestoreTest:
     reason: str
     """One sentence for a person, where the result is not `passed`."""
     rta_data_seconds: float | None
-    """Restore start -> data loaded. `None` where it never got that far."""
+    """Restore start -> data loaded. `None` where it never got that far, and where a share of the
+    files was restored: that takes less than all of them."""
     rta_service_seconds: float | None
-    """Restore start -> server answers with durable settings and the application's checks pass."""
+    """Restore start -> server answers with durable settings and the application's checks pass.
+    `None` as above."""
     proof_seconds: float
     """Exhaustive comparison (checksums, hashes), apart from both."""
     rpa_seconds: float
@@ -41,7 +44,16 @@ class RestoreTest:
     """Level of the sandbox: `bubblewrap, uid 64000`."""
     verifications: tuple[Verification, ...]
     conditions: tuple[str, ...] = ()
+    part: int = 1
+    """Which of `parts` equal shares of the files was restored, counted from 1; databases are always
+    restored whole."""
+    parts: int = 1
     follow_up_of: str | None = None
     """The failed test whose damage this one helps to locate."""
     next: str = ""
     """One sentence: what to do now."""
+
+    @property
+    def share(self) -> Share:
+        """What of the files was restored."""
+        return Share(self.part, self.parts)

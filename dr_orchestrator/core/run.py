@@ -20,6 +20,14 @@ class Operation(StrEnum):
     """Lets go of the recovery points that retention no longer keeps."""
     PRUNE = "prune"
     """Frees the space of what was forgotten."""
+    COPY = "copy"
+    """Brings the recovery points of a system to another repository."""
+    EXTEND = "extend locks"
+    """Renews the object locks that would run out."""
+    IMMUTABILITY = "immutability test"
+    """Tries to destroy what a repository holds, and wants to be refused."""
+    UNDELETE = "undelete"
+    """Makes a repository as it was at an earlier time."""
     REPORT = "report"
 
 

@@ -42,6 +42,7 @@ _OBJECTIVES = {
     Objective.SKEW: "all parts of one moment",
     Objective.COPIES: "copies",
     Objective.REPOSITORY_CHECK: "storage read back",
+    Objective.IMMUTABILITY: "backups nobody can destroy",
     Objective.RETENTION: "old backups cleared",
 }
 _VERDICTS = {

@@ -86,8 +86,63 @@ class Kind(Enum):
     )
     REPOSITORY_DEAD_LOCK = "repository-dead-lock", Severity.NOTE, "the next backup removes it"
     REPOSITORY_NOT_MADE = "repository-not-made", Severity.NOTE, "the first backup makes it"
+    REMOVAL_REFUSED = (
+        *("removal-refused", Severity.FAILS),
+        "nothing in it is forgotten or pruned, so that it fills up",
+    )
+    NOT_APPEND_ONLY = (
+        *("not-append-only", Severity.FAILS),
+        "whoever holds this machine's keys can destroy what is there",
+    )
+    APPEND_ONLY_UNSAID = (
+        *("append-only-unsaid", Severity.NOTE),
+        "it is not tested that nobody can destroy what is there",
+    )
+    MAINTENANCE_UNREACHABLE = (
+        *("maintenance-unreachable", Severity.FAILS),
+        "nothing in it is forgotten or pruned, so that it fills up",
+    )
     REPOSITORY_FULL = "repository-full", Severity.FAILS, "tonight's backup does not fit"
     REPOSITORY_FILLS = "repository-fills", Severity.SOON, "then nothing more can be saved there"
+
+    BUCKET_MISSING = (
+        *("bucket-missing", Severity.FAILS),
+        "nothing can be saved there, nor restored from it",
+    )
+    BUCKET_VERSIONING = (
+        *("bucket-versioning", Severity.FAILS),
+        "what is deleted or overwritten there cannot be brought back",
+    )
+    BUCKET_LOCK = (
+        *("bucket-lock", Severity.FAILS),
+        "whoever has our keys can destroy what is saved from now on",
+    )
+    BUCKET_PUBLIC = (
+        *("bucket-public", Severity.FAILS),
+        "one mistake in its policy opens it to the whole world",
+    )
+    BUCKET_EXPIRY = (
+        *("bucket-expiry", Severity.FAILS),
+        "what points are made of is removed behind our back, or cannot be read",
+    )
+    BUCKET_TLS = "bucket-tls", Severity.NOTE, "keys and data may be sent in the clear"
+    BUCKET_ENCRYPTION = (
+        *("bucket-encryption", Severity.NOTE),
+        "it lies there as the plan does not say; restic encrypts it all the same",
+    )
+    BUCKET_LIFECYCLE = (
+        *("bucket-lifecycle", Severity.SOON),
+        "prune frees nothing there, and each month costs more",
+    )
+    BUCKET_STRICTER = "bucket-stricter", Severity.NOTE, "it is left so, and may cost more"
+    BUCKET_NOT_KNOWN = (
+        *("bucket-not-known", Severity.NOTE),
+        "nobody can say how it is there; nothing that the plan promises hangs on it",
+    )
+    BUCKET_UNSEEN = (
+        *("bucket-unseen", Severity.UNKNOWN),
+        "nobody knows whether it is as the plan says",
+    )
 
     STAGING_FULL = "staging-full", Severity.FAILS, "what must be staged cannot be backed up"
     SANDBOX_FULL = "sandbox-full", Severity.FAILS, "its restore tests prove nothing"

@@ -42,8 +42,8 @@ def cost_of_tests(
     for system, spec in plan.protected.items():
         for line in spec.restore_tests:
             times = times_a_month(line.schedule, plan.practice.timezone)
-            size = _newest_size(record, system, line.from_)
-            seconds = _usual_seconds(record, system, line.from_)
+            size = _newest_size(record, system, line.from_, line.parts)
+            seconds = _usual_seconds(record, system, line.from_, line.parts)
             is_remote = local_path(plan.repositories[line.from_].location) is None
             yield MonthOfTests(
                 system=system,
@@ -68,15 +68,20 @@ def cost_words(cost: MonthOfTests) -> str:
     return f"{cost.system} from {cost.repository}: {', '.join(parts)}"
 
 
-def _newest_size(record: PracticeRecord, system: str, repository: str) -> int | None:
+def _newest_size(record: PracticeRecord, system: str, repository: str, parts: int) -> int | None:
+    """Return what a test brings back: of files one of so many `parts`, of all else the whole."""
     points = [each for each in record.points if each.system == system and each.copy_in(repository)]
-    return sum(asset.bytes for asset in points[-1].assets.values()) if points else None
+    assets = points[-1].assets.values() if points else ()
+    sizes = [each.bytes // (1 if each.kind.is_database else parts) for each in assets]
+    return sum(sizes) if points else None
 
 
-def _usual_seconds(record: PracticeRecord, system: str, repository: str) -> float | None:
+def _usual_seconds(
+    record: PracticeRecord, system: str, repository: str, parts: int
+) -> float | None:
     took = [
         (each.finished_at - each.started_at).total_seconds()
         for each in record.tests
-        if each.system == system and each.repository == repository
+        if (each.system, each.repository, each.parts) == (system, repository, parts)
     ]
     return fmean(took[-_TESTS:]) if took else None

@@ -13,7 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.record import PracticeRecord
+from dr_orchestrator.doctor.append_only import look_at_direct_way, look_at_removal
 from dr_orchestrator.doctor.assets import look_at_asset
+from dr_orchestrator.doctor.buckets import look_at_bucket_settings
 from dr_orchestrator.doctor.clock import look_at_clock, look_at_time_zones
 from dr_orchestrator.doctor.complaint import Complaint, Kind, worst_first
 from dr_orchestrator.doctor.cost import MonthOfTests, TimesAMonth, cost_of_tests
@@ -43,6 +45,7 @@ from dr_orchestrator.doctor.repositories import (
 from dr_orchestrator.doctor.scheduler import look_at_due, look_at_scheduler
 from dr_orchestrator.doctor.side_by_side import Look, look_at_all
 from dr_orchestrator.errors import DroError
+from dr_orchestrator.repositories.bucket import is_described
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,6 +161,13 @@ def _at_practice(patient: Patient) -> Iterator[Look]:
         yield look(at=at, complain=partial(look_at_repository, patient, name))
         complain = partial(look_at_repository_certificate, patient, name)
         yield look(at=f"the certificate of {at}", complain=complain)
+        if is_described(plan.repositories[name]):
+            complain = partial(look_at_bucket_settings, patient, name)
+            yield look(at=f"the bucket of {at}", complain=complain)
+        complain = partial(look_at_removal, patient, name)
+        yield look(at=f"what the server of {at} lets be removed", complain=complain)
+        complain = partial(look_at_direct_way, patient, name)
+        yield look(at=f"the way by which {at} is looked after", complain=complain)
     for system, spec in plan.protected.items():
         yield look(
             at=f"the staging of {system}", complain=partial(look_at_staging, patient, system)

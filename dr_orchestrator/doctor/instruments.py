@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.core.point import AssetKind
     from dr_orchestrator.core.record import PracticeRecord
+    from dr_orchestrator.core.secret import Secret
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.process import SystemLauncher
     from dr_orchestrator.repositories.restic import ResticRepository
+    from dr_orchestrator.repositories.s3_place import S3Place
     from dr_orchestrator.sandbox.base import SandboxDriver
     from dr_orchestrator.sandbox.lab import LabDriver
     from dr_orchestrator.secrets import SecretReader
@@ -39,6 +41,12 @@ class DoctorTools:
     labs: LabDriver
     repository: Callable[[Plan, str], ResticRepository]
     """A repository of the plan as it is: neither made, nor recorded as seen."""
+    direct_repository: Callable[[Plan, str], ResticRepository]
+    """The same, by the way of who may remove from it."""
+    location: Callable[[Plan, str], Secret]
+    """Where a backup finds it, with the login of a REST server in it."""
+    place: Callable[[Plan, str], S3Place]
+    """Where a repository lies in S3, with the credential of who looks after the bucket."""
     store: Callable[[], Store | None]
     """Our own record, `None` before there is one."""
     staging: Path

@@ -43,6 +43,12 @@ def look_at_settings(settings: Settings) -> Iterator[Complaint]:
 def _of_plan(plan: Plan) -> Iterator[tuple[str, SecretReference]]:
     for name, repository in plan.repositories.items():
         yield f"repositories.{name}.password", repository.password
+        for field, credentials in (
+            ("credentials", repository.credentials),
+            ("maintenance.credentials", repository.maintenance.credentials),
+        ):
+            for key, reference in credentials.references if credentials else ():
+                yield f"repositories.{name}.{field}.{key}", reference
     for system, spec in plan.protected.items():
         for name, asset in spec.assets.items():
             field = f"systems.{system}.assets.{name}"

@@ -30,9 +30,10 @@ _OF_LOCATIONS = {"sftp": "ssh", "rclone": "rclone"}
 def look_at_programs(tools: DoctorTools, plans: tuple[LoadedPlan, ...]) -> Iterator[Complaint]:
     """Complain of programs that are not here; those of assets are seen with the assets."""
     kinds = {
-        repository.location.partition(":")[0]
+        location.partition(":")[0]
         for loaded in plans
         for repository in loaded.plan.repositories.values()
+        for location in repository.locations
     }
     needed = ["restic", "setpriv", *(_OF_LOCATIONS[kind] for kind in kinds & {*_OF_LOCATIONS})]
     missing = [name for name in needed if not _is_here(tools, name)]

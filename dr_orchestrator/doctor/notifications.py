@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from dr_orchestrator.aws import NAMES, AwsAccess, aws_client, in_our_words
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.doctor.certificates import https_certificate, remaining
 from dr_orchestrator.doctor.complaint import Complaint, Kind, of_plan
-from dr_orchestrator.errors import SecretUnavailable
+from dr_orchestrator.errors import SecretUnavailable, StorageUnusable
 from dr_orchestrator.settings import MailServer
 
 if TYPE_CHECKING:
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
 
     from dr_orchestrator.doctor.instruments import DoctorTools, Patient
     from dr_orchestrator.plan.load import LoadedPlan
-    from dr_orchestrator.plan.notification import Notification
+    from dr_orchestrator.plan.notification import Notification, Ses
     from dr_orchestrator.plan.secret_reference import SecretReference
 
 _CONNECT_SECONDS = 15.0
 _PORTS = {"http": 80, "https": 443}
+_MAY_NOT_LOOK = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError"})
 _TELL = "add `notify` to the plan, or to the machine's settings"
 
 Found = tuple[Kind, str, str]
@@ -48,16 +50,16 @@ def look_at_mail(tools: DoctorTools, plans: tuple[LoadedPlan, ...]) -> Iterator[
         (loaded, f"notify[{number}]")
         for loaded in plans
         for number, entry in enumerate(loaded.plan.notify)
-        if entry.secret is None
+        if entry.by_mail_server
     ]
     mail, do = tools.settings.mail, "write `mail` in the machine's settings"
     if mail is None:
         what = "somebody is told by e-mail, and the settings name no mail server"
         for loaded, field in by_mail:
             yield of_plan(loaded, field, Kind.NOT_TOLD, what, do)
-        if any(entry.secret is None for entry in tools.settings.notify):
+        if any(entry.by_mail_server for entry in tools.settings.notify):
             yield Complaint(kind=Kind.NOT_TOLD, what=what, do=do)
-    elif by_mail or any(entry.secret is None for entry in tools.settings.notify):
+    elif by_mail or any(entry.by_mail_server for entry in tools.settings.notify):
         for kind, what, do in _mail_server(tools, mail, plans):
             yield Complaint(kind=kind, what=what, do=do)
 
@@ -78,9 +80,11 @@ def look_at_own_listener(
 
 
 def _listener(tools: DoctorTools, entry: Notification, zone: tzinfo) -> Iterator[Found]:
+    if entry.sns is not None or entry.ses is not None:
+        yield from _amazon(entry)
     reference = entry.secret
     if reference is None:
-        return  # by e-mail
+        return
     try:
         url = tools.secrets.read(reference)
     except SecretUnavailable as error:
@@ -92,6 +96,33 @@ def _listener(tools: DoctorTools, entry: Notification, zone: tzinfo) -> Iterator
             yield Kind.NOT_TOLD, what, "docs/howto/notifications.md shows some"
         return
     yield from _web_server(tools, reference, url, zone)
+
+
+def _amazon(entry: Notification) -> Iterator[Found]:
+    """Yield what keeps SNS or SES from telling; whether we may look is another question there."""
+    do = "docs/howto/notifications.md shows what SNS and SES want"
+    try:
+        if entry.sns is not None:
+            sns = entry.sns
+            client = aws_client("sns", AwsAccess(profile=sns.aws_profile, region=sns.region))
+            with in_our_words(NAMES["sns"]):
+                client.get_topic_attributes(TopicArn=sns.topic)
+        if entry.ses is not None:
+            yield from _sender(entry.ses)
+    except StorageUnusable as error:
+        if error.code not in _MAY_NOT_LOOK:
+            yield Kind.NOT_TOLD, error.message, error.hint or do
+
+
+def _sender(ses: Ses) -> Iterator[Found]:
+    client = aws_client("ses", AwsAccess(profile=ses.aws_profile, region=ses.region))
+    identities = [ses.sender, ses.sender.rpartition("@")[2]]
+    with in_our_words(NAMES["ses"]):
+        answer = client.get_identity_verification_attributes(Identities=identities)
+    states = answer["VerificationAttributes"].values()
+    if not any(each.get("VerificationStatus") == "Success" for each in states):
+        what = f"SES does not know {ses.sender} as an address of ours"
+        yield Kind.NOT_TOLD, what, "verify it, or its domain, in SES"
 
 
 def _web_server(

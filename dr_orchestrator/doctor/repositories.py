@@ -38,9 +38,9 @@ _UNPRUNED = timedelta(days=14)
 
 
 def repositories_in_use(patient: Patient) -> tuple[str, ...]:
-    """Return those that some system is backed up to, or tested from."""
+    """Return those that some system is backed up or copied to, or tested from."""
     systems = patient.plan.protected.values()
-    used = {name for system in systems for name in system.backup.to}
+    used = {*patient.plan.used_repositories}
     used |= {test.from_ for system in systems for test in system.restore_tests}
     return tuple(name for name in patient.plan.repositories if name in used)
 

@@ -72,6 +72,7 @@ def metrics(status: SiteStatus) -> bytes:
     _findings(status, registry)
     _points(status, registry)
     _tests(status, registry)
+    _protected(status, registry)
     return generate_latest(registry)
 
 
@@ -165,3 +166,16 @@ def _tests(status: SiteStatus, registry: CollectorRegistry) -> None:
             if test.result is Result.PASSED:
                 passed.labels(*of).set(test.finished_at.timestamp())
                 age.labels(*of).set((status.made_at - test.finished_at).total_seconds())
+
+
+def _protected(status: SiteStatus, registry: CollectorRegistry) -> None:
+    until = _gauge(
+        "protected_until_timestamp_seconds",
+        "until when nobody can remove the newest point that was restored from there and proven",
+        "practice system repository",
+        registry,
+    )
+    for practice in status.practices:
+        for each in practice.protected:
+            of = (practice.practice, each.system, each.repository)
+            until.labels(*of).set(each.until.timestamp())

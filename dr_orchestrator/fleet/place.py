@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import Any, Protocol
 
-from dr_orchestrator.aws import in_our_words, s3_client
+from dr_orchestrator.aws import AwsAccess, aws_client, in_our_words
 from dr_orchestrator.errors import SpaceExhausted, StorageUnusable, UsageMistake
 from dr_orchestrator.whole_file import write_whole
 
@@ -54,7 +54,8 @@ def place_at(where: str, aws_profile: str | None, endpoint: str | None) -> Place
     bucket, _, prefix = where.removeprefix(_SCHEME).partition("/")
     if not bucket:
         raise UsageMistake(f"{where} names no bucket", hint="write s3://BUCKET/PREFIX")
-    return Bucket(where, s3_client(aws_profile, endpoint), bucket, prefix.strip("/"))
+    access = AwsAccess(profile=aws_profile, endpoint=endpoint)
+    return Bucket(where, aws_client("s3", access), bucket, prefix.strip("/"))
 
 
 class Folder:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
+from dr_orchestrator.compliance.immutability import protected_until
 from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.compliance.verdict import practice_verdict
 from dr_orchestrator.core.finding import Finding, Verdict
-from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.problem import OpenProblem, ProblemKind
 from dr_orchestrator.core.record import PracticeRecord, SystemPaused
 from dr_orchestrator.core.restore_test import RestoreTest
@@ -73,6 +73,18 @@ class NewestRun:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Protected:
+    """Until when nobody can remove the newest point of a system that was restored from a repository
+    and proven.
+    """
+
+    system: str
+    repository: str
+    until: datetime
+    """What its locks say; it may be over."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PracticeStatus:
     """A practice: what was found on it, and the newest numbers behind that."""
 
@@ -88,6 +100,7 @@ class PracticeStatus:
     points: tuple[NewestPoint, ...]
     tests: tuple[NewestTest, ...]
     runs: tuple[NewestRun, ...]
+    protected: tuple[Protected, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -159,9 +172,10 @@ def practice_status(
         paused={pause.system: pause.until for pause in pauses_in_force(record, now)},
         forecasts=tuple(forecasts),
         # what is dated in the future would look young for as long
-        points=tuple(_newest_points(each for each in record.points if each.as_of <= latest)),
+        points=tuple(_newest_points(record, latest)),
         tests=tuple(_newest_tests(each for each in record.tests if each.started_at <= latest)),
         runs=tuple(_newest_runs(record.last_runs)),
+        protected=tuple(_protected(plan, record)),
     )
 
 
@@ -186,9 +200,22 @@ def published_problem(found: OpenProblem) -> SiteProblem:
     )
 
 
-def _newest_points(points: Iterable[RecoveryPoint]) -> Iterator[NewestPoint]:
-    """Yield one for each system and repository; `points` come oldest first."""
-    newest = {(point.system, copy.repository): point for point in points for copy in point.copies}
+def _protected(plan: Plan, record: PracticeRecord) -> Iterator[Protected]:
+    for system in plan.protected:
+        for repository in plan.repositories_of(system):
+            if until := protected_until(record, plan, system, repository):
+                yield Protected(system=system, repository=repository, until=until)
+
+
+def _newest_points(record: PracticeRecord, latest: datetime) -> Iterator[NewestPoint]:
+    """Yield one for each system and repository, of those that somebody vouches for."""
+    newest = {
+        (point.system, copy.repository): point
+        for point in record.points
+        if point.as_of <= latest
+        for copy in point.copies
+        if record.vouches_for(copy)
+    }
     for (system, repository), point in sorted(newest.items()):
         yield NewestPoint(
             system=system,

@@ -5,11 +5,11 @@ Nothing is made safe to show here: whoever shows it does that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
 
 from dr_orchestrator.compliance.verdict import is_overdue
-from dr_orchestrator.core.finding import Finding, Verdict, worst
+from dr_orchestrator.core.finding import Finding, Objective, Verdict, worst
 from dr_orchestrator.core.wording import (
     count_words,
     instant_words,
@@ -95,6 +95,21 @@ def systems_in_order(findings: Iterable[Finding]) -> list[str]:
     for finding in findings:
         verdicts[finding.system] = (*verdicts.get(finding.system, ()), finding.verdict)
     return sorted(verdicts, key=lambda system: _WORST_FIRST.index(worst(verdicts[system])))
+
+
+def protected_words(status: PracticeStatus, now: datetime, zone: tzinfo) -> Iterator[str]:
+    """Yield until when the newest proven points are locked, where no kept promise says so already,
+    and no broken one that they are not.
+    """
+    said = {
+        (each.system, each.repository)
+        for each in status.findings
+        if each.objective is Objective.IMMUTABILITY and each.verdict is not Verdict.UNPROVEN
+    }
+    for each in status.protected:
+        if (each.system, each.repository) not in said and each.until > now:
+            title = status.titles.get(each.system) or each.system
+            yield f"{title} in {each.repository} until {instant_words(each.until, zone)}"
 
 
 def pause_words(status: PracticeStatus, system: str, said: str) -> str:

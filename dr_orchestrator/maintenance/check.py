@@ -1,4 +1,6 @@
-"""Read a share of one repository back, a different one each time, until all of it was read.
+"""Read a share of one repository back, a different one each time, until all of it was read; and
+look whether it lists what it should: a repository in which nothing is ever forgotten is looked at
+by nobody else.
 
 Backups go on meanwhile, and restore tests do not notice.
 """
@@ -14,6 +16,7 @@ from dr_orchestrator.core.record import RepositoryChecked
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.errors import RepositoryDamaged
 from dr_orchestrator.maintenance.forget import NOTHING_SAVED
+from dr_orchestrator.maintenance.look import frozen_because, list_all, look
 from dr_orchestrator.maintenance.tools import run_on_repository
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ class CheckResult:
     """What is not sound."""
     next: str = ""
     """What to do about it."""
+    suspicious: tuple[str, ...] = ()
+    """What speaks against what it lists, each a sentence: retention is frozen."""
     outcome: Outcome = Outcome.DONE
 
 
@@ -70,12 +75,21 @@ def check(
                 reason=reason,
             )
         )
+        surveyed = look(request, tools, list_all(request, tools, repository))
+        frozen_because(request, tools, surveyed)
+        suspicious = surveyed.doubts
         if not reason:
-            return CheckResult(part=chosen, parts=parts)
+            return CheckResult(part=chosen, parts=parts, suspicious=suspicious)
         todo = what_to_do(request, chosen)
         run.conclude(Outcome.FAILED, f"{reason}: {todo}")
         return CheckResult(
-            part=chosen, parts=parts, sound=False, reason=reason, next=todo, outcome=Outcome.FAILED
+            part=chosen,
+            parts=parts,
+            sound=False,
+            reason=reason,
+            next=todo,
+            suspicious=suspicious,
+            outcome=Outcome.FAILED,
         )
 
 

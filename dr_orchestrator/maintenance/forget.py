@@ -18,7 +18,7 @@ from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import Busy, RepositoryError
 from dr_orchestrator.maintenance.holdings import Holdings, Remains, sort_snapshots
-from dr_orchestrator.maintenance.look import frozen_because, look
+from dr_orchestrator.maintenance.look import frozen_because, list_all, look
 from dr_orchestrator.maintenance.ownership import make_sure_of_owner
 from dr_orchestrator.maintenance.survey import decide
 from dr_orchestrator.maintenance.tools import (
@@ -67,9 +67,10 @@ def forget(request: RepositoryRequest, tools: MaintenanceTools) -> ForgetResult:
         if repository is None:
             run.conclude(Outcome.DONE, NOTHING_SAVED)
             return ForgetResult()
-        listed = _list(request, repository)
+        listing = list_all(request, tools, repository)
+        listed = listing.of_practice(request.practice)
         make_sure_of_owner(request, tools, repository, listed)
-        surveyed = look(request, tools, listed)
+        surveyed = look(request, tools, listing)
         kept = len(surveyed.decision.kept)
         if why := frozen_because(request, tools, surveyed):
             reason = f"nothing is forgotten until it is released: {why}"
@@ -90,10 +91,6 @@ def forget(request: RepositoryRequest, tools: MaintenanceTools) -> ForgetResult:
             kept=kept,
             reason=reason,
         )
-
-
-def _list(request: RepositoryRequest, repository: Repository) -> tuple[Snapshot, ...]:
-    return repository.snapshots({"practice": request.practice})
 
 
 @dataclass
@@ -157,7 +154,8 @@ class _Leaving:
         if not snapshots:
             return
         self.repository.forget(snapshots)
-        left = {each.id for each in _list(self.request, self.repository)}.intersection(snapshots)
+        listed = self.repository.snapshots({"practice": self.request.practice})
+        left = {each.id for each in listed}.intersection(snapshots)
         if left:
             raise RepositoryError(
                 f"{count_words(len(left), 'snapshot')} in {self.request.repository} "

@@ -1,4 +1,4 @@
-"""What a repository lists of one practice, sorted by what it is. Pure.
+"""What a repository lists, sorted by what it is. Pure.
 
 A snapshot says by its tags what it is (`repositories/manifests.py`). They decide what is looked at,
 never what is kept: whoever can write to a repository can write any tag.
@@ -12,6 +12,20 @@ from dataclasses import dataclass, field
 from dr_orchestrator.core.point import PointCopy
 from dr_orchestrator.repositories.base import Snapshot
 from dr_orchestrator.repositories.manifests import ASSET, MANIFEST, tag_value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """All that a repository listed, whoever saved it."""
+
+    snapshots: tuple[Snapshot, ...]
+    recorded: frozenset[str]
+    """The points that were on record in it before it was asked: what came on record since may be
+    newer than the answer."""
+
+    def of_practice(self, practice: str) -> tuple[Snapshot, ...]:
+        """Return the snapshots that say they are of a practice."""
+        return tuple(each for each in self.snapshots if tag_value(each, "practice") == practice)
 
 
 @dataclass(frozen=True)

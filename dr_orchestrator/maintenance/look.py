@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
 from dr_orchestrator.core.record import RetentionFrozen
 from dr_orchestrator.core.run import Operation, Outcome
-from dr_orchestrator.maintenance.holdings import sort_snapshots
-from dr_orchestrator.maintenance.survey import Survey, strange_points, survey
+from dr_orchestrator.maintenance.holdings import Listing
+from dr_orchestrator.maintenance.strangers import Known, known_in, unrecorded
+from dr_orchestrator.maintenance.survey import Survey, survey
 from dr_orchestrator.repositories.owner import Owner, owner_among, site_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
+    from dr_orchestrator.core.point import RecoveryPoint
+    from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.core.run import Run
     from dr_orchestrator.maintenance.tools import MaintenanceTools, RepositoryRequest
-    from dr_orchestrator.repositories.base import Snapshot
+    from dr_orchestrator.repositories.base import Repository
 
 _REMEMBERED = timedelta(days=90)
 _MOST_RUNS = 5000
@@ -45,11 +48,11 @@ def look_into(request: RepositoryRequest, tools: MaintenanceTools) -> Insight:
         RepositoryError: by its class.
     """
     repository = tools.open_repository(request.plan, request.repository)
-    listed = repository.snapshots({"practice": request.practice})
-    owner = owner_among(listed)
+    listing = list_all(request, tools, repository)
+    owner = owner_among(listing.of_practice(request.practice))
     is_ours = owner is None or owner.installation == tools.installation.id
     return Insight(
-        survey=look(request, tools, listed),
+        survey=look(request, tools, listing),
         frozen=tools.store.practice_record(request.practice).frozen.get(request.repository),
         owner=owner,
         is_ours=is_ours,
@@ -57,19 +60,42 @@ def look_into(request: RepositoryRequest, tools: MaintenanceTools) -> Insight:
     )
 
 
-def look(request: RepositoryRequest, tools: MaintenanceTools, listed: Sequence[Snapshot]) -> Survey:
-    """Return what is to become of the snapshots of a practice that its repository lists."""
+def list_all(
+    request: RepositoryRequest, tools: MaintenanceTools, repository: Repository
+) -> Listing:
+    """Return all that a repository lists: what an attacker saves carries no tag of ours.
+
+    Raises:
+        RepositoryError: by its class.
+    """
+    recorded = tools.store.points(request.practice, repository=request.repository)
+    return Listing(
+        snapshots=repository.snapshots({}), recorded=frozenset(point.id for point in recorded)
+    )
+
+
+def look(
+    request: RepositoryRequest,
+    tools: MaintenanceTools,
+    listing: Listing,
+    given_up: Collection[str] = (),
+) -> Survey:
+    """Return what is to become of the snapshots of a practice that its repository lists, and which
+    are not ours. Points that are `given_up` are looked at as if they were not on record there.
+    """
     record = tools.store.practice_record(request.practice)
-    holdings = sort_snapshots(listed)
-    strange = strange_points(record, request.repository, holdings)
+    if given_up:
+        record = replace(record, points=_without(record.points, given_up, request.repository))
+    known = _known(request, tools, record)
     now = tools.clock.now()
     return survey(
         request.plan,
         record,
         request.repository,
         now,
-        holdings=holdings,
-        runs=_runs(request, tools, strange),
+        listing=listing,
+        known=known,
+        runs=_runs(tools, unrecorded(listing.snapshots, known)),
         last_forget=_last_forget(request, tools, now),
     )
 
@@ -91,18 +117,33 @@ def frozen_because(request: RepositoryRequest, tools: MaintenanceTools, surveyed
     return frozen.why if frozen else ""
 
 
-def _runs(
-    request: RepositoryRequest, tools: MaintenanceTools, points: Sequence[str]
-) -> dict[str, Run]:
-    """Return the backups of this practice that would have made these points, by id."""
+def _known(request: RepositoryRequest, tools: MaintenanceTools, record: PracticeRecord) -> Known:
+    """Return what is on record of the repository: of all practices of this memory, since several
+    may share one.
+    """
+    restic_id = tools.store.repository_id(request.practice, request.repository)
+    names = set(tools.store.names_of_repository(restic_id)) if restic_id else set()
+    names.add((request.practice, request.repository))
+    others = {practice for practice, _ in names} - {request.practice}
+    points = [point for practice in sorted(others) for point in tools.store.points(practice)]
+    return known_in(names, (*record.points, *points))
+
+
+def _runs(tools: MaintenanceTools, points: Collection[str]) -> dict[str, Run]:
+    """Return the backups of ours that would have made these points, by id."""
     found = (run for point in points for run in tools.store.find_runs(point, limit=1))
-    return {
-        run.id: run
-        for run in found
-        if run.id in points
-        and run.practice == request.practice
-        and run.operation is Operation.BACKUP
-    }
+    return {run.id: run for run in found if run.id in points and run.operation is Operation.BACKUP}
+
+
+def _without(
+    points: Iterable[RecoveryPoint], given_up: Collection[str], repository: str
+) -> tuple[RecoveryPoint, ...]:
+    return tuple(
+        replace(point, copies=tuple(c for c in point.copies if c.repository != repository))
+        if point.id in given_up
+        else point
+        for point in points
+    )
 
 
 def _last_forget(

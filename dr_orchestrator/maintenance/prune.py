@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.maintenance.forget import NOTHING_SAVED
-from dr_orchestrator.maintenance.look import frozen_because, look
+from dr_orchestrator.maintenance.look import frozen_because, list_all, look
 from dr_orchestrator.maintenance.ownership import make_sure_of_owner
 from dr_orchestrator.maintenance.tools import run_on_repository
 
@@ -47,9 +47,9 @@ def prune(request: RepositoryRequest, tools: MaintenanceTools) -> PruneResult:
         if repository is None:
             run.conclude(Outcome.DONE, NOTHING_SAVED)
             return PruneResult()
-        listed = repository.snapshots({"practice": request.practice})
-        make_sure_of_owner(request, tools, repository, listed)
-        if why := frozen_because(request, tools, look(request, tools, listed)):
+        listing = list_all(request, tools, repository)
+        make_sure_of_owner(request, tools, repository, listing.of_practice(request.practice))
+        if why := frozen_because(request, tools, look(request, tools, listing)):
             reason = f"nothing is pruned until it is released: {why}"
             run.conclude(Outcome.UNPROVEN, reason)
             return PruneResult(outcome=Outcome.UNPROVEN, reason=reason)

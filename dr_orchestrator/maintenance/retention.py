@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
+from dr_orchestrator.compliance.shares import last_word
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.record import HoldPlaced
 from dr_orchestrator.core.restore_test import RestoreTest
@@ -17,6 +18,8 @@ from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import duration_words, instant_words
 from dr_orchestrator.plan.model import Retention
 
+PROVEN_HERE = "the newest proven from here"
+"""The reason why the newest point stays that passed a restore test from this repository."""
 EXAMINED_FOR = timedelta(days=30)
 """How long a point that failed its restore test is kept: for whoever finds out why."""
 
@@ -50,11 +53,48 @@ def kept(
       `zone` that have any. One that holds every asset goes before one that does not.
     - A point whose last conclusive restore test from here failed stands for nothing, so it pushes
       no good one out. It is kept for `EXAMINED_FOR` after that test.
+    - A point that was read back from the repository is kept like any other, and pushes none out
+      that this memory saw being made: all that would stay without it stays.
     """
     held = sorted(
-        (point for point in points if point.copy_in(repository)),
-        key=lambda point: (point.as_of, point.id),
+        ((point, copy) for point in points if (copy := point.copy_in(repository)) is not None),
+        key=lambda each: (each[0].as_of, each[0].id),
     )
+    of_all = [point for point, _ in held]
+    of_ours = [point for point, copy in held if not copy.read_back]
+    tests = tuple(tests)
+    reasons: dict[str, list[str]] = {}
+    for group in (of_all, of_ours) if of_all != of_ours else (of_all,):
+        for point, reason in _reasons(
+            group,
+            policy,
+            zone=zone,
+            now=now,
+            repository=repository,
+            window=window,
+            assets=assets,
+            tests=tests,
+            holds=holds,
+            released=released,
+        ):
+            reasons.setdefault(point.id, []).append(reason)
+    return {point: tuple(dict.fromkeys(each)) for point, each in reasons.items()}
+
+
+def _reasons(
+    held: list[RecoveryPoint],
+    policy: Retention,
+    *,
+    zone: tzinfo,
+    now: datetime,
+    repository: str,
+    window: timedelta,
+    assets: Collection[str],
+    tests: Iterable[RestoreTest],
+    holds: Mapping[str, HoldPlaced],
+    released: Collection[str],
+) -> Iterator[tuple[RecoveryPoint, str]]:
+    """Yield each point that stays with each reason; `held` are those in the repository, by age."""
     believed = [point for point in held if point.as_of <= now + CLOCK_TOLERANCE]
     conclusive = _last_conclusive(tests, now)
     failed = {
@@ -63,35 +103,26 @@ def kept(
         if place == repository and test.result is Result.FAILED
     }
     sound = [point for point in believed if point.id not in failed]
-    reasons: dict[str, list[str]] = {}
-    for point, reason in (
-        *_named(held, holds, released, now, zone),
-        *((point, "dated in the future") for point in held if point.as_of > now + CLOCK_TOLERANCE),
-        *((point, "the newest") for point in believed[-1:]),
-        *_proven(sound, conclusive, repository),
-        *_in_window(sound, window, repository, assets),
-        *_by_policy(sound, policy, zone, repository, assets),
-        *(
-            (point, "failed its restore test: kept to be examined")
-            for point in believed
-            if point.id in failed and now - failed[point.id].finished_at <= EXAMINED_FOR
-        ),
-    ):
-        reasons.setdefault(point.id, []).append(reason)
-    return {point: tuple(dict.fromkeys(each)) for point, each in reasons.items()}
+    yield from _named(held, holds, released, now, zone)
+    yield from (
+        (point, "dated in the future") for point in held if point.as_of > now + CLOCK_TOLERANCE
+    )
+    yield from ((point, "the newest") for point in believed[-1:])
+    yield from _proven(sound, conclusive, repository)
+    yield from _in_window(sound, window, repository, assets)
+    yield from _by_policy(sound, policy, zone, repository, assets)
+    yield from (
+        (point, "failed its restore test: kept to be examined")
+        for point in believed
+        if point.id in failed and now - failed[point.id].finished_at <= EXAMINED_FOR
+    )
 
 
 def _last_conclusive(
     tests: Iterable[RestoreTest], now: datetime
 ) -> dict[tuple[str, str], RestoreTest]:
-    """Return the last test that passed or failed, by (point, repository)."""
-    done = (
-        test
-        for test in tests
-        if test.result is not Result.UNPROVEN and test.started_at <= now + CLOCK_TOLERANCE
-    )
-    ordered = sorted(done, key=lambda test: (test.started_at, test.id))
-    return {(test.point, test.repository): test for test in ordered}
+    """Return the test that decides what is known of a copy, by (point, repository)."""
+    return last_word(test for test in tests if test.started_at <= now + CLOCK_TOLERANCE)
 
 
 def _named(
@@ -122,7 +153,7 @@ def _proven(
     passed = {key for key, test in conclusive.items() if test.result is Result.PASSED}
     anywhere = {point for point, _ in passed}
     from_here = [point for point in points if (point.id, repository) in passed]
-    yield from ((point, "the newest proven from here") for point in from_here[-1:])
+    yield from ((point, PROVEN_HERE) for point in from_here[-1:])
     proven = [point for point in points if point.id in anywhere]
     yield from ((point, "the newest proven") for point in proven[-1:])
 

@@ -16,8 +16,9 @@ from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.core.run import Run
 from dr_orchestrator.maintenance import trust
-from dr_orchestrator.maintenance.holdings import Holdings
-from dr_orchestrator.maintenance.retention import kept
+from dr_orchestrator.maintenance.holdings import Listing, sort_snapshots
+from dr_orchestrator.maintenance.retention import PROVEN_HERE, kept
+from dr_orchestrator.maintenance.strangers import Known, Stranger, strangers
 from dr_orchestrator.plan.model import Plan
 from dr_orchestrator.repositories.base import Snapshot
 
@@ -47,6 +48,8 @@ class Survey:
     """To be kept, and no longer whole in the repository."""
     rubble: tuple[Snapshot, ...]
     """What backups of ours saved that never became a point."""
+    strangers: tuple[Stranger, ...]
+    """What we did not make."""
     doubts: tuple[str, ...]
     """Why nothing may be forgotten until a person has looked, each a sentence."""
 
@@ -74,25 +77,31 @@ def survey(
     repository: str,
     now: datetime,
     *,
-    holdings: Holdings,
+    listing: Listing,
+    known: Known,
     runs: Mapping[str, Run],
     last_forget: datetime | None,
 ) -> Survey:
     """Return what is to become of what `repository` holds.
 
-    `runs` are those of our ledger whose points the record does not have here, by id; `last_forget`
-    is when points were last let go of here, within what anybody remembers.
+    `runs` are the backups of our ledger by the id of a point that is not on record here;
+    `last_forget` is when points were last let go of here, within what anybody remembers.
     """
     decision = decide(plan, record, repository, now)
+    holdings = sort_snapshots(listing.of_practice(record.practice))
     recorded = {
         point.id: copy for point in record.points if (copy := point.copy_in(repository)) is not None
     }
     vanished = tuple(
         point
         for point in record.points
-        if point.id in decision.kept and holdings.lacks(recorded[point.id])
+        if point.id in decision.kept
+        and point.id in listing.recorded
+        and holdings.lacks(recorded[point.id])
     )
+    found = strangers(listing.snapshots, known, runs, record.accepted.get(repository, frozenset()))
     looked_into = record.retention_released.get(repository)
+    proven = [point.id for point in vanished if PROVEN_HERE in decision.kept[point.id]]
     return Survey(
         decision=decision,
         vanished=vanished,
@@ -101,7 +110,9 @@ def survey(
             for point, remains in holdings.points.items()
             if point not in recorded and not remains.manifests and _is_over(runs.get(point), now)
             for snapshot in remains.assets
+            if snapshot.original not in known.elsewhere  # a copy of it may be ended yet
         ),
+        strangers=found,
         doubts=(
             *trust.wrong_dates(record.points, repository, now, looked_into),
             *_tightened(
@@ -112,26 +123,14 @@ def survey(
                 last_forget=last_forget,
                 going=decision.going,
             ),
-            *trust.unknown_points(holdings, recorded, runs, looked_into),
-            *trust.vanished_points(len(vanished)),
+            *trust.strange_snapshots(found),
+            *trust.vanished_points(len(vanished), proven[-1] if proven else ""),
+            *(
+                trust.read_back(record.points, repository, looked_into)
+                if repository in record.frozen
+                else ()
+            ),
         ),
-    )
-
-
-def strange_points(record: PracticeRecord, repository: str, holdings: Holdings) -> tuple[str, ...]:
-    """Return the ids of the points that the repository lists, and the record does not have there
-    or has with another manifest: the caller asks the ledger for their runs.
-    """
-    manifests = {
-        point.id: copy.manifest_snapshot
-        for point in record.points
-        if (copy := point.copy_in(repository)) is not None
-    }
-    return tuple(
-        point
-        for point, remains in holdings.points.items()
-        if point not in manifests
-        or any(manifests[point] not in {each.id, each.original} for each in remains.manifests)
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.core.run import Operation
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.repositories.base import Repository
+    from dr_orchestrator.repositories.s3_place import S3Place
     from dr_orchestrator.store.base import Store
 
 
@@ -44,7 +45,14 @@ class MaintenanceTools:
     store: Store
     clock: Clock
     open_repository: Callable[[Plan, str], Repository]
-    """Opens a repository of the plan that is there; makes none."""
+    """Opens a repository of the plan that is there, by the way of who may remove from it; makes
+    none."""
+    open_as_backup: Callable[[Plan, str], Repository]
+    """The same, by the way and with the credential of a backup."""
+    open_place: Callable[[Plan, str], S3Place]
+    """Where a repository lies in S3, with the credential of who may remove from it."""
+    open_place_as_backup: Callable[[Plan, str], S3Place]
+    """The same, with the credential of a backup."""
     installation: Installation
     scratch: Path
     """A private folder of ours."""
@@ -60,9 +68,11 @@ def run_on_repository(
     *,
     exclusive: bool,
     unread: bool = False,
+    as_backup: bool = False,
 ) -> Iterator[tuple[OpenRun, Repository | None]]:
     """Open the run of an operation and the repository, held for it alone or shared with others.
-    With `unread` nobody restores from it meanwhile.
+    With `unread` nobody restores from it meanwhile; with `as_backup` it is opened the way that a
+    backup does.
 
     There is no repository where nothing was ever saved. One that is busy leaves no run behind:
     nothing was attempted.
@@ -83,7 +93,8 @@ def run_on_repository(
             serves=request.serves,
         ) as run,
     ):
-        yield run, tools.open_repository(request.plan, request.repository) if is_known else None
+        open_it = tools.open_as_backup if as_backup else tools.open_repository
+        yield run, open_it(request.plan, request.repository) if is_known else None
 
 
 @contextmanager

@@ -8,14 +8,13 @@ speaks against nothing any more; what came since then does.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
-from dr_orchestrator.core.point import PointCopy, RecoveryPoint
-from dr_orchestrator.core.run import Run
+from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.wording import count_words
-from dr_orchestrator.maintenance.holdings import Holdings, Remains
+from dr_orchestrator.maintenance.strangers import Stranger
 
 FIRST_SEEN_LATE = timedelta(days=2)
 """A backup is on record within the hours it takes; one that came later was dated by somebody."""
@@ -36,7 +35,9 @@ def wrong_dates(
         if copy is None or (looked_into is not None and copy.recorded_at <= looked_into):
             continue
         ahead += point.as_of > min(now, copy.recorded_at) + CLOCK_TOLERANCE
-        late += copy.recorded_at - point.as_of > FIRST_SEEN_LATE
+        # what we made ourselves may reach a repository much later
+        seen = copy.recorded_at if copy.read_back else point.finished
+        late += seen - point.as_of > FIRST_SEEN_LATE
     if ahead:
         yield f"{_are(ahead)} dated ahead of the time at which this was noticed: check the clock"
     if late:
@@ -55,43 +56,48 @@ def too_many(
         )
 
 
-def unknown_points(
-    holdings: Holdings,
-    recorded: Mapping[str, PointCopy],
-    runs: Mapping[str, Run],
-    looked_into: datetime | None,
+def read_back(
+    points: Iterable[RecoveryPoint], repository: str, looked_into: datetime | None
 ) -> Iterator[str]:
-    """Yield whether somebody else saves here: points that are on no record of ours.
-
-    `recorded` is what our record says is here, `runs` what it knows of the runs that would have
-    made the others: a backup of ours that was killed leaves what it had saved.
-    """
-    unknown = sum(
-        point not in runs and _came_since(remains, recorded.get(point), looked_into)
-        for point, remains in holdings.points.items()
+    """Yield how many points nobody but `repository` itself has told of."""
+    count = sum(
+        copy.read_back and (looked_into is None or copy.recorded_at > looked_into)
+        for point in points
+        if (copy := point.copy_in(repository)) is not None
     )
-    if unknown:
-        yield (
-            f"{count_words(unknown, 'recovery point')} here {'is' if unknown == 1 else 'are'} on "
-            "no record of this machine: somebody else saves here under this practice's name, or "
-            "this machine lost its memory (`dro points rebuild` reads it back)"
-        )
-
-
-def _came_since(remains: Remains, copy: PointCopy | None, looked_into: datetime | None) -> bool:
-    strange = [
-        each
-        for each in (*remains.manifests, *(() if copy else remains.assets))
-        if copy is None or copy.manifest_snapshot not in {each.id, each.original}
-    ]
-    return any(looked_into is None or each.time > looked_into for each in strange)
-
-
-def vanished_points(count: int) -> Iterator[str]:
-    """Yield whether somebody removed what is to be kept."""
     if count:
-        yield f"{_are(count)} no longer whole here, and we did not remove anything of them"
+        yield f"{count_words(count, 'recovery point')} {_was(count)} read back from the repository"
+
+
+def strange_snapshots(found: Collection[Stranger]) -> Iterator[str]:
+    """Yield whether somebody else saves here."""
+    if not found:
+        return
+    seconds = sum(each.second for each in found)
+    also = f", {seconds} of them beside what we saved ourselves" if seconds else ""
+    yield (
+        f"{count_words(len(found), 'snapshot')} here {_is(len(found))} on no record of this machine"
+        f"{also}: somebody else saves here, or this machine lost its memory (`dro points rebuild` "
+        "reads it back)"
+    )
+
+
+def vanished_points(count: int, newest_proven: str = "") -> Iterator[str]:
+    """Yield whether somebody removed what is to be kept; `newest_proven` is the id of the newest
+    point that was proven to come back from here, where that is among it.
+    """
+    if count:
+        also = f"; {newest_proven} was the newest one proven from here" if newest_proven else ""
+        yield f"{_are(count)} no longer whole here, and we did not remove anything of them{also}"
 
 
 def _are(count: int) -> str:
-    return f"{count_words(count, 'recovery point')} {'is' if count == 1 else 'are'}"
+    return f"{count_words(count, 'recovery point')} {_is(count)}"
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"

@@ -51,10 +51,15 @@ def channels_of_machine(of_machine: Iterable[Notification]) -> tuple[Channel, ..
 
 
 def _channel(spec: Notification, contacts: dict[str, str]) -> Channel:
-    if spec.secret is None:
+    if spec.by_mail_server:
         name = spec.to or spec.email or ""
         address = spec.email or contacts.get(name, "")
         return Channel(name=name, spec=spec, place=address, address=address)
+    if spec.sns is not None:
+        return Channel(name=f"sns ({spec.sns.name})", spec=spec, place=spec.sns.topic)
+    if spec.ses is not None:
+        to = spec.ses.to
+        return Channel(name=f"ses ({to})", spec=spec, place=f"ses:{to}", address=to)
     way = "url" if spec.url else "webhook" if spec.webhook else "ping"
     place = str(spec.secret)
     return Channel(name=f"{way} ({place})", spec=spec, place=place)

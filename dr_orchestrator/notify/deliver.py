@@ -14,6 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import NotDelivered
+from dr_orchestrator.notify.amazon import publish_by_sns, send_by_ses
 from dr_orchestrator.notify.channel import Channel
 from dr_orchestrator.notify.email import send_email
 from dr_orchestrator.notify.message import Message
@@ -47,6 +48,10 @@ def deliver(message: Message, channel: Channel, post: Post, at: datetime) -> Non
         _send_by_apprise(message, post.read_secret(spec.url))
     elif spec.webhook is not None:
         _send_to_webhook(message, channel, post)
+    elif spec.sns is not None:
+        publish_by_sns(message, spec.sns)
+    elif spec.ses is not None:
+        send_by_ses(message, spec.ses, at=at)
     elif channel.address:
         if post.mail is None:
             raise NotDelivered("this machine has no `mail` in its settings")

@@ -29,13 +29,7 @@ def send_email(
     Raises:
         NotDelivered: the server did not take it, or could not be reached.
     """
-    mail = EmailMessage()
-    mail["From"], mail["To"] = server.sender, address
-    mail["Subject"] = message.subject
-    mail["Date"] = format_datetime(at)
-    mail["Message-ID"] = f"<{message.id}@{server.sender.rpartition('@')[2] or server.host}>"
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answers from holidays
-    mail.set_content(message.text)
+    mail = written(message, address, server.sender, host=server.host, at=at)
     try:
         with _connected(server, timeout_seconds) as connection:
             if server.user is not None:
@@ -53,6 +47,20 @@ def send_email(
         raise NotDelivered(f"the mail server did not take it ({type(error).__name__})") from None
     except (OSError, ValueError) as error:
         raise NotDelivered(network_words(error)) from None
+
+
+def written(
+    message: Message, address: str, sender: str, *, host: str, at: datetime
+) -> EmailMessage:
+    """Return a message as an e-mail; `host` names us in its id where the sender has no domain."""
+    mail = EmailMessage()
+    mail["From"], mail["To"] = sender, address
+    mail["Subject"] = message.subject
+    mail["Date"] = format_datetime(at)
+    mail["Message-ID"] = f"<{message.id}@{sender.rpartition('@')[2] or host}>"
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answers from holidays
+    mail.set_content(message.text)
+    return mail
 
 
 def _connected(server: MailServer, timeout_seconds: float) -> smtplib.SMTP:

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
 from dr_orchestrator.compliance.verdict import is_overdue
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
+from dr_orchestrator.core.immutability import Answer
 from dr_orchestrator.core.occurrence import OccurrenceState, Progress
 from dr_orchestrator.core.problem import IN_PART, OpenProblem, Problem, ProblemKind
 from dr_orchestrator.core.record import PracticeRecord, SystemPaused
 from dr_orchestrator.core.run import Operation, Outcome, Run
+from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import instant_words, objective_words
 from dr_orchestrator.plan.model import Plan
 
@@ -30,16 +32,26 @@ if TYPE_CHECKING:
 
 _TOLD = frozenset(
     {
-        *(Operation.BACKUP, Operation.RESTORE_TEST, Operation.CHECK),
-        *(Operation.FORGET, Operation.PRUNE, Operation.REPORT),
+        *(Operation.BACKUP, Operation.COPY, Operation.RESTORE_TEST, Operation.CHECK),
+        *(Operation.FORGET, Operation.PRUNE, Operation.EXTEND, Operation.IMMUTABILITY),
+        Operation.REPORT,
     }
 )
 """What nobody watches; whoever restores or rebuilds sits before it."""
-_UPKEEP = frozenset({Operation.CHECK, Operation.FORGET, Operation.PRUNE})
+_UPKEEP = {
+    Operation.CHECK: "check",
+    Operation.FORGET: "forget",
+    Operation.PRUNE: "prune",
+    Operation.EXTEND: "extend",
+    Operation.IMMUTABILITY: "immutability",
+}
+"""What `maintenance` says of a repository, by its key there."""
 _SHORTEST_WAIT, _LONGEST_WAIT = timedelta(minutes=30), timedelta(hours=4)
 _PAUSED = "paused"
 """How the planner begins to say that an occurrence is skipped because of a pause."""
-_OF_A_REPOSITORY = frozenset({Objective.REPOSITORY_CHECK, Objective.RETENTION})
+_OF_A_REPOSITORY = frozenset(
+    {Objective.REPOSITORY_CHECK, Objective.RETENTION, Objective.IMMUTABILITY}
+)
 """Every system in a repository has this finding; the trouble is one."""
 _OF_ONE_POINT = frozenset(
     {Objective.RPO, Objective.COPIES, Objective.SKEW, Objective.DUMP_AGE, Objective.COVERAGE}
@@ -66,6 +78,8 @@ _NEXT = {
     "--repository {repository}`",
     Objective.REPOSITORY_CHECK: "have it read back: `dro repository check {practice} "
     "--repository {repository}`",
+    Objective.IMMUTABILITY: "have it tried again: `dro repository immutability {practice} "
+    "--repository {repository}`; `dro doctor {practice}` says what its protection lacks",
     Objective.RETENTION: "see why old backups stay: `dro retention show {practice}`",
 }
 
@@ -130,6 +144,7 @@ class _Look:
         yield from self._failures()
         yield from self._never_started()
         yield from self._suspicious()
+        yield from self._destroyable()
         yield from self._findings()
 
     def causes(self, problem: Problem) -> set[str]:
@@ -147,8 +162,10 @@ class _Look:
                     self._failed[key] = run
                     yield self._known[key]
                 continue
-            if run.operation is Operation.FORGET and run.repository:
+            if run.repository and self._stopped_by_a_freeze(run):
                 self._causes[key] = {_frozen_key(run.repository)}
+            if run.operation is Operation.IMMUTABILITY and run.repository:
+                self._causes[key] = {_destroyable_key(run.repository)}
             self._failed[key] = run
             yield self._problem(
                 key,
@@ -158,6 +175,15 @@ class _Look:
                 advice=self._after_failure(run),
                 since=run.started_at,
             )
+
+    def _stopped_by_a_freeze(self, run: Run) -> bool:
+        """Whether the run only says again why its repository is frozen: by another repository in
+        its place any operation is stopped.
+        """
+        frozen = self._at.record.frozen.get(run.repository or "")
+        return run.operation in {Operation.FORGET, Operation.PRUNE} or (
+            frozen is not None and bool(run.reason) and run.reason in frozen.why
+        )
 
     def _is_failure(self, run: Run) -> bool:
         """Whether this is news; of one that was told before, only success says otherwise."""
@@ -212,9 +238,15 @@ class _Look:
         if operation is Operation.RESTORE_TEST:
             tests = self._plan.protected[system].restore_tests
             return any((test.from_ or self._plan.first_repository) == repository for test in tests)
+        if operation is Operation.COPY:
+            return repository in self._plan.protected[system].backup.copy_to
         if operation in _UPKEEP:
-            maintenance = self._plan.repositories[repository].maintenance
-            return bool(getattr(maintenance, operation.value) != "never")
+            spec = self._plan.repositories[repository]
+            if operation is Operation.EXTEND and spec.object_lock is None:
+                return False
+            if operation is Operation.IMMUTABILITY and not spec.keeps_attackers_out:
+                return False
+            return bool(getattr(spec.maintenance, _UPKEEP[operation]) != "never")
         return operation is not Operation.REPORT or self._plan.report is not None
 
     def _names_exist(self, system: str, repository: str) -> bool:
@@ -318,10 +350,38 @@ class _Look:
                     ProblemKind.SUSPICIOUS,
                     "",
                     what=f"nothing is cleared out of {repository} any more: {frozen.why}",
-                    advice="look into it; if all is well: `dro retention release "
-                    f"{practice} --repository {repository} --reason TEXT`",
+                    advice=f"look into it: `dro doctor {practice}`, and "
+                    f"`dro retention show {practice} --repository {repository}`; if all is well: "
+                    f"`dro retention release {practice} --repository {repository} --reason TEXT`",
                     since=frozen.at,
                 )
+
+    def _destroyable(self) -> Iterator[Problem]:
+        """Yield the repositories in which an attempt to destroy something succeeded. One of which
+        nothing was found out does not say that it is over.
+        """
+        for repository, tested in self._at.record.immutability.items():
+            spec = self._plan.repositories.get(repository)
+            if spec is None or not spec.keeps_attackers_out:
+                continue
+            key = _destroyable_key(repository)
+            done = [each for each in tested.attempts if each.answer is Answer.DONE]
+            if done:
+                deeds = ", ".join(dict.fromkeys(each.deed.value for each in done))
+                where = f"{self._plan.practice.id} --repository {repository}"
+                yield self._problem(
+                    key,
+                    ProblemKind.SUSPICIOUS,
+                    "",
+                    what=f"whoever holds the backup credential of {repository} can destroy what is "
+                    f"there: we were able to {deeds}",
+                    advice="find out what changed its protection, and since when: "
+                    f"`dro doctor {self._plan.practice.id}`; mend it, then try again: "
+                    f"`dro repository immutability {where}`",
+                    since=tested.at,
+                )
+            elif tested.result is Result.UNPROVEN and key in self._known:
+                yield self._known[key]
 
     # --- what was promised ----------------------------------------------------------------------
 
@@ -397,6 +457,10 @@ class _Look:
             causes.add(f"failure/{run_key(Operation.CHECK, '', repository)}")
         if objective is Objective.RETENTION:
             causes.add(f"failure/{run_key(Operation.FORGET, '', repository)}")
+        if objective is Objective.IMMUTABILITY:
+            causes.add(f"failure/{run_key(Operation.IMMUTABILITY, '', repository)}")
+            causes.add(f"failure/{run_key(Operation.EXTEND, '', repository)}")
+            causes.add(_destroyable_key(repository or ""))
         return causes - {_finding_key(finding, kind)}
 
     def _nothing_comes(self, backup: str, kind: ProblemKind) -> bool:
@@ -463,6 +527,10 @@ def _frozen_key(repository: str) -> str:
     return f"suspicious//retention/{repository}"
 
 
+def _destroyable_key(repository: str) -> str:
+    return f"suspicious//immutability/{repository}"
+
+
 def _failure_words(run: Run) -> str:
     ended = _ENDED.get(run.outcome or Outcome.FAILED, "failed")
     why = f": {run.reason}" if run.reason else ""
@@ -477,5 +545,8 @@ def _operation_words(operation: Operation, repository: str | None) -> str:
         Operation.CHECK: f"reading {where} back",
         Operation.FORGET: f"clearing old backups out of {where}",
         Operation.PRUNE: f"freeing space in {where}",
+        Operation.COPY: f"the copy to {where}",
+        Operation.EXTEND: f"renewing the locks in {where}",
+        Operation.IMMUTABILITY: f"the attempt to destroy what {where} holds",
         Operation.REPORT: "writing the report",
     }.get(operation, operation.value)

@@ -209,17 +209,18 @@ def _is_pattern(text: str) -> bool:
 def _location_against(notes: Notes, path: PurePosixPath, node: Node) -> None:
     """Report a repository inside what is protected, or the reverse: it would save itself."""
     for name, entry in children(child(notes.root, "repositories")):
-        folder = local_folder(text_of(child(entry.node, "location")) or "s3:")
-        if folder is None or not folder.is_absolute():
-            continue
-        if folder.is_relative_to(path):
-            notes.mistake(
-                node, f"repository `{name}` lies inside it", "a backup must not hold itself"
-            )
-        elif path.is_relative_to(folder):
-            notes.mistake(
-                node, f"lies inside repository `{name}`", "nothing else lies in a repository"
-            )
+        for keys in (("location",), ("maintenance", "location")):
+            folder = local_folder(text_of(child(entry.node, *keys)) or "s3:")
+            if folder is None or not folder.is_absolute():
+                continue
+            if folder.is_relative_to(path):
+                notes.mistake(
+                    node, f"repository `{name}` lies inside it", "a backup must not hold itself"
+                )
+            elif path.is_relative_to(folder):
+                notes.mistake(
+                    node, f"lies inside repository `{name}`", "nothing else lies in a repository"
+                )
 
 
 def _inside(notes: Notes, node: Node | None) -> None:

@@ -6,11 +6,10 @@ those of single values. What has a mistake of its own already is passed over in 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from dr_orchestrator.plan.asset_consistency import local_folder
+from dr_orchestrator.core.wording import some_names
 from dr_orchestrator.plan.document import (
     Document,
     Node,
@@ -22,10 +21,13 @@ from dr_orchestrator.plan.document import (
 from dr_orchestrator.plan.notes import Notes
 from dr_orchestrator.plan.notification_consistency import check_notifications
 from dr_orchestrator.plan.problem import Problem
+from dr_orchestrator.plan.repository_consistency import (
+    check_repositories,
+    keeps_attackers_out,
+    references,
+)
 from dr_orchestrator.plan.system_consistency import check_system
-from dr_orchestrator.plan.timing_consistency import check_maintenance, check_report
-
-_SECRET_IN_URL = re.compile(r"://[^/@\s]*:[^/@\s]*@")
+from dr_orchestrator.plan.timing_consistency import check_report
 
 
 def consistency_problems(
@@ -37,7 +39,7 @@ def consistency_problems(
     (who may write to it, work trees of git) is looked at only then.
     """
     notes = Notes(document, place)
-    _repositories(notes)
+    check_repositories(notes)
     for _, system in notes.systems():
         check_system(notes, system)
     _dependencies(notes)
@@ -48,34 +50,6 @@ def consistency_problems(
         notes.secret(reference)
     _whole(notes)
     return notes.mistakes, notes.warnings
-
-
-def _repositories(notes: Notes) -> None:
-    seen: dict[str, str] = {}
-    for name, entry in children(child(notes.root, "repositories")):
-        check_maintenance(notes, child(entry.node, "maintenance"))
-        node = child(entry.node, "location")
-        location = text_of(node)
-        if node is None or not location:
-            continue
-        if _SECRET_IN_URL.search(location):
-            notes.mistake(
-                node,
-                "has a password in it",
-                "take it out: a plan is kept in git, and goes into every repository",
-            )
-            continue
-        folder = local_folder(location)
-        if folder is not None and not folder.is_absolute():
-            notes.mistake(node, "must be an absolute path", "begin it with /")
-        same = str(folder) if folder is not None else location.rstrip("/")
-        if same in seen:
-            notes.mistake(
-                node,
-                f"is where `{seen[same]}` is too",
-                "a second copy in the same place is none",
-            )
-        seen.setdefault(same, name)
 
 
 def _dependencies(notes: Notes) -> None:
@@ -126,8 +100,7 @@ def _custody(notes: Notes) -> None:
 
 def _references_to_secrets(notes: Notes) -> Iterator[Node]:
     for _, entry in children(child(notes.root, "repositories")):
-        if node := child(entry.node, "password"):
-            yield node
+        yield from references(entry.node)
     for _, system in notes.systems():
         for _, entry in children(child(system, "assets")):
             if node := child(entry.node, "password"):
@@ -145,23 +118,38 @@ def _whole(notes: Notes) -> None:
     repositories = child(notes.root, "repositories")
     if repositories is None:
         return
-    used = _used(notes)
+    held_in = {name: _held_in(notes, system) for name, system in _protected(notes)}
+    used = {each for names in held_in.values() for each in names}
     if len(used) == 1 or len(notes.repositories) == 1:
         notes.warn(
             repositories, "one repository only", "what destroys it leaves nothing to restore"
         )
+    safe = {name for name, entry in children(repositories) if keeps_attackers_out(entry.node)}
+    open_to_attack = [name for name, names in held_in.items() if not names & safe]
+    if open_to_attack:
+        whose = "" if len(open_to_attack) == len(held_in) else f" of {some_names(open_to_attack)}"
+        notes.warn(
+            repositories,
+            f"no copy{whose} that an attacker with our credentials cannot destroy",
+            "copy it (`copy_to`) to a bucket with `object_lock`, or to an `append_only` server",
+        )
     for name, entry in children(repositories):
         if used and name not in used:
-            notes.warn(entry.node, "nothing is backed up to it", "name it in `backup: {to: [..]}`")
+            notes.warn(
+                entry.node,
+                "nothing is backed up to it",
+                "name it in `backup: {to: [..]}`, or in its `copy_to`",
+            )
 
 
-def _used(notes: Notes) -> set[str]:
-    """Return the repositories that some system is backed up to."""
-    used: set[str] = set()
-    for _, entry in children(child(notes.root, "systems")):
-        if child(entry.node, "assets") is None:
-            continue
-        listed = child(entry.node, "backup", "to")
-        named = {text_of(node) or "" for node in elements(listed)}
-        used |= named or set(notes.repositories[:1])
-    return used
+def _protected(notes: Notes) -> Iterator[tuple[str, Node]]:
+    for name, system in notes.systems():
+        if child(system, "assets") is not None:
+            yield name, system
+
+
+def _held_in(notes: Notes, system: Node) -> set[str]:
+    """Return the repositories that a system is saved or copied to."""
+    named = {text_of(node) or "" for node in elements(child(system, "backup", "to"))}
+    copied = {text_of(node) or "" for node in elements(child(system, "backup", "copy_to"))}
+    return (named or set(notes.repositories[:1])) | copied

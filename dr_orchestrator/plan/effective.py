@@ -18,10 +18,12 @@ from dr_orchestrator.plan.model import (
     Check,
     Plan,
     ProtectedSystem,
+    RepositorySpec,
     RestoreTestSpec,
     RunCheck,
     SqlCheck,
     System,
+    Timing,
 )
 from dr_orchestrator.plan.schedule import Schedule
 
@@ -34,6 +36,7 @@ _DEFAULTS: tuple[tuple[str, str], ...] = (
     (r"practice\.open\..*", "always open"),
     (r"systems\.[^.]+\.title", "the system's id"),
     (r".*\.backup\.schedule", "every half RPO"),
+    (r".*\.backup\.copying\..*", "after each backup"),
     (r".*\.backup\.to\[\d+\]", "the plan's first repository"),
     (r".*\.restore_tests\[\d+\]\.prove_every", "twice the test's own interval"),
     (r".*\.restore_tests\[\d+\]\.from", "the first repository the system is backed up to"),
@@ -49,7 +52,16 @@ _DEFAULTS: tuple[tuple[str, str], ...] = (
 def with_defaults(plan: Plan) -> Plan:
     """Return the plan with every default that depends on another part of it."""
     systems = {name: _system(name, system, plan) for name, system in plan.systems.items()}
-    return plan.model_copy(update={"systems": systems})
+    repositories = {name: _repository(spec) for name, spec in plan.repositories.items()}
+    return plan.model_copy(update={"systems": systems, "repositories": repositories})
+
+
+def _repository(spec: RepositorySpec) -> RepositorySpec:
+    """Return a repository in which nothing is removed where the server lets nothing be removed."""
+    if spec.lets_us_remove:
+        return spec
+    maintenance = spec.maintenance.model_copy(update={"forget": "never", "prune": "never"})
+    return spec.model_copy(update={"maintenance": maintenance})
 
 
 def _system(name: str, system: System, plan: Plan) -> System:
@@ -57,8 +69,12 @@ def _system(name: str, system: System, plan: Plan) -> System:
     if isinstance(system, ProtectedSystem):
         to = system.backup.to or (plan.first_repository,)
         zone = plan.practice.timezone
-        changes["backup"] = system.backup.model_copy(update={"to": to})
-        changes["restore_tests"] = _restore_tests(system, to)
+        copying = system.backup.copying
+        if system.backup.copy_to and copying is None:
+            copying = Timing(schedule=system.backup.schedule)
+        changes["backup"] = system.backup.model_copy(update={"to": to, "copying": copying})
+        held_in = tuple(dict.fromkeys((*to, *system.backup.copy_to)))
+        changes["restore_tests"] = _restore_tests(system, held_in)
         changes["verify"] = tuple(_check(check, zone) for check in system.verify)
         if system.newest is not None and system.newest.timezone is None:
             changes["newest"] = system.newest.model_copy(update={"timezone": zone})

@@ -34,8 +34,7 @@ Location = tuple[str | int, ...]
 
 LATER = frozenset(
     {
-        *("aws_secret", "copy_to", "extends", "files", "keyring", "labels"),
-        *("object_lock", "runbook", "runbooks"),
+        *("extends", "keyring", "labels", "runbook", "runbooks"),
     }
 )
 """Keys that the plan format has and this version of the program does not read."""

@@ -2,12 +2,13 @@
 
 Every field that was left out has its default here already, so no reader ever meets a `None` that
 means "work it out yourself". The descriptions become the plan reference and the JSON Schema.
-What a plan may not say yet (copies, runbooks) comes with its own change, under the names the design
-gives them.
+What a plan may not say yet (runbooks, templates) comes with its own change, under the names the
+design gives them.
 """
 
 from __future__ import annotations
 
+import math
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -25,10 +26,17 @@ from pydantic_core import CoreSchema
 
 from dr_orchestrator.core.baseline import Level
 from dr_orchestrator.core.point import AssetKind, Method
+from dr_orchestrator.core.share import MOST_PARTS
 from dr_orchestrator.plan.expectation import Expectation
 from dr_orchestrator.plan.notification import Notification
 from dr_orchestrator.plan.opening import OpeningHours
-from dr_orchestrator.plan.quantity import Duration, PositiveDuration, Size, format_duration
+from dr_orchestrator.plan.quantity import (
+    Duration,
+    PositiveDuration,
+    PositivePercentage,
+    Size,
+    format_duration,
+)
 from dr_orchestrator.plan.schedule import Schedule, ScheduleOrNever
 from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.plan.section import Identifier, Section
@@ -74,9 +82,66 @@ class Custody(Section):
 
 
 class Credentials(Section):
-    """How restic gets at a remote location, beside the repository's own password."""
+    """How we get at a remote location, beside the repository's own password.
+
+    Left out, keys are found where AWS's own programs find them: in the environment, in
+    ~/.aws/credentials, or from the machine's role.
+    """
 
     aws_profile: str | None = Field(default=None, description="profile in ~/.aws/credentials")
+    access_key_id: SecretReference | None = Field(
+        default=None, description="reference to the id of a key, instead of a profile"
+    )
+    secret_access_key: SecretReference | None = Field(
+        default=None, description="reference to the key that belongs to it"
+    )
+    user: str | None = Field(
+        default=None, min_length=1, description="with `rest:`: whom the server knows us as"
+    )
+    password: SecretReference | None = Field(
+        default=None, description="with `rest:`: reference to that user's password"
+    )
+
+    @property
+    def references(self) -> tuple[tuple[str, SecretReference], ...]:
+        """The references to secrets that are in it, each under its key."""
+        named = ("access_key_id", "secret_access_key", "password")
+        stated = ((name, getattr(self, name)) for name in named)
+        return tuple((name, each) for name, each in stated if each is not None)
+
+
+class ObjectLock(Section):
+    """For how long nobody can remove what is saved to an S3 bucket."""
+
+    mode: Literal["compliance", "governance"] = Field(
+        description="`compliance`: nobody can end a lock before its time, not even the account's "
+        "owner; `governance`: who has the right to bypass it can"
+    )
+    days: int = Field(ge=1, le=36500, description="for which every object is locked when saved")
+
+
+class Bucket(Section):
+    """What an S3 bucket is to be like, beside its object lock."""
+
+    region: str | None = Field(
+        default=None, min_length=1, description="where it is made; as the location's host says"
+    )
+    kms_key: str | None = Field(
+        default=None,
+        min_length=1,
+        description="key of AWS KMS that encrypts it at rest; S3's own (AES256) unless stated",
+    )
+    keep_noncurrent: PositiveDuration = Field(
+        default=timedelta(days=30),
+        description="how long what was deleted or overwritten stays, and can be brought back",
+    )
+
+
+class Bandwidth(Section):
+    """The most that restic may use of a line, a second; no limit unless stated."""
+
+    upload: Size | None = Field(default=None, description="as `2 MiB`")
+    download: Size | None = None
 
 
 class Timing(Section):
@@ -118,9 +183,30 @@ class Maintenance(Section):
         default=Schedule.parse("Sun 06:00"),
         description="when the space of what was forgotten is freed; nobody else can write then",
     )
+    extend: ScheduleOrNever = Field(
+        default=Schedule.parse("Sun 08:00"),
+        description="with `object_lock`: when locks are renewed that would run out before the next "
+        "round; that is done after each prune too",
+    )
+    immutability: ScheduleOrNever = Field(
+        default=Schedule.parse("Sun 09:00"),
+        description="with `object_lock` or `append_only`: when it is tried to destroy what is "
+        "there with the backup credential, which must be refused",
+    )
     blackout: OpeningHours | None = Field(
         default=None,
         description="hours in which none of these is started, but for `closed` days",
+    )
+    location: str | None = Field(
+        default=None,
+        min_length=1,
+        description="where the same repository is reached by who may remove from it, as the folder "
+        "that an append-only server serves; as `location` unless stated",
+    )
+    credentials: Credentials | None = Field(
+        default=None,
+        description="of who may forget, prune and renew locks; those of the repository unless "
+        "stated",
     )
 
 
@@ -132,7 +218,48 @@ class RepositorySpec(Section):
     )
     password: SecretReference = Field(description="reference to the password that encrypts it")
     credentials: Credentials = Field(default=Credentials.model_construct())
+    append_only: bool = Field(
+        default=False,
+        description="the server lets nobody remove anything, as `rclone serve restic "
+        "--append-only` and rest-server do",
+    )
+    object_lock: ObjectLock | None = Field(
+        default=None, description="with `s3:`: for how long nobody can remove what is saved"
+    )
+    bucket: Bucket = Field(default=Bucket.model_construct())
+    bandwidth: Bandwidth = Field(default=Bandwidth.model_construct())
     maintenance: Maintenance = Field(default=Maintenance.model_construct())
+
+    def reached(self, *, directly: bool = False) -> tuple[str, Credentials]:
+        """Return its location and the credentials that go with it: those of a backup, or
+        `directly` of who may remove from it.
+        """
+        if not directly:
+            return self.location, self.credentials
+        other = self.maintenance
+        return other.location or self.location, other.credentials or self.credentials
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """By which it is reached: as a backup does, and by the other way where there is one."""
+        return tuple(dict.fromkeys((self.location, self.reached(directly=True)[0])))
+
+    @property
+    def is_s3(self) -> bool:
+        """Whether it is in a bucket of S3, or of storage that speaks like it."""
+        return self.location.startswith("s3:")
+
+    @property
+    def keeps_attackers_out(self) -> bool:
+        """Whether the plan says that nobody with the backup credential can destroy what is there,
+        which is tested then.
+        """
+        return self.append_only or self.object_lock is not None
+
+    @property
+    def lets_us_remove(self) -> bool:
+        """Whether there is a way by which we may forget and prune."""
+        return not self.append_only or self.maintenance.location is not None
 
 
 class BaselineSpec(Section):
@@ -367,6 +494,12 @@ class BackupSpec(Timing):
     to: tuple[Identifier, ...] = Field(
         default=(), description="repositories; the first of the plan unless stated"
     )
+    copy_to: tuple[Identifier, ...] = Field(
+        default=(), description="repositories that its recovery points are copied to afterwards"
+    )
+    copying: Timing | None = Field(
+        default=None, description="when they are copied; after each backup unless stated"
+    )
 
 
 class ListedBy(Section):
@@ -507,6 +640,17 @@ class Retention(Section):
     keep_yearly: int = Field(default=6, ge=0, description="the newest of each of so many years")
 
 
+class FilesSample(Section):
+    """A share of the files, another one each time, until all were restored. Databases are whole."""
+
+    sample: PositivePercentage = Field(description="how much each test restores, as `5%`")
+
+    @property
+    def parts(self) -> int:
+        """In how many tests all files were restored once."""
+        return min(math.ceil(round(1 / self.sample, 6)), MOST_PARTS)
+
+
 class RestoreTestSpec(Timing):
     """When a system is restored to a sandbox and proven, and from where."""
 
@@ -519,11 +663,26 @@ class RestoreTestSpec(Timing):
         description="repository; the first the system is backed up to unless stated",
     )
     point: Literal["latest", "random"] = "latest"
+    files: FilesSample | None = Field(
+        default=None,
+        description="restore another share of the files each time, as from far away; all of them "
+        "unless stated",
+    )
     prove_every: PositiveDuration = Field(
         default_factory=lambda data: 2 * data["schedule"].period,
         description="after this long without a passed test, recovery counts as not proven; "
         "twice the test's own interval unless stated",
     )
+
+    @property
+    def parts(self) -> int:
+        """In how many tests all files were restored once."""
+        return self.files.parts if self.files else 1
+
+    @property
+    def all_files_every(self) -> timedelta:
+        """In what time that is."""
+        return self.parts * self.schedule.period
 
 
 class ProtectedSystem(Section):
@@ -551,7 +710,7 @@ class ProtectedSystem(Section):
     restore_tests: tuple[RestoreTestSpec, ...] = Field(
         default_factory=lambda: (RestoreTestSpec(schedule=Schedule.parse("03:30")),),
         description="nightly from the first repository it is backed up to and weekly from each "
-        "further one unless stated",
+        "further one, and each it is copied to, unless stated",
     )
     retention: Retention = Field(default=Retention.model_construct())
     verify: tuple[Check, ...] = Field(
@@ -629,6 +788,18 @@ class Plan(Section):
             for name, system in self.systems.items()
             if isinstance(system, ProtectedSystem)
         }
+
+    def repositories_of(self, system: str) -> tuple[str, ...]:
+        """Return the repositories that a system is saved or copied to, those saved to first."""
+        backup = self.protected[system].backup
+        to = backup.to or (self.first_repository,)
+        return tuple(dict.fromkeys((*to, *backup.copy_to)))
+
+    @property
+    def used_repositories(self) -> tuple[str, ...]:
+        """The repositories that any system is saved or copied to, in file order."""
+        used = {each for system in self.protected for each in self.repositories_of(system)}
+        return tuple(each for each in self.repositories if each in used)
 
     @property
     def first_repository(self) -> str:

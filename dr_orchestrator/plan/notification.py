@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from dr_orchestrator.plan.quantity import PositiveDuration, mistake
 from dr_orchestrator.plan.secret_reference import SecretReference
@@ -23,18 +23,70 @@ Event = Literal[
     "site",
     "recovery",
 ]
-WAYS = ("to", "email", "url", "webhook", "ping")
+WAYS = ("to", "email", "url", "webhook", "ping", "sns", "ses")
 _PING_HAS_NO = ("on", "remind_every", "after")
 _ADDRESS = re.compile(r"[^\s@,;<>\"]+@[^\s@,;<>\"]+")
+_TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+", re.ASCII)
+
+
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise mistake("is no e-mail address", "write it as name@example.com")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+"""`name@example.com`."""
+
+
+class Sns(Section):
+    """A topic of Amazon SNS: whoever subscribed to it is told, by e-mail, SMS or otherwise."""
+
+    topic: str = Field(description="ARN of the topic, as arn:aws:sns:us-east-2:123456789012:dro")
+    aws_profile: str | None = Field(
+        default=None, min_length=1, description="profile in ~/.aws/credentials"
+    )
+
+    @field_validator("topic")
+    @classmethod
+    def _is_a_topic(cls, value: str) -> str:
+        if not _TOPIC.fullmatch(value):
+            raise mistake(
+                "is no ARN of a topic", "write it as arn:aws:sns:us-east-2:123456789012:dro"
+            )
+        return value
+
+    @property
+    def region(self) -> str:
+        """Where the topic is."""
+        return self.topic.split(":")[3]
+
+    @property
+    def name(self) -> str:
+        """What the topic is called."""
+        return self.topic.split(":")[5]
+
+
+class Ses(Section):
+    """An e-mail by Amazon SES."""
+
+    to: Address = Field(description="who is told")
+    sender: Address = Field(alias="from", description="the address we write from: verified in SES")
+    region: str | None = Field(
+        default=None, min_length=1, description="of SES; the profile's unless stated"
+    )
+    aws_profile: str | None = Field(
+        default=None, min_length=1, description="profile in ~/.aws/credentials"
+    )
 
 
 class Notification(Section):
-    """One way to tell somebody. Exactly one of the first five."""
+    """One way to tell somebody. Exactly one of the first seven."""
 
     to: Identifier | None = Field(
         default=None, description="a contact of the plan that has an `email`; not in settings"
     )
-    email: str | None = Field(default=None, description="an address that is no contact's")
+    email: Address | None = Field(default=None, description="an address that is no contact's")
     url: SecretReference | None = Field(
         default=None, description="where an apprise URL is: chat, SMS, push and many more"
     )
@@ -46,6 +98,8 @@ class Notification(Section):
         description="where the URL of a dead-man's switch is: told of each backup's start, success "
         "and failure, so that silence is noticed",
     )
+    sns: Sns | None = Field(default=None, description="a topic of Amazon SNS")
+    ses: Ses | None = Field(default=None, description="an e-mail by Amazon SES")
     on: tuple[Event, ...] = Field(
         default=get_args(Event), min_length=1, description="what it is told of"
     )
@@ -82,13 +136,6 @@ class Notification(Section):
             )
         return self
 
-    @field_validator("email")
-    @classmethod
-    def _is_an_address(cls, value: str | None) -> str | None:
-        if value is not None and not _ADDRESS.fullmatch(value):
-            raise mistake("is no e-mail address", "write it as name@example.com")
-        return value
-
     @field_validator("ticket")
     @classmethod
     def _is_a_template(cls, value: str | None) -> str | None:
@@ -98,5 +145,10 @@ class Notification(Section):
 
     @property
     def secret(self) -> SecretReference | None:
-        """Where the address is, for all but e-mail."""
+        """Where the address is, where that is a secret."""
         return self.url or self.webhook or self.ping
+
+    @property
+    def by_mail_server(self) -> bool:
+        """Whether it goes through the mail server of the machine."""
+        return self.to is not None or self.email is not None

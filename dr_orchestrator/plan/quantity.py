@@ -177,13 +177,17 @@ SIZE = _Written(
 """The mark by which a number that is a size is known."""
 Size = Annotated[int, SIZE]
 """`10 MiB`, in bytes."""
+_PERCENTAGE_PATTERN = r"^\d+(\.\d+)? ?%$"
+_PERCENTAGE_HINT = "write a number from 0 to 100 and its sign, as 5%"
 Percentage = Annotated[
     float,
-    _Written(
-        parse_percentage,
-        format_percentage,
-        r"^\d+(\.\d+)? ?%$",
-        "write a number from 0 to 100 and its sign, as 5%",
-    ),
+    _Written(parse_percentage, format_percentage, _PERCENTAGE_PATTERN, _PERCENTAGE_HINT),
 ]
 """`5%`, as a share of one."""
+PositivePercentage = Annotated[
+    float,
+    _Written(
+        parse_percentage, format_percentage, _PERCENTAGE_PATTERN, _PERCENTAGE_HINT, positive=True
+    ),
+]
+"""A share that is not none."""

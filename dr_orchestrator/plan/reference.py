@@ -35,6 +35,7 @@ _WORDS: dict[Any, str] = {
     ZoneInfo: "time zone",
     bool: "true or false",
     date: "date",
+    float: "[percentage](#values)",
     int: "whole number",
     str: "text",
     timedelta: "[duration](#values)",
@@ -61,6 +62,7 @@ The least plan that works is `plans/least.yaml`; everything at once is `plans/ex
 _VALUES = {
     "duration": "`90s`, `45m`, `24h`, `7d`, `2w`, `1h30m`; never a bare number",
     "size": "`512 B`, `10 MiB`, `2.5 GiB`; never a bare number",
+    "percentage": "`5%`, `12.5%`; never a bare number",
     "schedule": '`every 30m`, `"03:30"` (daily), `"Sun 04:00"` (weekly), or five cron fields as '
     '`"*/15 8-18 * * 1-5"`; in the practice\'s time zone',
     "opening hours": 'by weekday: `{mon-fri: "08:00-18:00", sat: "09:00-12:00,14:00-16:00"}`',
@@ -171,7 +173,7 @@ def _anchor(model: type[BaseModel]) -> str:
 def _type_words(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _type_words(arguments[0])
+        return "[size](#values)" if SIZE in arguments else _type_words(arguments[0])
     if origin is Literal:
         return ", ".join(f"`{_shown(value)}`" for value in arguments)
     if origin is tuple:

@@ -13,13 +13,17 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from dr_orchestrator.plan.quantity import mistake
 
-KINDS = ("env", "file", "command")
-LATER_KINDS = ("keyring", "aws_secret")
-HINT = "write {file: /etc/dro/keys/NAME}, {env: NAME} or {command: [program, argument]}"
+KINDS = ("env", "file", "command", "aws_secret")
+LATER_KINDS = ("keyring",)
+_OF_AWS = ("key", "aws_profile", "region")
+HINT = (
+    "write {file: /etc/dro/keys/NAME}, {env: NAME}, {command: [program, argument]} or "
+    "{aws_secret: NAME}"
+)
 
 
 class SecretReference(BaseModel):
-    """A reference to a secret: exactly one of `env`, `file` and `command`."""
+    """A reference to a secret: exactly one of `env`, `file`, `command` and `aws_secret`."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
@@ -35,6 +39,20 @@ class SecretReference(BaseModel):
         default=None,
         description="program and arguments, run without a shell; its output is the secret",
     )
+    aws_secret: str | None = Field(
+        default=None, min_length=1, description="name or ARN of a secret of AWS Secrets Manager"
+    )
+    key: str | None = Field(
+        default=None,
+        min_length=1,
+        description="with `aws_secret`: which value, where the secret is a JSON object of several",
+    )
+    aws_profile: str | None = Field(
+        default=None, min_length=1, description="with `aws_secret`: profile in ~/.aws/credentials"
+    )
+    region: str | None = Field(
+        default=None, min_length=1, description="with `aws_secret`: the profile's unless stated"
+    )
     obtain: str | None = Field(
         default=None, description="where else a person finds it, when this machine is gone"
     )
@@ -46,6 +64,10 @@ class SecretReference(BaseModel):
             raise mistake(
                 "names no place" if not named else f"names {len(named)} places: one is meant", HINT
             )
+        if self.aws_secret is None:
+            idle = [name for name in _OF_AWS if getattr(self, name) is not None]
+            if idle:
+                raise mistake(f"`{idle[0]}` has no effect", "it belongs to `aws_secret`")
         return self
 
     @field_validator("file")
@@ -61,4 +83,6 @@ class SecretReference(BaseModel):
             return f"environment variable {self.env}"
         if self.file is not None:
             return f"file {self.file}"
+        if self.aws_secret is not None:
+            return f"AWS secret {self.aws_secret}"
         return f"command {(self.command or ('',))[0]}"

@@ -5,14 +5,19 @@ See `consistency.py`: works on nodes, and passes over what has a mistake of its 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from dr_orchestrator.plan.asset_consistency import check_asset, duration_of
 from dr_orchestrator.plan.check_consistency import check_checks, check_loaded_is_asked, check_newest
 from dr_orchestrator.plan.document import Node, Scalar, child, children, elements, text_of
 from dr_orchestrator.plan.notes import Notes
+from dr_orchestrator.plan.quantity import parse_percentage
+from dr_orchestrator.plan.repository_consistency import keys_of
 from dr_orchestrator.plan.timing_consistency import (
     check_backup_timing,
+    check_copying_timing,
     check_restore_test_timing,
     check_retention,
     period_of,
@@ -33,10 +38,11 @@ def check_system(notes: Notes, system: Node) -> None:
         check_asset(notes, entry.node, rpo=child(system, "rpo"))
     _promise(notes, system)
     _skew(notes, system)
-    saved_to = _backup(notes, system)
+    held_in = _backup(notes, system)
     check_retention(notes, child(system, "retention"))
     for test in elements(child(system, "restore_tests")):
-        _restore_test(notes, test, saved_to)
+        _restore_test(notes, test, held_in, set(kinds.values()))
+    _timed(notes, system)
     check_newest(notes, system, kinds)
     check_checks(notes, system, kinds)
     check_loaded_is_asked(notes, system)
@@ -89,29 +95,54 @@ def _skew(notes: Notes, system: Node) -> None:
 
 
 def _backup(notes: Notes, system: Node) -> list[str]:
-    """Return the repositories the system is saved to."""
-    listed = child(system, "backup", "to")
-    known: list[str] = []
-    for node in elements(listed):
+    """Return the repositories the system is saved or copied to."""
+    listed, copied = child(system, "backup", "to"), child(system, "backup", "copy_to")
+    first = notes.repositories[:1] if listed is None else []
+    known: list[str] = list(first)
+    for node in (*elements(listed), *elements(copied)):
         name = notes.reference(node, notes.repositories, "repository")
         if name is not None and name in known:
             notes.mistake(node, "is named twice")
         elif name is not None:
             known.append(name)
+    copying = child(system, "backup", "copying")
+    if copying is not None and not elements(copied):
+        notes.mistake(copying, "has no effect", "say with `copy_to` where to")
+    check_copying_timing(notes, copying)
+    _keys_of_copies(notes, elements(listed), elements(copied))
     check_backup_timing(notes, child(system, "backup"), duration_of(child(system, "rpo")))
-    return known or (notes.repositories[:1] if listed is None else notes.repositories)
+    return known or notes.repositories
 
 
-def _restore_test(notes: Notes, test: Node, saved_to: list[str]) -> None:
+def _keys_of_copies(notes: Notes, saved: Sequence[Node], copied: Sequence[Node]) -> None:
+    """Note copies that restic cannot make: it knows one set of keys, and one region, for both."""
+    sources = [text_of(node) or "" for node in saved] or notes.repositories[:1]
+    for node in copied:
+        target = keys_of(notes, text_of(node) or "")
+        if target is None:
+            continue
+        known = ((source, keys_of(notes, source)) for source in sources)
+        other = next((source for source, keys in known if keys not in (None, target)), None)
+        if other is not None:
+            notes.mistake(
+                node,
+                f"is opened with other `credentials`, or in another `region`, than `{other}`",
+                "between two buckets restic copies with one set of keys: write one profile for "
+                "both, or back up to both with `to`",
+            )
+
+
+def _restore_test(notes: Notes, test: Node, held_in: list[str], kinds: set[str | None]) -> None:
     check_restore_test_timing(notes, test)
     node = child(test, "from")
     name = notes.reference(node, notes.repositories, "repository")
-    if node is not None and name is not None and name not in saved_to:
+    if node is not None and name is not None and name not in held_in:
         notes.mistake(
             node,
             "this system is not backed up to it",
-            f"it is backed up to {', '.join(saved_to)}",
+            f"it is backed up to {', '.join(held_in)}",
         )
+    _sample(notes, test, kinds)
     limit_node = child(test, "prove_every")
     limit, period = duration_of(limit_node), period_of(child(test, "schedule"))
     if limit_node is not None and limit and period is not None and limit < period:
@@ -120,3 +151,25 @@ def _restore_test(notes: Notes, test: Node, saved_to: list[str]) -> None:
             "is shorter than the test's own interval",
             "between two tests, recovery will count as not proven",
         )
+
+
+def _timed(notes: Notes, system: Node) -> None:
+    """Note that no test tells how long a recovery of everything takes."""
+    samples = [child(test, "files") for test in elements(child(system, "restore_tests"))]
+    if samples and samples[0] is not None and None not in samples:
+        notes.warn(
+            samples[0],
+            "no restore test brings back all files, so the recovery time is never proven",
+            "add a test without `files`, from the repository that a recovery begins with",
+        )
+
+
+def _sample(notes: Notes, test: Node, kinds: set[str | None]) -> None:
+    sample = child(test, "files", "sample")
+    if sample is None:
+        return
+    if not kinds & {"files", "smb", None}:
+        notes.mistake(sample, "has no effect", "this system has no `files` and no `smb` asset")
+    with suppress(ValueError):
+        if parse_percentage(text_of(sample) or "") == 1:
+            notes.mistake(sample, "has no effect", "leave it out: all files are restored then")

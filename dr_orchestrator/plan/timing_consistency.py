@@ -5,10 +5,12 @@ See `consistency.py`: works on nodes, and passes over what has a mistake of its 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import PurePosixPath
 
+from dr_orchestrator.core.wording import duration_phrase
 from dr_orchestrator.plan.asset_consistency import duration_of
 from dr_orchestrator.plan.document import Mapping, Node, child, children, text_of
 from dr_orchestrator.plan.model import (
@@ -23,7 +25,7 @@ from dr_orchestrator.plan.opening import OpeningHours
 from dr_orchestrator.plan.schedule import Schedule
 
 _NEVER, _HOWEVER_LATE = "never", ("latest", "all")
-_MAINTENANCE = ("check", "forget", "prune")
+_DAY = timedelta(days=1)
 
 
 def check_backup_timing(notes: Notes, backup: Node | None, rpo: timedelta | None) -> None:
@@ -43,16 +45,29 @@ def check_backup_timing(notes: Notes, backup: Node | None, rpo: timedelta | None
         )
 
 
+def check_copying_timing(notes: Notes, copying: Node | None) -> None:
+    """Note what the timing of copies contradicts, and copies that fall far behind."""
+    _timing(notes, copying, Timing)
+    schedule = child(copying, "schedule")
+    period = period_of(schedule)
+    if schedule is not None and period is not None and period > _DAY:
+        notes.warn(
+            schedule,
+            f"leaves {duration_phrase(period)} between two copies",
+            "what burns down with the first repository is lost for as long",
+        )
+
+
 def check_restore_test_timing(notes: Notes, test: Node) -> None:
     """Note what the timing of a restore test contradicts in itself."""
     _timing(notes, test, RestoreTestSpec)
 
 
-def check_maintenance(notes: Notes, maintenance: Node | None) -> None:
-    """Note what the upkeep of a repository contradicts."""
+def check_maintenance(notes: Notes, maintenance: Node | None, upkeep: Sequence[str]) -> None:
+    """Note what the upkeep of a repository contradicts; `upkeep` is what may be started there."""
     blackout = child(maintenance, "blackout")
     check, every = child(maintenance, "check"), child(maintenance, "read_all_every")
-    stated = {name: text_of(child(maintenance, name)) for name in _MAINTENANCE}
+    stated = {name: text_of(child(maintenance, name)) for name in upkeep}
     if blackout is not None and set(stated.values()) == {_NEVER}:
         notes.mistake(blackout, "has no effect", "nothing is ever started here")
     _blackout(notes, blackout)

@@ -158,6 +158,8 @@ def _trend_result(test: RestoreTest) -> str:
         words += f", {count_words(total, 'check')}"
     elif test.result is Result.FAILED and failed:
         words += f", {failed} of {count_words(total, 'check')}"
+    if not test.share.is_whole:
+        words += f", {test.share}"
     return words + (", to find the damage" if test.follow_up_of else "")
 
 

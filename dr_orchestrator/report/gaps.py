@@ -87,12 +87,11 @@ def _step(view: View, step: RecoveryStep) -> str:
 
 def _one_place(view: View) -> Iterator[Note]:
     for name in view.systems:
-        spec = view.plan.protected.get(name)
-        places = set(spec.backup.to) or {view.plan.first_repository} if spec else set()
+        places = view.plan.repositories_of(name) if name in view.plan.protected else ()
         if len(places) == 1:
             yield Note(
                 label=f"A second copy of {view.title(name)}",
-                text=f"All its backups are in one place (“{places.pop()}”): "
+                text=f"All its backups are in one place (“{places[0]}”): "
                 "what destroys that place destroys them all.",
             )
 

@@ -38,6 +38,8 @@ class SystemVerdict:
     """Whole sentences that qualify the first."""
     recovery: tuple[str, ...]
     """From each repository: `41 min proven + 2 h allowed = 2 h 41 min: within your 4 h`."""
+    protection: tuple[str, ...]
+    """Until when its newest proven backup is locked, in each repository that does that."""
     shortfalls: tuple[Shortfall, ...]
     kept: tuple[str, ...]
     """The objectives that were met, in words."""

@@ -26,6 +26,7 @@ _CAUSES = (
     frozenset({Objective.COVERAGE, Objective.RPO, Objective.COPIES}),
     frozenset({Objective.DATA_AGE}),
     frozenset({Objective.SKEW}),
+    frozenset({Objective.IMMUTABILITY}),
 )
 """Objectives that fall together, and are put right together."""
 
@@ -37,6 +38,8 @@ _REQUESTS = {
     Objective.RPO: "Ask your IT provider why backups of {yours} were late or missing.",
     Objective.COPIES: "Ask your IT provider to renew the copy of {yours}{where}.",
     Objective.SKEW: "Ask your IT provider to have all parts of {yours} backed up at one moment.",
+    Objective.IMMUTABILITY: "Ask your IT provider to show that nobody can destroy the backups of "
+    "{yours}{where}.",
     Objective.DATA_AGE: "Ask your IT provider why the backup of {yours} holds no newer work; "
     "tell them if nobody worked in it.",
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.compliance.immutability import protected_until
 from dr_orchestrator.compliance.verdict import is_overdue
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.verification import Result
@@ -21,6 +22,8 @@ from dr_orchestrator.core.wording import (
 from dr_orchestrator.report.model import Shortfall, SystemVerdict
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.report.view import View
 
@@ -40,6 +43,7 @@ def system_verdict(view: View, system: str) -> SystemVerdict:
         sentence=first,
         more=tuple(more),
         recovery=_recovery(view, findings),
+        protection=tuple(_protection(view, system)),
         shortfalls=_shortfalls(view, findings, told),
         kept=_kept(findings),
     )
@@ -125,8 +129,11 @@ def _rebuilt(view: View, test: RestoreTest) -> list[str]:
     spec = view.plan.protected.get(test.system)
     seconds = test.rta_service_seconds
     took = "" if seconds is None else f" in {duration_phrase(timedelta(seconds=seconds))}"
-    limit = f" (your limit: {duration_phrase(spec.rto)})" if spec and not spec.recovery else ""
-    rebuilt = f"On {view.day(test.started_at)} we rebuilt {view.yours(test.system)} from backup"
+    comparable = spec and not spec.recovery and test.share.is_whole
+    limit = f" (your limit: {duration_phrase(spec.rto)})" if spec and comparable else ""
+    yours = view.yours(test.system)
+    what = yours if test.share.is_whole else f"{yours} with {test.share}"
+    rebuilt = f"On {view.day(test.started_at)} we rebuilt {what} from backup"
     return [f"{rebuilt}{took}{limit}. {_all_passed(test)}"]
 
 
@@ -196,6 +203,20 @@ def _recovery(view: View, findings: tuple[Finding, ...]) -> tuple[str, ...]:
         + f": {f.achieved}{_against_limit(f)}"
         for f in timed
     )
+
+
+def _protection(view: View, system: str) -> Iterator[str]:
+    """Say it only of locks that stand, and of a repository in which nothing could be destroyed."""
+    broken = {
+        finding.repository
+        for finding in view.findings_of(system)
+        if finding.objective is Objective.IMMUTABILITY and finding.verdict is Verdict.BREACHED
+    }
+    places = view.plan.repositories_of(system) if system in view.plan.protected else ()
+    for place in (each for each in places if each not in broken):
+        until = protected_until(view.record, view.plan, system, place)
+        if until is not None and until > view.now:
+            yield f"Its newest tested backup in “{place}” is locked until {view.moment(until)}"
 
 
 def _against_limit(rto: Finding) -> str:

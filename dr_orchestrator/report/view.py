@@ -204,10 +204,13 @@ class View:
         return _newest_first(t for t in self.last_results(system) if t.result is Result.FAILED)
 
     def headline_test(self, system: str) -> RestoreTest | None:
-        """Return the test that speaks for a system: a failed one before the newest that passed."""
+        """Return the test that speaks for a system: a failed one before the newest that passed, and
+        of these one of all files before one of a share.
+        """
         failed = self.failures(system)
         passed = _newest_first(t for t in self.last_results(system) if t.result is Result.PASSED)
-        return next(iter((*failed, *passed)), None)
+        whole_first = sorted(passed, key=lambda test: not test.share.is_whole)
+        return next(iter((*failed, *whole_first)), None)
 
     def rescue(self, failed: RestoreTest) -> RestoreTest | None:
         """Return the newest test that passed while looking for the damage `failed` found."""

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from dr_orchestrator.core.share import Listed
 from dr_orchestrator.core.target import NewDirectoryTarget, SandboxTarget
 
 
@@ -54,6 +55,13 @@ class Snapshot:
     paths: tuple[str, ...]
     original: str | None
     """The id it was copied from, or first had."""
+    tree: str = ""
+    """The id of what it holds: two of the same tree hold the same."""
+
+    @property
+    def first_id(self) -> str:
+        """The id it was saved with, in whatever repository that was."""
+        return self.original or self.id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +96,34 @@ class Repository(Protocol):
         """
         ...
 
-    def create(self) -> str:
-        """Make a repository and return its id. Only after `identity` raised `RepositoryAbsent`."""
+    def create(self, *, like: Repository | None = None) -> str:
+        """Make a repository and return its id. Only after `identity` raised `RepositoryAbsent`.
+
+        With `like` it cuts data up as that one does, so that what is copied from there and what is
+        saved here directly is stored once.
+        """
+        ...
+
+    def copy_from(
+        self, source: Repository, snapshots: Sequence[str], *, timeout: timedelta
+    ) -> None:
+        """Copy snapshots of another repository, by their full ids, in this order. Those that are
+        here already are passed over; a copy has a new id, and the first one as its `original`.
+
+        That this returns is no proof that all came over: list them.
+
+        Raises:
+            RepositoryDamaged: part of one cannot be read in the source.
+            RepositoryError: by its class, of either of the two.
+        """
+        ...
+
+    def packs(self) -> frozenset[str]:
+        """Return the ids of the packs that the index names: what snapshots are made of.
+
+        Raises:
+            RepositoryError: by its class.
+        """
         ...
 
     def save_tree(
@@ -142,9 +176,23 @@ class Repository(Protocol):
         """Restore a snapshot (or only `paths` of it) into a new folder of the target, and return
         that folder; below it stands the full path the data had. An incomplete restore is an error.
 
+        U+FFFD in a path, as in a list, stands for any one character: what fits it comes back, and
+        nobody looks whether anything did.
+
         Raises:
             RepositoryDamaged: part of it cannot be read back.
             SpaceExhausted: the target's disk is full.
+        """
+        ...
+
+    def list_files(
+        self, snapshot: str, take: Callable[[Listed], object], *, timeout: timedelta
+    ) -> None:
+        """Hand over each file and link of a snapshot, as the repository lists it, one by one.
+
+        Raises:
+            RepositoryDamaged: part of the list cannot be read.
+            RepositoryError: by its class.
         """
         ...
 

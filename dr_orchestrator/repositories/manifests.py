@@ -1,5 +1,9 @@
 """Manifests in a repository: saved last, found by tag, checked when read.
 
+A manifest names its assets' snapshots by the ids they were saved with. What was copied has other
+ids, and those it first had as its `original`: `resolve` finds them, and what is found here names
+the snapshots as the repository at hand has them.
+
 A manifest's snapshot is a small folder that a person can read with nothing but restic:
 `manifest.json`, `plan.yaml`, `runbooks/`, and `assets/ID/` with small files such as `globals.sql`.
 """
@@ -7,7 +11,7 @@ A manifest's snapshot is a small folder that a person can read with nothing but 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -20,10 +24,15 @@ from dr_orchestrator.core.point import (
     PointCopy,
     RecoveryPoint,
 )
-from dr_orchestrator.errors import ManifestInvalid, PointNotFound, RepositoryDamaged
+from dr_orchestrator.errors import (
+    ManifestInvalid,
+    PointNotFound,
+    RepositoryDamaged,
+    RepositoryError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -53,6 +62,11 @@ def point_tags(practice: str, system: str, point: str) -> dict[str, str]:
     return {"practice": practice, "system": system, "point": point}
 
 
+def manifests_among(snapshots: Iterable[Snapshot]) -> tuple[Snapshot, ...]:
+    """Return the snapshots that say they hold a manifest."""
+    return tuple(each for each in snapshots if tag_value(each, "dro") == MANIFEST)
+
+
 def tag_value(snapshot: Snapshot, key: str) -> str:
     """Return what a snapshot's tag `key=value` says; empty where it has none."""
     start = f"{key}="
@@ -64,6 +78,7 @@ class FoundManifest:
     """A manifest as it lies in a repository."""
 
     manifest: Manifest
+    """Its assets' snapshots have the ids of this repository."""
     snapshot: str
     sha256: str
     folder: str
@@ -102,11 +117,31 @@ def save_manifest(
     )
 
 
-def read_manifest(repository: Repository, snapshot: Snapshot) -> FoundManifest:
-    """Read and check the manifest in `snapshot`.
+def resolve(snapshots: Iterable[Snapshot], first_id: str) -> Snapshot | None:
+    """Return the snapshot that was saved with this id, here or where it was copied from, however
+    often; `None` where there is none.
 
     Raises:
-        ManifestInvalid: it is damaged, or speaks of another point than its tags do.
+        ManifestInvalid: there are several that hold different things.
+    """
+    found = [each for each in snapshots if first_id in {each.id, each.first_id}]
+    here = [each for each in found if each.id == first_id] or found
+    if len({each.tree for each in here}) > 1:
+        raise ManifestInvalid(
+            f"{len(here)} different snapshots claim to be copies of {first_id[:8]}"
+        )
+    return here[0] if here else None
+
+
+def read_manifest(
+    repository: Repository, snapshot: Snapshot, beside: Iterable[Snapshot]
+) -> FoundManifest:
+    """Read and check the manifest in `snapshot`; `beside` are the snapshots of its assets, in any
+    order, among others.
+
+    Raises:
+        ManifestInvalid: it is damaged, or speaks of another point than its tags do, or it cannot be
+            told which snapshots it names.
         RepositoryDamaged: it cannot be read back.
     """
     folder = snapshot.paths[0].rstrip("/") if snapshot.paths else ""
@@ -115,22 +150,58 @@ def read_manifest(repository: Repository, snapshot: Snapshot) -> FoundManifest:
     tags = manifest_tags(manifest.practice, manifest.system, manifest.point)
     if not {f"{key}={value}" for key, value in tags.items()} <= snapshot.tags:
         raise ManifestInvalid(f"the manifest in snapshot {snapshot.id[:8]} is of another point")
-    return FoundManifest(manifest, snapshot.id, hashlib.sha256(content).hexdigest(), folder)
+    return FoundManifest(
+        _as_here(manifest, tuple(beside)),
+        snapshot.id,
+        hashlib.sha256(content).hexdigest(),
+        folder,
+    )
 
 
-def find_manifest(repository: Repository, practice: str, system: str, point: str) -> FoundManifest:
-    """Find the manifest of one point.
+def _as_here(manifest: Manifest, snapshots: Iterable[Snapshot]) -> Manifest:
+    """Return a manifest that names its assets' snapshots by their ids in this repository; what is
+    not here keeps its id, by which nobody finds anything.
+    """
+    states = {}
+    for asset, state in manifest.assets.items():
+        here = resolve(snapshots, state.snapshot)
+        states[asset] = replace(state, snapshot=here.id) if here else state
+    return replace(manifest, assets=states)
+
+
+def find_manifest(
+    repository: Repository,
+    practice: str,
+    system: str,
+    point: str,
+    recorded: PointCopy | None = None,
+) -> FoundManifest:
+    """Find the manifest of one point: the one that is on record, where one is, whatever somebody
+    else saved beside it.
 
     Raises:
         PointNotFound: the repository holds none.
-        ManifestInvalid: it is damaged, or there are two that differ.
+        ManifestInvalid: it is damaged, or not the one on record; or there is no record, and there
+            are two that differ.
     """
-    snapshots = repository.snapshots(manifest_tags(practice, system, point))
-    found = {each.sha256: each for each in (read_manifest(repository, one) for one in snapshots)}
+    listed = repository.snapshots(point_tags(practice, system, point))
+    if recorded is not None:
+        ids = {recorded.manifest_snapshot, *recorded.snapshots.values()}
+        ours = tuple(each for each in listed if each.id in ids)
+        listed = ours if len(ours) == len(ids) else listed
+    read = (read_manifest(repository, each, listed) for each in manifests_among(listed))
+    found = {each.sha256: each for each in read}
     if not found:
         raise PointNotFound(
             f"the repository {repository.name} holds no manifest of point {point} of {system}"
         )
+    if recorded is not None:
+        if recorded.manifest_sha256 not in found:
+            raise ManifestInvalid(
+                f"the manifest of point {point} in {repository.name} is not the one recorded",
+                hint="somebody changed the repository: keep it as it is, and look into it",
+            )
+        return found[recorded.manifest_sha256]
     if len(found) > 1:
         raise ManifestInvalid(f"two manifests in {repository.name} claim to be point {point}")
     return next(iter(found.values()))
@@ -138,12 +209,26 @@ def find_manifest(repository: Repository, practice: str, system: str, point: str
 
 def list_manifests(
     repository: Repository, practice: str
-) -> Iterator[tuple[Snapshot, FoundManifest | ManifestInvalid | RepositoryDamaged]]:
-    """Yield every manifest of a practice, oldest first; one that cannot be read as its error."""
-    for snapshot in repository.snapshots({"dro": MANIFEST, "practice": practice}):
+) -> Iterator[tuple[Snapshot, FoundManifest | ManifestInvalid | RepositoryError]]:
+    """Yield every manifest of a practice, oldest first; one that cannot be read as its error, so
+    that nobody keeps the others from being read by saving what is none.
+
+    Raises:
+        RepositoryError: by its class, where no manifest can be read.
+    """
+    by_point: dict[str, list[Snapshot]] = {}
+    listed = repository.snapshots({"practice": practice})
+    for snapshot in listed:
+        by_point.setdefault(tag_value(snapshot, "point"), []).append(snapshot)
+    for snapshot in manifests_among(listed):
         try:
-            yield snapshot, read_manifest(repository, snapshot)
+            beside = by_point[tag_value(snapshot, "point")]
+            yield snapshot, read_manifest(repository, snapshot, beside)
         except (ManifestInvalid, RepositoryDamaged) as error:
+            yield snapshot, error
+        except RepositoryError as error:
+            if type(error) is not RepositoryError:
+                raise  # of the repository, not of this one snapshot
             yield snapshot, error
 
 

@@ -1,9 +1,14 @@
-"""Where a repository is, as far as it takes to know that it is certainly not there."""
+"""Where a repository is, as far as it takes to know that it is certainly not there, and who we say
+we are to a server of restic's.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from dr_orchestrator.core.secret import Secret
 
 _REMOTE = re.compile(r"(rest|s3|sftp|rclone|b2|azure|gs|swift):")
 _EMPTY_ENOUGH = {"lost+found"}
@@ -15,6 +20,17 @@ def local_path(location: str) -> Path | None:
     if _REMOTE.match(location):
         return None
     return Path(location.removeprefix("local:"))
+
+
+def with_login(location: str, user: str, password: Secret) -> Secret:
+    """Return the location of a REST server with a user's name and password in it.
+
+    restic 0.14 takes them from nowhere else; its RESTIC_REST_USERNAME came with 0.16.1.
+    """
+    parts = urlsplit(location.removeprefix("rest:"))
+    login = f"{quote(user, safe='')}:{quote(password.reveal(), safe='')}"
+    host = parts.netloc.rpartition("@")[2]
+    return Secret(f"rest:{urlunsplit(parts._replace(netloc=f'{login}@{host}'))}")
 
 
 def is_certainly_empty(path: Path) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from dr_orchestrator.core.share import Listed
 from dr_orchestrator.process import known_cause
 from dr_orchestrator.repositories.base import OnProgress, Progress, Saved, Snapshot
 
@@ -119,6 +120,20 @@ def snapshots(stdout: bytes) -> tuple[Snapshot, ...] | None:
         return None
 
 
+def listed_file(line: bytes) -> Listed | None:
+    """Return the file or link in a line of `ls --json`, or `None` where it is of something else.
+
+    0.14: `{"name":…,"type":"file","path":…,"size":…,"struct_type":"node"}`; of an empty file no
+    size. Each byte of a name that is no UTF-8 is U+FFFD (Go's encoding/json).
+    """
+    node = _message(line)
+    path, kind = node.get("path"), node.get("type")
+    if not isinstance(path, str) or kind not in {"file", "symlink"}:
+        return None
+    is_link = kind == "symlink"
+    return Listed(path, is_link, 0 if is_link else _count(node.get("size")))
+
+
 def lock_ids(stdout: bytes) -> tuple[str, ...]:
     """Return the ids that `list locks` prints, one a line."""
     lines = stdout.decode(errors="replace").split()
@@ -194,8 +209,21 @@ def _snapshot(listed: dict[str, Any]) -> Snapshot:
         tags=frozenset(listed.get("tags") or ()),
         paths=tuple(listed.get("paths") or ()),
         original=listed.get("original"),
+        tree=str(listed.get("tree", "")),
     )
 
 
 def _age(snapshot: Snapshot) -> tuple[datetime, str]:
     return snapshot.time, snapshot.id
+
+
+def packs(output: bytes) -> set[str] | None:
+    """Return the ids of the packs that an index, as `cat index` prints it, names; `None` where it
+    cannot be read.
+
+    restic's design, "Indexing": `{"packs": [{"id": …, "blobs": […]}]}`.
+    """
+    try:
+        return {str(pack["id"]) for pack in json.loads(output).get("packs") or ()}
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return None

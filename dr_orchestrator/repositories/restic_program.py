@@ -7,7 +7,7 @@ of our own environment it inherits nothing, so no RESTIC_* or PG* setting of a p
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -69,6 +69,14 @@ class ResticProgram:
     cache: Path
     tmp: Path
     extra_env: Mapping[str, str]
+    aws_credentials: Secret | None = None
+    """What it is to read as `~/.aws/credentials`, in the place of the file of that name."""
+    upload: int | None = None
+    """The most bytes a second that it may send there."""
+    download: int | None = None
+    """The most bytes a second that it may fetch from there."""
+    source: ResticProgram | None = None
+    """With another repository, that is copied from."""
 
     def __post_init__(self) -> None:
         # restic cuts white space and a byte order mark off, and reads the password from stdin when
@@ -93,9 +101,10 @@ class ResticProgram:
         for folder in (self.cache, self.tmp):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Command(
-            argv=("restic", *arguments),
+            argv=("restic", arguments[0], *self._limits(), *arguments[1:]),
             timeout=timeout,
             env={
+                **(self.source.extra_env if self.source else {}),
                 **self.extra_env,
                 "RESTIC_CACHE_DIR": str(self.cache),
                 "RESTIC_PROGRESS_FPS": _STATUS_LINES_PER_SECOND,
@@ -104,8 +113,30 @@ class ResticProgram:
             secrets={
                 "RESTIC_REPOSITORY_FILE": self.location,
                 "RESTIC_PASSWORD_FILE": self.password,
+                **self._source_secrets(),
             },
+            secret_files=self._storage_secrets(),
         )
+
+    def _storage_secrets(self) -> Mapping[str, Secret]:
+        # restic 0.14 reads this file for each request, so a pipe, which is empty then, does not do
+        own = self.aws_credentials or (self.source and self.source.aws_credentials)
+        return {"AWS_SHARED_CREDENTIALS_FILE": own} if own else {}
+
+    def _limits(self) -> Iterator[str]:
+        """Yield what keeps it from using all of a line; restic counts in KiB a second."""
+        source = self.source or self
+        for option, limit in (("upload", self.upload), ("download", source.download)):
+            if limit is not None:
+                yield f"--limit-{option}={max(1, limit // 1024)}"
+
+    def _source_secrets(self) -> Mapping[str, Secret]:
+        if self.source is None:
+            return {}
+        return {
+            "RESTIC_FROM_REPOSITORY_FILE": self.source.location,
+            "RESTIC_FROM_PASSWORD_FILE": self.source.password,
+        }
 
     def ask(
         self,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dr_orchestrator.assets.base import AssetDriver, Restoration
+    from dr_orchestrator.assets.files_share import FilesShare
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.core.point import AssetKind, AssetState
     from dr_orchestrator.plan.model import Asset
@@ -55,11 +56,13 @@ def bring_back(
     on_progress: Callable[[str, Progress], None],
     planned: Mapping[str, Asset],
     labs: Mapping[str, OpenLab],
+    shares: Mapping[str, FilesShare],
 ) -> Iterator[Living]:
     """Restore and load all assets; they live until the block is left.
 
     `planned` is what the plan says of the system's assets now: how to load what only the practice's
-    own programs can. `labs` are the lab servers that some are loaded into, by asset.
+    own programs can. `labs` are the lab servers that some are loaded into, by asset, and `shares`
+    what comes back of trees that do not come back whole.
 
     Raises (on entering):
         DroError: the first error, in the manifest's order, that kept an asset from living.
@@ -78,6 +81,7 @@ def bring_back(
                         jobs=jobs,
                         asset=_still_planned(planned.get(asset), state),
                         lab=labs.get(asset),
+                        share=shares.get(asset),
                     )
                 )
             )
@@ -87,7 +91,9 @@ def bring_back(
         def bring(asset: str) -> tuple[float, tuple[str, ...]]:
             restoration = restorations[asset]
             preparing = pool.submit(restoration.prepare)
-            restored, said = _fetch(asset, assets[asset], repository, sandbox, on_progress)
+            state, share = assets[asset], shares.get(asset)
+            paths = share.paths if share else ()
+            restored, said = _fetch(asset, state, repository, sandbox, on_progress, paths=paths)
             preparing.result()
             try:
                 restoration.load(restored)
@@ -125,12 +131,17 @@ def _fetch(
     repository: Repository,
     sandbox: Sandbox,
     on_progress: Callable[[str, Progress], None],
+    *,
+    paths: tuple[str, ...],
 ) -> tuple[Path, tuple[str, ...]]:
-    """Restore one asset and hand it to the sandbox; return where it lies, and what to say."""
+    """Restore one asset, or only `paths` of it, and hand it to the sandbox; return where it lies,
+    and what to say.
+    """
     folder = repository.restore(
         state.snapshot,
         sandbox.target,
         asset,
+        paths=paths,
         timeout=RESTORE_TIMEOUT,
         on_progress=lambda progress: on_progress(asset, progress),
     )

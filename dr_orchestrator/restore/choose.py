@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
+from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import PointNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from dr_orchestrator.core.point import RecoveryPoint
+    from dr_orchestrator.core.point import PointCopy, RecoveryPoint
 
 LATEST = "latest"
 RANDOM = "random"
@@ -25,25 +27,24 @@ def choose_point(
     repository: str | None,
     wanted: str,
     now: datetime,
+    vouched: Callable[[PointCopy], bool] = lambda _copy: True,
 ) -> RecoveryPoint:
     """Return one of `points` (any order) of `system` that `repository` holds; any repository
-    where that is `None`. `wanted` is `latest`, `random`, or the beginning of an id.
+    where that is `None`. `wanted` is `latest`, `random`, or the beginning of an id. It has the
+    copies that somebody vouches for (`PracticeRecord.vouches_for`), or where there is none of
+    these, all.
 
     A point that a wrong clock dated ahead of `now` is the latest only where there is no other: it
-    would stand before all that is newer, until that date.
+    would stand before all that is newer, until that date. One that nobody but a repository tells of
+    is the latest, or any, only where there is no other: whoever can write there could have it
+    restored in place of what we made.
 
     Raises:
         PointNotFound: there is none, or the beginning fits several.
     """
-    held = sorted(
-        (
-            point
-            for point in points
-            if point.system == system
-            and (point.copies if repository is None else point.copy_in(repository))
-        ),
-        key=lambda point: (point.as_of, point.id),
-    )
+    of_system = [point for point in points if point.system == system]
+    certain = _held([_of_vouched_copies(point, vouched) for point in of_system], repository)
+    held = _held(of_system, repository)
     where = f" in {repository}" if repository else ""
     if not held:
         raise PointNotFound(
@@ -51,10 +52,11 @@ def choose_point(
             hint="`dro backup` makes one; `dro points rebuild` finds those that a repository holds",
         )
     if wanted == LATEST:
-        believed = [point for point in held if point.as_of <= now + CLOCK_TOLERANCE]
-        return (believed or held)[-1]
+        among = certain or held
+        believed = [point for point in among if point.as_of <= now + CLOCK_TOLERANCE]
+        return (believed or among)[-1]
     if wanted == RANDOM:
-        return secrets.choice(held)
+        return secrets.choice(certain or held)
     matching = [point for point in held if point.id.startswith(wanted)]
     if len(matching) != 1:
         problem = "no recovery point" if not matching else f"{len(matching)} recovery points"
@@ -62,7 +64,51 @@ def choose_point(
             f"{system}: {problem}{where} with an id that begins with {wanted}",
             hint="`dro points` lists them",
         )
-    return matching[0]
+    return next((point for point in certain if point.id == matching[0].id), matching[0])
+
+
+def doubts_about(
+    chosen: RecoveryPoint,
+    points: Sequence[RecoveryPoint],
+    vouched: Callable[[PointCopy], bool],
+) -> str:
+    """Return what a person should know of a choice, as a sentence: that only a repository tells of
+    this point, or of newer ones that were passed over. Empty where there is nothing.
+    """
+    look = f"see `dro retention show {chosen.practice}`"
+    if not any(vouched(copy) for copy in chosen.copies):
+        return f"only a repository tells of this point, and nobody looked into it: {look}"
+    newer = [
+        point
+        for point in points
+        if point.system == chosen.system
+        and point.as_of > chosen.as_of
+        and not any(vouched(copy) for copy in point.copies)
+    ]
+    if not newer:
+        return ""
+    return (
+        f"{count_words(len(newer), 'newer recovery point')} passed over: only a repository tells "
+        f"of {'it' if len(newer) == 1 else 'them'}, and nobody looked into it: {look}"
+    )
+
+
+def _of_vouched_copies(point: RecoveryPoint, vouched: Callable[[PointCopy], bool]) -> RecoveryPoint:
+    if all(vouched(copy) for copy in point.copies):
+        return point
+    return replace(point, copies=tuple(copy for copy in point.copies if vouched(copy)))
+
+
+def _held(points: Sequence[RecoveryPoint], repository: str | None) -> list[RecoveryPoint]:
+    """Return the points that are held there, or anywhere, oldest first."""
+    return sorted(
+        (
+            point
+            for point in points
+            if (point.copies if repository is None else point.copy_in(repository))
+        ),
+        key=lambda point: (point.as_of, point.id),
+    )
 
 
 def point_before(

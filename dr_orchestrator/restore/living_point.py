@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from dr_orchestrator.assets.base import Restoration
+    from dr_orchestrator.assets.files_share import FilesShare
     from dr_orchestrator.core.baseline import Value
     from dr_orchestrator.core.point import Manifest
     from dr_orchestrator.plan.expectation import Expectation, Judgement, NotCaptured
@@ -33,6 +34,8 @@ class LivingPoint:
 
     manifest: Manifest
     restorations: Mapping[str, Restoration]
+    shares: Mapping[str, FilesShare] = field(default_factory=dict)
+    """What came back of trees that did not come back whole, by asset."""
 
     def living(self, asset: str) -> Restoration:
         """Return an asset that can be asked."""

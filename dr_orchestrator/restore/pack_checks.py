@@ -190,12 +190,14 @@ class PackChecks:
             read_at_most=files.read_at_most,
             ignore_case=files.ignore_case,
         )
-        found = check_listed(self._rows(files.listed_by), {"": folder}, root, closely)
+        share = self.point.shares.get(self._asset(files.asset))
+        rows = self._rows(files.listed_by)
+        found = check_listed(rows, {"": folder}, root, closely, share=share)
         read = found.hashed + found.opened + found.unsealed
         return _Answer(
             result=found.result,
             expected=f"{found.listed:,} there, as stored",
-            actual=f"{found.listed - found.missing:,} of {found.listed:,} there, "
+            actual=f"{found.listed - found.missing:,} of {found.listed:,} there{found.how_there}, "
             f"{read:,} of {read + found.unread:,} read and compared",
             reason=_what_of_files(found, files.are, self.pack.title),
         )
@@ -277,10 +279,12 @@ class PackChecks:
     def _folder(self, role: str) -> tuple[Path, str]:
         """Return the root of a role's asset, and the role's own folder beneath it."""
         root = self._living_role(role).root
+        share = self.point.shares.get(self._asset(role))
         descriptor = beneath.open_root(root)
         try:
             for folder in self.pack.roles[role].within:
-                if _is_folder(descriptor, folder):
+                listed = share is not None and share.holds_folder(_parts(folder))
+                if listed or _is_folder(descriptor, folder):
                     return root, folder
         finally:
             os.close(descriptor)

@@ -106,7 +106,9 @@ def restore_point(request: RestoreToDirectory, tools: RestoreTools) -> RestoreRe
         ) as run,
     ):
         repository = tools.open_repository(request.plan, request.repository)
-        found = find_manifest(repository, point.practice, point.system, point.id)
+        found = find_manifest(
+            repository, point.practice, point.system, point.id, point.copy_in(request.repository)
+        )
         restored: list[RestoredAsset] = []
         failures = {} if request.assets else _lacking(found, request)
         for asset in _chosen(found, request.assets):

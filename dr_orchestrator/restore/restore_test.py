@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING
 
 from dr_orchestrator.clock import Stopwatch
 from dr_orchestrator.compliance.advice import advise
+from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
+from dr_orchestrator.compliance.shares import next_share
 from dr_orchestrator.core.record import RestoreTestRecorded
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome
+from dr_orchestrator.core.share import ALL_FILES
 from dr_orchestrator.core.verification import Depth, Result, Verification, overall
 from dr_orchestrator.core.wording import count_words
-from dr_orchestrator.errors import Busy, DroError, ManifestInvalid
+from dr_orchestrator.errors import Busy, DroError
 from dr_orchestrator.repositories.manifests import FoundManifest, find_manifest
 from dr_orchestrator.restore.bring_back import Living, bring_back
 from dr_orchestrator.restore.choose import choose_point, point_before
 from dr_orchestrator.restore.hold import held
 from dr_orchestrator.restore.outcome import result_of
+from dr_orchestrator.restore.shares import list_shares
 from dr_orchestrator.restore.verify import Verifier
 from dr_orchestrator.store.ledger import run_in_ledger
 
@@ -32,9 +36,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dr_orchestrator.assets.base import AssetDriver
+    from dr_orchestrator.assets.files_share import FilesShare
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.core.occurrence import Serves
     from dr_orchestrator.core.point import AssetKind, RecoveryPoint
+    from dr_orchestrator.core.share import Share
     from dr_orchestrator.packs.choice import Packs
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.repositories.base import Progress, Repository
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
 
 _TOLD = 3
 """Checks that a reason names; the test has them all."""
+_UNTIMED = "not all files came back, so the time of the whole recovery was not taken"
 _OUTCOMES = {
     Result.PASSED: Outcome.DONE,
     Result.FAILED: Outcome.FAILED,
@@ -79,13 +86,16 @@ class RestoreTestRequest:
     """`latest`, `random`, or the beginning of an id."""
     packs: Packs = field(default_factory=dict)
     """Those that the plan names."""
+    parts: int = 1
+    """Above 1: restore one of so many equal shares of the files, that which was least recently."""
     serves: Serves | None = None
     """What of a schedule the first test is an attempt at."""
 
 
 def prove(request: RestoreTestRequest, tools: RestoreTestTools) -> tuple[RestoreTest, ...]:
     """Test one recovery point. Where it fails, test also the same point from each other repository
-    and the point before it, so that the first test can say where the damage is and what to do.
+    and the point before it, so that the first test can say where the damage is and what to do; of
+    the same files, where a share was restored.
 
     Returns the test that was asked for first, then its follow-ups.
 
@@ -99,7 +109,8 @@ def prove(request: RestoreTestRequest, tools: RestoreTestTools) -> tuple[Restore
     """
     with contextlib.ExitStack() as holds:
         point = _chosen(request, tools, holds)
-        asked = _test(request, point, tools, follow_up_of=None)
+        share = _next_share(request, tools)
+        asked = _test(request, point, share, tools, follow_up_of=None)
         follow_ups = _followed_up(asked, request, point, tools) if _is_failed(asked) else ()
     advised = replace(asked, next=advise(asked, follow_ups))
     return (advised, *follow_ups)
@@ -107,6 +118,15 @@ def prove(request: RestoreTestRequest, tools: RestoreTestTools) -> tuple[Restore
 
 def _is_failed(test: RestoreTest) -> bool:
     return test.result is Result.FAILED
+
+
+def _next_share(request: RestoreTestRequest, tools: RestoreTestTools) -> Share:
+    tests = tools.store.tests(
+        request.plan.practice.id, system=request.system, repository=request.repository
+    )
+    latest = tools.clock.now() + CLOCK_TOLERANCE
+    asked = (test for test in tests if test.follow_up_of is None and test.started_at <= latest)
+    return next_share(asked, request.parts)
 
 
 def _chosen(
@@ -121,6 +141,7 @@ def _chosen(
             repository=request.repository,
             wanted=request.point,
             now=tools.clock.now(),
+            vouched=tools.store.practice_record(request.plan.practice.id).vouches_for,
         )
         holds.enter_context(held(point, request.repository, tools.store, wait=tools.lock_wait))
         points = _points(request, tools)
@@ -145,13 +166,15 @@ def _followed_up(
     for other, repository in (*elsewhere, *earlier):
         follow_up = replace(request, repository=repository, serves=None)
         with contextlib.suppress(Busy), held(other, repository, tools.store, wait=timedelta()):
-            follow_ups.append(_test(follow_up, other, tools, follow_up_of=asked.id))
+            test = _test(follow_up, other, asked.share, tools, follow_up_of=asked.id)
+            follow_ups.append(test)
     return tuple(follow_ups)
 
 
 def _test(
     request: RestoreTestRequest,
     point: RecoveryPoint,
+    share: Share,
     tools: RestoreTestTools,
     *,
     follow_up_of: str | None,
@@ -165,7 +188,7 @@ def _test(
         repository=request.repository,
         serves=request.serves,
     ) as run:
-        attempt = _Attempt(request, point, tools)
+        attempt = _Attempt(request, point, share, tools)
         started = tools.clock.now()
         try:
             attempt.make(run.id)
@@ -181,10 +204,15 @@ class _Attempt:
     """One restore test while it is being made: what is known of it so far."""
 
     def __init__(
-        self, request: RestoreTestRequest, point: RecoveryPoint, tools: RestoreTestTools
+        self,
+        request: RestoreTestRequest,
+        point: RecoveryPoint,
+        share: Share,
+        tools: RestoreTestTools,
     ) -> None:
         self._request = request
         self._point = point
+        self._share = share
         self._tools = tools
         self._verifications: tuple[Verification, ...] = ()
         self._conditions: tuple[str, ...] = ()
@@ -201,13 +229,17 @@ class _Attempt:
         repository = tools.open_repository(request.plan, request.repository)
         found = self._manifest(repository)
         states = found.manifest.assets
-        planned = request.plan.protected[self._point.system].assets
+        system = request.plan.protected[self._point.system]
+        planned = system.assets
         wanted = {
             asset: lab for asset in states if (lab := getattr(planned.get(asset), "lab", None))
         }
-        needed = sum(
+        shares = list_shares(self._share, found.manifest, repository, system, request.packs)
+        self._share = self._share if shares else ALL_FILES
+        needed = sum(share.sandbox_bytes for share in shares.values()) + sum(
             state.bytes if asset in wanted else tools.drivers[state.kind].sandbox_bytes(state)
             for asset, state in states.items()
+            if asset not in shares
         )
         with (
             tools.sandboxes.open(run, bytes_needed=needed) as sandbox,
@@ -225,26 +257,26 @@ class _Attempt:
                 on_progress=tools.on_progress,
                 planned=planned,
                 labs=labs,
+                shares=shares,
             ) as living:
-                self._verify(found, living)
+                self._verify(found, living, shares)
 
     def _manifest(self, repository: Repository) -> FoundManifest:
-        """Find the manifest, and hold it against what the record knows of it."""
+        """Find the manifest that is on record."""
         point = self._point
-        found = find_manifest(repository, point.practice, point.system, point.id)
-        recorded = point.copy_in(repository.name)
-        if recorded is not None and recorded.manifest_sha256 != found.sha256:
-            raise ManifestInvalid(
-                f"the manifest of point {point.id} in {repository.name} is not the one recorded",
-                hint="somebody changed the repository: keep it as it is, and look into it",
-            )
-        return found
+        return find_manifest(
+            repository, point.practice, point.system, point.id, point.copy_in(repository.name)
+        )
 
-    def _verify(self, found: FoundManifest, living: Living) -> None:
+    def _verify(
+        self, found: FoundManifest, living: Living, shares: Mapping[str, FilesShare]
+    ) -> None:
         manifest, plan = found.manifest, self._request.plan
-        self._rta_data = living.data_seconds
+        # what a share takes would pass for the time that all of it takes
+        self._rta_data = None if shares else living.data_seconds
         captured = (text for state in manifest.assets.values() for text in state.conditions)
-        self._conditions = tuple(dict.fromkeys((*living.conditions, *captured)))
+        untimed = (_UNTIMED,) if shares else ()
+        self._conditions = tuple(dict.fromkeys((*untimed, *living.conditions, *captured)))
         self._depth = max((each.depth for each in living.restorations.values()), default=Depth.L0)
         verifier = Verifier(
             plan,
@@ -252,11 +284,12 @@ class _Attempt:
             manifest,
             living.restorations,
             self._request.packs,
+            shares,
         )
         service = Stopwatch(self._tools.clock)
         answers = verifier.service()
         seconds = service.elapsed()
-        if all(answer.result is not Result.FAILED for answer in answers):
+        if not shares and all(answer.result is not Result.FAILED for answer in answers):
             self._rta_service = living.data_seconds + seconds
         self._newest = verifier.newest()
         proof = Stopwatch(self._tools.clock)
@@ -293,6 +326,8 @@ class _Attempt:
             sandbox=self._sandbox,
             verifications=self._verifications,
             conditions=self._conditions,
+            part=self._share.part,
+            parts=self._share.parts,
             follow_up_of=follow_up_of,
         )
         return replace(test, next=advise(test, ()))

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dr_orchestrator.assets.base import Restoration
+    from dr_orchestrator.assets.files_share import FilesShare
     from dr_orchestrator.core.baseline import Value
     from dr_orchestrator.core.point import Manifest
     from dr_orchestrator.packs.choice import Packs
@@ -43,6 +44,8 @@ class Verifier:
     manifest: Manifest
     restorations: Mapping[str, Restoration]
     packs: Packs = field(default_factory=dict)
+    shares: Mapping[str, FilesShare] = field(default_factory=dict)
+    """What came back of trees that did not come back whole, by asset."""
 
     def service(self) -> tuple[Verification, ...]:
         """Answer what the application needs: each check of a value; and no asset is missing."""
@@ -143,7 +146,7 @@ class Verifier:
 
     @property
     def _point(self) -> LivingPoint:
-        return LivingPoint(self.manifest, self.restorations)
+        return LivingPoint(self.manifest, self.restorations, self.shares)
 
     def _sql(self, check: Check) -> Verification:
         if not isinstance(check, SqlCheck):
@@ -199,9 +202,25 @@ class Verifier:
         if wanted.listed_by is not None:
             listed = wanted.listed_by
             rows = self._point.living(listed.asset).rows(listed.sql)
-            found = check_listed(rows, listed.prefix, files.root)
+            share = self.shares.get(wanted.asset)
+            found = check_listed(rows, listed.prefix, files.root, share=share)
             return found.verification(check.title, wanted.asset)
-        return _at_least(check.title, wanted.asset, files.root, wanted.at_least or 0)
+        return self._at_least(check.title, wanted.asset, files.root, wanted.at_least or 0)
+
+    def _at_least(self, title: str, asset: str, root: Path, wanted: int) -> Verification:
+        share = self.shares.get(asset)
+        came = "came back" if share is None else "came back or are listed in the repository"
+        # os.walk never follows links to folders
+        count = sum(len(files) for _, _, files in os.walk(root)) if share is None else share.listed
+        return Verification(
+            title=title,
+            asset=asset,
+            result=Result.PASSED if count >= wanted else Result.FAILED,
+            expected=f"at least {count_words(wanted, 'file')}",
+            actual=count if share is None else f"{count_words(count, 'file')} listed",
+            reason="" if count >= wanted else f"only {count_words(count, 'file')} {came}",
+            proves=Depth.L2 if share is None else Depth.L1,
+        )
 
 
 def _judged(check: SqlCheck | RunCheck, value: Value, judgement: Judgement) -> Verification:
@@ -224,16 +243,3 @@ def _compare(asset: str, restoration: Restoration) -> tuple[Verification, ...]:
         return (
             Verification(title=title, asset=asset, result=result_of(error), reason=error.message),
         )
-
-
-def _at_least(title: str, asset: str, root: Path, wanted: int) -> Verification:
-    count = sum(len(files) for _, _, files in os.walk(root))  # never follows links to folders
-    return Verification(
-        title=title,
-        asset=asset,
-        result=Result.PASSED if count >= wanted else Result.FAILED,
-        expected=f"at least {count_words(wanted, 'file')}",
-        actual=count,
-        reason="" if count >= wanted else f"only {count_words(count, 'file')} came back",
-        proves=Depth.L2,
-    )

@@ -469,7 +469,7 @@ class _Wrapper:
 
     def wrap(self, command: Command, folder: Path, shown: tuple[Path, ...]) -> Command:
         """Return the command that runs `command` in the sandbox at `folder`."""
-        if command.secrets or command.run_as is not None:
+        if command.secrets or command.secret_files or command.run_as is not None:
             raise ValueError("neither a secret nor another user goes into a sandbox")
         home = _home(folder)
         cwd = command.cwd or home

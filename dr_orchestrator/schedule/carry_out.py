@@ -72,6 +72,18 @@ class UseCases(Protocol):
         """Free the space of what was forgotten."""
         ...
 
+    def copy(self, plan: Plan, system: str, repository: str, *, serves: Serves | None) -> Concluded:
+        """Bring the recovery points of one system to another repository."""
+        ...
+
+    def extend_locks(self, plan: Plan, repository: str, *, serves: Serves | None) -> Concluded:
+        """Renew the object locks that would run out."""
+        ...
+
+    def try_to_destroy(self, plan: Plan, repository: str, *, serves: Serves | None) -> Concluded:
+        """Try to destroy what a repository holds, and want to be refused."""
+        ...
+
     def write_report(self, loaded: LoadedPlan, *, serves: Serves | None) -> Path:
         """Write the practice manager's page to where the plan wants it."""
         ...
@@ -154,11 +166,24 @@ def _test(occurrence: Occurrence, loaded: LoadedPlan, serves: Serves, app: UseCa
     return Ended(outcome=ended.outcome, reason=asked.reason, again=ended.again)
 
 
+def _copy(occurrence: Occurrence, loaded: LoadedPlan, serves: Serves, app: UseCases) -> Ended:
+    repository = occurrence.repository or ""
+    if repository not in loaded.plan.protected[occurrence.system].backup.copy_to:
+        return Ended(outcome=None, reason=_GONE)
+    result = app.copy(loaded.plan, occurrence.system, repository, serves=serves)
+    done = result.outcome is Outcome.DONE
+    return Ended(
+        outcome=result.outcome, reason=result.reason, again=Again.NO if done else Again.SOME
+    )
+
+
 def _look_after(occurrence: Occurrence, loaded: LoadedPlan, serves: Serves, app: UseCases) -> Ended:
     operations = {
         Operation.CHECK: app.check,
         Operation.FORGET: app.forget,
         Operation.PRUNE: app.prune,
+        Operation.EXTEND: app.extend_locks,
+        Operation.IMMUTABILITY: app.try_to_destroy,
     }
     repository = occurrence.repository or ""
     result = operations[occurrence.operation](loaded.plan, repository, serves=serves)
@@ -177,5 +202,8 @@ _OPERATIONS: Mapping[Operation, _Carried] = {
     Operation.CHECK: _look_after,
     Operation.FORGET: _look_after,
     Operation.PRUNE: _look_after,
+    Operation.COPY: _copy,
+    Operation.EXTEND: _look_after,
+    Operation.IMMUTABILITY: _look_after,
     Operation.REPORT: _report,
 }

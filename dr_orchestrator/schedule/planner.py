@@ -19,7 +19,7 @@ from dr_orchestrator.core.occurrence import LATEST, Occurrence, Skipped
 from dr_orchestrator.core.record import SystemPaused
 from dr_orchestrator.core.run import Operation
 from dr_orchestrator.core.wording import instant_words
-from dr_orchestrator.plan.model import BackupSpec, Plan, RestoreTestSpec
+from dr_orchestrator.plan.model import BackupSpec, Plan, RestoreTestSpec, Timing
 from dr_orchestrator.plan.opening import OpeningHours, is_open, open_time_between
 from dr_orchestrator.plan.schedule import Schedule
 from dr_orchestrator.schedule.occurrence import occurrences, quiet_until
@@ -75,6 +75,8 @@ _POLICIES: Mapping[Operation, Policy] = {
     Operation.FORGET: Policy(catch_up=CatchUp.LATEST),
     # nobody else can write meanwhile: on the morning it was meant for, or a week later
     Operation.PRUNE: Policy(catch_up=CatchUp.SKIP, grace=timedelta(hours=6)),
+    Operation.EXTEND: Policy(catch_up=CatchUp.LATEST),
+    Operation.IMMUTABILITY: Policy(catch_up=CatchUp.LATEST),
     Operation.REPORT: Policy(catch_up=CatchUp.LATEST),
 }
 
@@ -199,6 +201,7 @@ def paused(
 def _of_systems(plan: Plan) -> Iterator[ScheduledOperation]:
     for name, system in plan.protected.items():
         yield _of_system(plan, name, system.backup, "backup")
+        yield from _copies(plan, name, system.backup)
         for index, test in enumerate(system.restore_tests):
             yield _of_system(plan, name, test, f"restore_tests[{index}]")
 
@@ -211,7 +214,7 @@ def _of_system(
         key = _id(plan, system, operation, spec.schedule)
     else:
         operation, repositories, point = Operation.RESTORE_TEST, (spec.from_,), spec.point
-        key = _id(plan, system, operation, spec.schedule, spec.from_, spec.point)
+        key = _restore_test_id(plan, system, spec)
     return ScheduledOperation(
         practice=plan.practice.id,
         system=system,
@@ -220,27 +223,74 @@ def _of_system(
         repositories=repositories,
         point=point,
         zone=plan.practice.timezone,
-        policy=Policy(
-            catch_up=CatchUp(spec.catch_up),
-            grace=spec.grace,
-            blackout=_blackout(plan, spec.blackout),
-        ),
+        policy=_policy(plan, spec),
         field=f"systems.{system}.{field}.schedule",
         id=key,
     )
 
 
+def parts_asked(plan: Plan, system: str, schedule_id: str) -> int:
+    """Return into how many shares of the files a plan divides a restore test that came due; 1 where
+    it is whole, or not in the plan any more.
+    """
+    return next(
+        (
+            test.parts
+            for test in plan.protected[system].restore_tests
+            if _restore_test_id(plan, system, test) == schedule_id
+        ),
+        1,
+    )
+
+
+def _restore_test_id(plan: Plan, system: str, spec: RestoreTestSpec) -> str:
+    sampled = ("sampled",) if spec.files else ()
+    what = (spec.from_, spec.point, *sampled)
+    return _id(plan, system, Operation.RESTORE_TEST, spec.schedule, *what)
+
+
+def _copies(plan: Plan, system: str, spec: BackupSpec) -> Iterator[ScheduledOperation]:
+    timing = spec.copying
+    if timing is None:
+        return
+    for repository in spec.copy_to:
+        yield ScheduledOperation(
+            practice=plan.practice.id,
+            system=system,
+            operation=Operation.COPY,
+            schedule=timing.schedule,
+            repositories=(repository,),
+            zone=plan.practice.timezone,
+            policy=_policy(plan, timing),
+            field=f"systems.{system}.backup.copying.schedule",
+            id=_id(plan, system, Operation.COPY, timing.schedule, repository),
+        )
+
+
+def _policy(plan: Plan, timing: Timing) -> Policy:
+    return Policy(
+        catch_up=CatchUp(timing.catch_up),
+        grace=timing.grace,
+        blackout=_blackout(plan, timing.blackout),
+    )
+
+
 def _of_repositories(plan: Plan) -> Iterator[ScheduledOperation]:
-    saved_to = {each for system in plan.protected.values() for each in system.backup.to}
-    for name, repository in plan.repositories.items():
-        if name not in saved_to:
-            continue
+    for name in plan.used_repositories:
+        repository = plan.repositories[name]
         maintenance = repository.maintenance
+        locked, tested = repository.object_lock is not None, repository.keeps_attackers_out
         blackout = _blackout(plan, maintenance.blackout)
-        for operation, schedule in (
-            (Operation.CHECK, maintenance.check),
-            (Operation.FORGET, maintenance.forget),
-            (Operation.PRUNE, maintenance.prune),
+        for operation, key, schedule in (
+            (Operation.CHECK, "check", maintenance.check),
+            (Operation.FORGET, "forget", maintenance.forget),
+            (Operation.PRUNE, "prune", maintenance.prune),
+            (Operation.EXTEND, "extend", maintenance.extend if locked else "never"),
+            (
+                Operation.IMMUTABILITY,
+                "immutability",
+                maintenance.immutability if tested else "never",
+            ),
         ):
             if schedule == "never":
                 continue
@@ -251,7 +301,7 @@ def _of_repositories(plan: Plan) -> Iterator[ScheduledOperation]:
                 repositories=(name,),
                 zone=plan.practice.timezone,
                 policy=replace(_POLICIES[operation], blackout=blackout),
-                field=f"repositories.{name}.maintenance.{operation.value}",
+                field=f"repositories.{name}.maintenance.{key}",
                 id=_id(plan, name, operation, schedule),
             )
 

@@ -133,9 +133,8 @@ def _writable(settings: Settings, plans: Iterable[Plan]) -> tuple[Path, ...]:
 
 def _writable_by(plan: Plan) -> Iterator[Path]:
     for repository in plan.repositories.values():
-        folder = local_path(repository.location)
-        if folder is not None:
-            yield folder
+        folders = map(local_path, repository.locations)
+        yield from (each for each in folders if each is not None)
     if plan.report is not None:
         yield plan.report.folder
     for system in plan.protected.values():

@@ -21,6 +21,8 @@ _OF_REPOSITORIES = {
     "check": Operation.CHECK,
     "forget": Operation.FORGET,
     "prune": Operation.PRUNE,
+    "extend-locks": Operation.EXTEND,
+    "immutability-test": Operation.IMMUTABILITY,
 }
 """Operations as they stand in the id of a schedule (schedule/planner.py)."""
 

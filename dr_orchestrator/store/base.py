@@ -167,7 +167,8 @@ class Ledger(Protocol):
         """Return the right to the next attempt: emergencies first, then by `due_at`.
 
         With `emergency` only those. An operation on a system waits while the same one runs there;
-        one whose time has not come waits too. `None`: there is nothing to do now.
+        one whose time has not come waits too, and so does a copy while a backup of its system that
+        came due no later runs or may begin. `None`: there is nothing to do now.
         """
         ...
 
@@ -273,6 +274,11 @@ def point_key(practice: str, point: str) -> str:
 def system_key(practice: str, system: str) -> str:
     """Return the key of a system: one backup at a time, and none during a live restore."""
     return f"system/{practice}/{system}"
+
+
+def copying_key(practice: str, system: str, repository: str) -> str:
+    """Return the key of copying a system to a repository of the plan: one at a time."""
+    return f"copying/{practice}/{system}/{repository}"
 
 
 class Store(Protocol):
@@ -396,6 +402,10 @@ class Store(Protocol):
 
         `None` before its first `RepositorySeen`.
         """
+        ...
+
+    def names_of_repository(self, restic_id: str) -> tuple[tuple[str, str], ...]:
+        """Return (practice, its plan's name) of each that knows the repository of this id."""
         ...
 
     def journal(self, practice: str | None = None) -> tuple[JournalLine, ...]:

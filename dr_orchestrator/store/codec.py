@@ -18,11 +18,14 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from dr_orchestrator.core import record
+from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.record import Entry
 
 _KINDS: Mapping[str, type[Entry]] = {
     "hold_placed": record.HoldPlaced,
     "hold_released": record.HoldReleased,
+    "immutability_tested": ImmutabilityTested,
+    "locks_extended": LocksExtended,
     "occurrence_due": record.OccurrenceDue,
     "occurrence_settled": record.OccurrenceSettled,
     "pause_ended": record.PauseEnded,

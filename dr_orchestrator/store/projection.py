@@ -14,14 +14,18 @@ from typing import Any
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from dr_orchestrator.core import record
+from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.point import AssetSummary, PointCopy, RecoveryPoint
 from dr_orchestrator.core.record import MUCH_NEW, Entry
 from dr_orchestrator.core.run import Run
+from dr_orchestrator.core.verification import Result
 from dr_orchestrator.errors import RepositoryChanged
 from dr_orchestrator.store import schema
 from dr_orchestrator.store.rows import (
     attempted_key,
     copy_row,
+    immutability_test_from,
+    immutability_test_row,
     occurrence_row,
     restore_test_from,
     restore_test_row,
@@ -228,11 +232,29 @@ def _repository_checked(entry: record.RepositoryChecked, connection: Connection)
 
 
 @_project.register
+def _locks_extended(entry: LocksExtended, connection: Connection) -> str | None:
+    return _replaced(connection, schema.lock_extension, vars(entry))
+
+
+@_project.register
+def _immutability_tested(entry: ImmutabilityTested, connection: Connection) -> str | None:
+    """Keep the newest that came to a result: what could not be tried takes nothing away from it."""
+    table = schema.immutability_test
+    known = _row(connection, table, practice=entry.practice, repository=entry.repository)
+    came_to_one = known is not None and immutability_test_from(known).result is not Result.UNPROVEN
+    if came_to_one and entry.result is Result.UNPROVEN:
+        return entry.practice
+    return _replaced(connection, table, immutability_test_row(entry))
+
+
+@_project.register
 def _retention_frozen(entry: record.RetentionFrozen, connection: Connection) -> str | None:
     key = {"practice": entry.practice, "repository": entry.repository}
-    if _row(connection, schema.freeze, **key) is not None:
-        return None  # the first reason is the one to look into
-    return _replaced(connection, schema.freeze, vars(entry))
+    known = _row(connection, schema.freeze, **key)
+    if known is not None and known.why == entry.why:
+        return None
+    since = entry.at if known is None else known.at
+    return _replaced(connection, schema.freeze, vars(entry) | {"at": since})
 
 
 @_project.register
@@ -247,6 +269,8 @@ def _retention_released(entry: record.RetentionReleased, connection: Connection)
         .where(schema.point_copy.c.recorded_at > entry.at)
         .values(recorded_at=entry.at)
     )
+    for snapshot in entry.accepted:
+        _replaced(connection, schema.accepted_snapshot, key | {"snapshot": snapshot})
     return _replaced(connection, schema.retention_release, key | {"at": entry.at})
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from dr_orchestrator.core.immutability import Attempt, ImmutabilityTested
 from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress
 from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, PointCopy, RecoveryPoint
 from dr_orchestrator.core.problem import Occasion, OpenProblem, Problem, ProblemKind, Telling
@@ -17,6 +18,7 @@ from dr_orchestrator.store.codec import decode, encode
 _VERIFICATIONS = tuple[Verification, ...]
 _CONDITIONS = tuple[str, ...]
 _SNAPSHOTS = Mapping[str, str]
+_ATTEMPTS = tuple[Attempt, ...]
 
 
 def run_row(run: Run) -> dict[str, Any]:
@@ -71,13 +73,14 @@ def points_from(
             added_bytes=added,
         )
     copies_of: dict[str, list[PointCopy]] = {}
-    for _, point, repository, manifest, sha256, snapshots, recorded_at in copies:
+    for _, point, repository, manifest, sha256, snapshots, recorded_at, read_back in copies:
         copy = PointCopy(
             repository=repository,
             manifest_snapshot=manifest,
             manifest_sha256=sha256,
             snapshots=decode(snapshots, _SNAPSHOTS),
             recorded_at=recorded_at,
+            read_back=read_back,
         )
         copies_of.setdefault(point, []).append(copy)
     return tuple(
@@ -108,6 +111,16 @@ def restore_test_from(row: Any) -> RestoreTest:
     columns["verifications"] = decode(row.verifications, _VERIFICATIONS)
     columns["conditions"] = decode(row.conditions, _CONDITIONS)
     return RestoreTest(**columns)
+
+
+def immutability_test_row(test: ImmutabilityTested) -> dict[str, Any]:
+    """Return the row of an immutability test."""
+    return vars(test) | {"attempts": encode(test.attempts, _ATTEMPTS)}
+
+
+def immutability_test_from(row: Any) -> ImmutabilityTested:
+    """Return the immutability test of a row."""
+    return ImmutabilityTested(**row._asdict() | {"attempts": decode(row.attempts, _ATTEMPTS)})
 
 
 _OF_OCCURRENCE = tuple(field.name for field in fields(Occurrence))

@@ -31,7 +31,7 @@ from dr_orchestrator.core.record import (
     RunClosed,
     ScheduleSetBack,
 )
-from dr_orchestrator.core.run import Outcome, Run
+from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.core.wording import duration_words
 from dr_orchestrator.errors import Busy
 from dr_orchestrator.process import ProcessIdentity
@@ -167,7 +167,13 @@ class SqlLedger:
             may_begin = or_(_AT_WORK.not_before.is_(None), _AT_WORK.not_before <= now)
             next_one = (
                 _unsettled()
-                .where(_AT_WORK.token.is_(None), may_begin, ~_hindered(connection), *asked)
+                .where(
+                    _AT_WORK.token.is_(None),
+                    may_begin,
+                    ~_hindered(connection),
+                    ~_waits_for_its_backup(now),
+                    *asked,
+                )
                 .order_by(_DUE.emergency.desc(), _DUE.due_at, _DUE.id)
                 .limit(1)
             )
@@ -428,6 +434,35 @@ def _hindered(connection: Connection) -> ColumnElement[bool]:
         for each in running
     )
     return or_(_DUE.schedule_id.in_([each.schedule_id for each in running]), *same)
+
+
+def _waits_for_its_backup(now: datetime) -> ColumnElement[bool]:
+    """Say that it is to copy what a backup makes first that came due no later: one that runs, or
+    may begin. One that waits for its next attempt is not waited for; nor is any where one ended
+    since, or backups that take longer than they are apart would let nothing ever be copied.
+    """
+    before, at_work = schema.occurrence.alias("before"), schema.claim.alias("before_at_work")
+    backups = (
+        select(before.c.id)
+        .join(at_work, at_work.c.occurrence == before.c.id, isouter=True)
+        .where(
+            before.c.practice == _DUE.practice,
+            before.c.system == _DUE.system,
+            before.c.operation == Operation.BACKUP.value,
+        )
+        .correlate(schema.occurrence)
+    )
+    coming = backups.where(
+        before.c.due_at <= _DUE.due_at,
+        before.c.settled_at.is_(None),
+        or_(
+            at_work.c.token.is_not(None),
+            at_work.c.not_before.is_(None),
+            at_work.c.not_before <= now,
+        ),
+    )
+    ended = backups.where(before.c.settled_at >= _DUE.due_at, before.c.outcome.is_not(None))
+    return and_(_DUE.operation == Operation.COPY.value, coming.exists(), ~ended.exists())
 
 
 def _held(connection: Connection, occurrence: str, token: str) -> Any:

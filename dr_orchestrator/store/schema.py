@@ -39,7 +39,7 @@ from sqlalchemy.types import TypeEngine
 
 from dr_orchestrator.store.codec import instant_from, instant_text
 
-STORE_VERSION = "0005"
+STORE_VERSION = "0006"
 """The newest migration. Four digits, so that versions compare as text."""
 
 
@@ -184,6 +184,7 @@ point_copy = Table(
     Column("manifest_sha256", Text, nullable=False),
     Column("snapshots", Text, nullable=False),
     Column("recorded_at", Instant, nullable=False),
+    Column("read_back", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(["practice", "point"], ["point.practice", "point.id"]),
 )
 
@@ -213,6 +214,8 @@ restore_test = Table(
     Column("conditions", Text, nullable=False),
     Column("follow_up_of", Text),
     Column("next", Text, nullable=False),
+    Column("part", Integer, nullable=False, server_default="1"),
+    Column("parts", Integer, nullable=False, server_default="1"),
     Index("ix_restore_test_system", "practice", "system", "started_at"),
     Index("ix_restore_test_point", "practice", "point"),
     Index(
@@ -363,6 +366,39 @@ retention_release = Table(
     Column("at", Instant, nullable=False),
 )
 """When a person last looked into a frozen repository, and let retention go on."""
+
+accepted_snapshot = Table(
+    "accepted_snapshot",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("snapshot", Text, primary_key=True),
+)
+"""Snapshots that we did not make, and that a person knows of."""
+
+lock_extension = Table(
+    "lock_extension",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("objects", Integer, nullable=False),
+    Column("extended", Integer, nullable=False),
+    Column("until", Instant),
+)
+"""The newest of each repository."""
+
+immutability_test = Table(
+    "immutability_test",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("attempts", Text, nullable=False),
+)
+"""The newest of each repository that came to a result, else the newest."""
 
 pause = Table(
     "pause",

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.occurrence import OccurrenceState
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.problem import OpenProblem, Telling
@@ -46,6 +47,7 @@ from dr_orchestrator.store.attempted import first_seen, maintained_since, newest
 from dr_orchestrator.store.base import DEFAULT_LIMITS, Attempts, JournalLine, Limits, RunHistory
 from dr_orchestrator.store.memory import Memory
 from dr_orchestrator.store.rows import (
+    immutability_test_from,
     occurrence_state_from,
     points_from,
     problem_from,
@@ -55,10 +57,13 @@ from dr_orchestrator.store.rows import (
 )
 from dr_orchestrator.store.run_ledger import SqlLedger, require_claim
 from dr_orchestrator.store.schema import (
+    accepted_snapshot,
     claim,
     freeze,
     hold,
+    immutability_test,
     journal,
+    lock_extension,
     occurrence,
     pause,
     point,
@@ -107,6 +112,9 @@ class SqlStore:
                 checks=_checks(connection, practice),
                 frozen=_frozen(connection, practice),
                 retention_released=_retention_released(connection, practice),
+                accepted=_accepted(connection, practice),
+                locks=_locks(connection, practice),
+                immutability=_immutability(connection, practice),
                 holds=_holds(connection, practice),
                 released=_released(connection, practice),
                 pauses=_pauses(connection, practice),
@@ -137,7 +145,7 @@ class SqlStore:
             ids.where(test.result == Result.PASSED.value, test.started_at >= lately),
             ids.where(test.result.in_(others)),
             ids.where(test.point.in_(_held_points(practice))),
-            first.group_by(test.system, test.repository, month),
+            first.group_by(test.system, test.repository, month, test.part, test.parts),
         )
         return _tests_of(practice).where(test.id.in_(wanted))
 
@@ -326,6 +334,12 @@ class SqlStore:
         with self._memory.reading() as connection:
             return connection.execute(wanted).scalar_one_or_none()
 
+    def names_of_repository(self, restic_id: str) -> tuple[tuple[str, str], ...]:
+        """Return who knows a repository, and as what; see `Store.names_of_repository`."""
+        names = select(repository.c.practice, repository.c.name).filter_by(restic_id=restic_id)
+        with self._memory.reading() as connection:
+            return tuple((row.practice, row.name) for row in connection.execute(names))
+
     def journal(self, practice: str | None = None) -> tuple[JournalLine, ...]:
         """Return the journal in the order it was written; see `Store.journal`."""
         wanted = select(journal).order_by(journal.c.seq)
@@ -438,6 +452,23 @@ def _frozen(connection: Connection, practice: str) -> dict[str, RetentionFrozen]
 def _retention_released(connection: Connection, practice: str) -> dict[str, datetime]:
     rows = connection.execute(select(retention_release).filter_by(practice=practice))
     return {row.repository: row.at for row in rows}
+
+
+def _accepted(connection: Connection, practice: str) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for row in connection.execute(select(accepted_snapshot).filter_by(practice=practice)):
+        found.setdefault(row.repository, set()).add(row.snapshot)
+    return {name: frozenset(snapshots) for name, snapshots in found.items()}
+
+
+def _locks(connection: Connection, practice: str) -> dict[str, LocksExtended]:
+    rows = connection.execute(select(lock_extension).filter_by(practice=practice))
+    return {row.repository: LocksExtended(**row._asdict()) for row in rows}
+
+
+def _immutability(connection: Connection, practice: str) -> dict[str, ImmutabilityTested]:
+    rows = connection.execute(select(immutability_test).filter_by(practice=practice))
+    return {row.repository: immutability_test_from(row) for row in rows}
 
 
 def _holds(connection: Connection, practice: str) -> dict[str, HoldPlaced]:

@@ -288,6 +288,61 @@ def test_claim_lets_tests_from_several_repositories_run_at_once(ledger: Ledger) 
     assert {claimed(ledger).occurrence.repository for _ in tests} == {"onsite", "offsite"}
 
 
+def copying(at: datetime = START, schedule: str = "emr/copy", **more: Any) -> Occurrence:
+    return due(schedule, at, Operation.COPY, repository="offsite", **more)
+
+
+def test_claim_lets_a_copy_wait_for_the_backup_that_came_due_no_later(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    ledger.admit([copying(), due()])
+
+    backup = claimed(ledger)
+
+    assert backup.occurrence == due()
+    assert ledger.claim(OURS) is None  # it runs
+    assert ledger.claim_one(copying().id, OURS) is None
+    _requeue(ledger, backup, START + 5 * MINUTE)
+    again = claimed(ledger)  # while the backup waits for its next attempt
+    assert again.occurrence == copying()
+    _requeue(ledger, again, START + 5 * MINUTE)
+    clock.advance(5 * MINUTE)
+    assert ledger.claim_one(copying().id, OURS) is None
+    ledger.settle(claimed(ledger), Outcome.DONE, "")
+    assert claimed(ledger).occurrence == copying()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        due(at=START + MINUTE),
+        due("imaging/backup"),
+        replace(due(), id="x", practice="lakeside", schedule_id="lakeside"),
+        due("emr/test", operation=Operation.RESTORE_TEST, repository="onsite"),
+        due(skipped="paused"),
+    ],
+    ids=["later backup", "other system", "other practice", "test", "skipped"],
+)
+def test_claim_lets_a_copy_wait_for_nothing_else(ledger: Ledger, other: Occurrence) -> None:
+    ledger.admit([copying(), other])
+
+    assert ledger.claim_one(copying().id, OURS) is not None
+
+
+def test_claim_lets_no_copy_wait_for_ever_behind_backups_that_overrun(
+    ledger: Ledger, clock: FakeClock
+) -> None:
+    ledger.admit([due(keeps_older=True)])
+    first = claimed(ledger)
+    ledger.admit([due(at=START + HOUR, keeps_older=True), copying(START + HOUR)])
+    clock.advance(HOUR + MINUTE)
+    assert ledger.claim(OURS) is None
+
+    ledger.settle(first, Outcome.DONE, "")
+
+    assert ledger.claim_one(copying(START + HOUR).id, OURS) is not None
+
+
 def test_claim_one_takes_that_one_or_none(ledger: Ledger) -> None:
     ledger.admit([due(), due("imaging/backup")])
 

@@ -10,6 +10,7 @@ from threading import Thread
 
 import pytest
 
+from dr_orchestrator.core.immutability import Answer
 from dr_orchestrator.core.problem import Occasion, OpenProblem, Problem, ProblemKind, Telling
 from dr_orchestrator.core.record import (
     Entry,
@@ -42,7 +43,9 @@ from tests.support.evidence import (
     DOCUMENTS,
     PRACTICE,
     full_id,
+    make_attempts,
     make_copy,
+    make_locks,
     make_point,
     make_run,
     make_test,
@@ -101,6 +104,8 @@ def test_record_gives_back_a_restore_test_exactly_as_it_was(store: Store) -> Non
             for at, each in enumerate(expectations)
         ),
         follow_up_of="an-earlier-one",
+        part=3,
+        parts=20,
         next="do this",
         newest=START + timedelta(microseconds=7),
     )
@@ -169,6 +174,9 @@ def test_journal_holds_every_entry_in_order_and_can_be_replayed(
         RunOpened(run=run),
         PointRecorded(point=point),
         RestoreTestRecorded(test=make_test(START + HOUR)),
+        make_locks(START, START + 720 * HOUR),
+        make_attempts(START, Answer.DONE),
+        make_attempts(START + HOUR, Answer.UNKNOWN),
         _closed(run.id, START + 2 * HOUR, Outcome.PARTIAL),
     )
 
@@ -281,6 +289,15 @@ def test_repository_id_is_the_one_first_seen(store: Store) -> None:
     with pytest.raises(RepositoryChanged, match="onsite of riverside"):
         store.record(_seen(full_id("another")))
     assert store.repository_id(PRACTICE, "onsite") == full_id("onsite")
+
+
+def test_names_of_a_repository_are_those_of_all_who_know_it(store: Store) -> None:
+    shared = full_id("shared")
+    store.record(_seen(shared), _seen(shared, "cellar", practice="lakeside"))
+    store.record(_seen(full_id("another"), "offsite"))
+
+    assert set(store.names_of_repository(shared)) == {(PRACTICE, "onsite"), ("lakeside", "cellar")}
+    assert store.names_of_repository(full_id("nobody's")) == ()
 
 
 def test_points_come_oldest_first_and_of_what_was_asked(store: Store) -> None:
@@ -529,11 +546,38 @@ def test_practice_record_has_the_newest_check_of_each_part(store: Store) -> None
     assert store.practice_record(PRACTICE).checks == (second, new)  # what a clock said hides none
 
 
+def test_practice_record_has_how_the_locks_of_each_repository_were_last(store: Store) -> None:
+    first = make_locks(START, START + 720 * HOUR)
+    bare = replace(first, at=START + HOUR, until=None)
+    onsite = make_locks(START, START + HOUR, "onsite")
+
+    store.record(first, bare, onsite, replace(first, practice="lakeside"))
+
+    assert store.practice_record(PRACTICE).locks == {"offsite": bare, "onsite": onsite}
+    assert store.practice_record("lakeside").locks["offsite"].until == first.until
+
+
+def test_practice_record_has_the_newest_attempt_to_destroy_that_came_to_a_result(
+    store: Store,
+) -> None:
+    done, refused = make_attempts(START, Answer.DONE), make_attempts(START + 2 * HOUR)
+    unknown = make_attempts(START + HOUR, Answer.UNKNOWN)
+    lost = make_attempts(START, Answer.UNKNOWN, repository="onsite")
+
+    store.record(done, unknown, lost)
+    assert store.practice_record(PRACTICE).immutability == {"offsite": done, "onsite": lost}
+    store.record(refused)
+
+    assert store.practice_record(PRACTICE).immutability == {"offsite": refused, "onsite": lost}
+    assert [line.kind for line in store.journal()] == ["immutability_tested"] * 4
+
+
 def test_practice_record_says_what_is_frozen_until_it_is_released(store: Store) -> None:
     frozen = RetentionFrozen(practice=PRACTICE, repository="onsite", at=START, why="forged times")
 
-    store.record(frozen, replace(frozen, why="another reason"))
-    assert store.practice_record(PRACTICE).frozen == {"onsite": frozen}
+    newer = replace(frozen, at=START + HOUR, why="another reason")
+    store.record(frozen, newer, newer)
+    assert store.practice_record(PRACTICE).frozen == {"onsite": replace(newer, at=START)}
     store.record(
         RetentionReleased(practice=PRACTICE, repository="onsite", at=START, by="me", why="seen")
     )

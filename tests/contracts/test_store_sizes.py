@@ -77,6 +77,7 @@ def test_practice_record_shows_the_tests_that_a_verdict_may_turn_on(store: Store
     tests = {
         "first of its month": make_test(old),
         "second of its month": make_test(old + DAY),
+        "first of its share": make_test(old + DAY, part=2, parts=20),
         "of a point that is held": make_test(old + 3 * DAY, point=held.id),
         "failed": make_test(old + 4 * DAY, Result.FAILED),
         "unproven": make_test(old + 5 * DAY, Result.UNPROVEN),
@@ -197,6 +198,7 @@ def test_practice_record_knows_since_when_a_repository_is_maintained(store: Stor
         for name in ("onsite", "offsite")
         for word in ("check", "forget")
     ]
+    schedules += ["riverside/offsite/extend-locks/1", "riverside/offsite/immutability-test/1"]
     store.record(RunOpened(run=check), RunOpened(run=make_run(START, id="backup")))
     store.ledger.see_schedules(schedules, START + HOUR)
 
@@ -205,4 +207,6 @@ def test_practice_record_knows_since_when_a_repository_is_maintained(store: Stor
         (Operation.FORGET, "onsite"): START + HOUR,
         (Operation.CHECK, "offsite"): START + HOUR,
         (Operation.FORGET, "offsite"): START + HOUR,
+        (Operation.EXTEND, "offsite"): START + HOUR,
+        (Operation.IMMUTABILITY, "offsite"): START + HOUR,
     }

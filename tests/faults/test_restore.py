@@ -21,6 +21,8 @@ from dr_orchestrator.plan.model import Plan
 from dr_orchestrator.settings import load_settings
 from tests.support.site import Site, make_small_practice, new_site
 
+RELEASE = ("retention", "release", "riverside", "--reason", "the disk was lost")
+
 
 @pytest.fixture
 def site() -> Iterator[Site]:
@@ -109,6 +111,8 @@ def test_a_point_rebuilt_from_its_half_first_is_whole_in_the_end(half: Site) -> 
     for repository in ("onsite", "offsite"):
         ended = half.dro("points", "rebuild", "riverside", "--repository", repository)
         assert ended.code == 0, ended.said
+        released = half.dro(*RELEASE, "--repository", repository)
+        assert released.code == 0, released.said
 
     (point,) = half.dro("points", "riverside", "--json").json["points"]
     assert set(point["assets"]) == {"database", "documents"}

@@ -41,7 +41,8 @@ from tests.support.tools import require_tool
 _OTHER_PASSWORD = "another key of the tests"
 _OF_THE_TEST_MACHINE = {Kind.CLOCK_ALONE, Kind.ENCRYPTION_UNKNOWN, Kind.IN_THE_CLEAR}
 """What a machine that tests run on may really lack: notes, each."""
-_ALWAYS = {Kind.KEY_NOT_PROVEN}
+_ALWAYS = {Kind.KEY_NOT_PROVEN, Kind.PLAN_WARNING}
+"""Nobody proved a key, and both repositories are folders, which an attacker can destroy."""
 _PLAN = """\
 version: 1
 practice: {{id: riverside, name: Riverside, timezone: America/Chicago}}

@@ -179,7 +179,7 @@ def test_nothing_is_forgotten_or_pruned_after_somebody_else_s_forget_until_relea
     )
 
     keeper.clock.advance(timedelta(minutes=1))
-    (given_up,) = release(keeper.request, keeper.tools, by="kim", why="it was me")
+    (given_up,) = release(keeper.request, keeper.tools, by="kim", why="it was me").given_up
     assert given_up.id == ids[1]
     assert _finding(keeper, Objective.RETENTION) is None  # the next night will tell
     assert set(let_go(keeper).forgotten) == {*ids[4:]}

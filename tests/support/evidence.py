@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
+from dr_orchestrator.core.immutability import (
+    Answer,
+    Attempt,
+    Deed,
+    ImmutabilityTested,
+    LocksExtended,
+)
 from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, PointCopy, RecoveryPoint
 from dr_orchestrator.core.record import PracticeRecord, RepositoryChecked
 from dr_orchestrator.core.restore_test import RestoreTest
@@ -142,10 +149,45 @@ def looked_after(at: datetime, *repositories: str, practice: str = PRACTICE) -> 
     }
 
 
-def make_plan(practice: dict[str, Any] | None = None, **system: Any) -> Plan:
+def make_locks(at: datetime, until: datetime | None, repository: str = "offsite") -> LocksExtended:
+    """Return that the locks of a repository were looked at, and renewed where that was needed."""
+    return LocksExtended(
+        practice=PRACTICE,
+        repository=repository,
+        run=f"locks-{at:%Y%m%d-%H%M%S}",
+        at=at,
+        objects=10_240,
+        extended=512,
+        until=until,
+    )
+
+
+def make_attempts(
+    at: datetime, *answers: Answer, repository: str = "offsite"
+) -> ImmutabilityTested:
+    """Return that it was tried to destroy what a repository holds; refused unless stated."""
+    given = (*answers, *[Answer.REFUSED] * (len(Deed) - len(answers)))
+    return ImmutabilityTested(
+        practice=PRACTICE,
+        repository=repository,
+        run=f"attempts-{at:%Y%m%d-%H%M%S}",
+        at=at,
+        attempts=tuple(
+            Attempt(deed=deed, answer=answer, said="AccessDenied")
+            for deed, answer in zip(Deed, given, strict=True)
+        ),
+    )
+
+
+def make_plan(
+    practice: dict[str, Any] | None = None,
+    repositories: Mapping[str, dict[str, Any]] | None = None,
+    **system: Any,
+) -> Plan:
     """Return a plan for the EMR: RTO 4 h, RPO 1 h, tested nightly; `system` adds to it or changes.
 
-    The practice is in Chicago, and always open unless `practice` says otherwise.
+    The practice is in Chicago, and always open unless `practice` says otherwise. `repositories`
+    adds to `onsite` and `offsite`.
     """
     emr = {
         "rto": "4h",
@@ -162,7 +204,11 @@ def make_plan(practice: dict[str, Any] | None = None, **system: Any) -> Plan:
         "version": 1,
         "practice": named | (practice or {}),
         "repositories": {
-            name: {"location": f"/srv/restic/{name}", "password": {"file": f"/etc/dro/keys/{name}"}}
+            name: {
+                "location": f"/srv/restic/{name}",
+                "password": {"file": f"/etc/dro/keys/{name}"},
+                **(repositories or {}).get(name, {}),
+            }
             for name in ("onsite", "offsite")
         },
         "systems": {SYSTEM: emr},

@@ -23,6 +23,7 @@ from dr_orchestrator.core.point import (
 from dr_orchestrator.core.record import PointRecorded, RepositorySeen
 from dr_orchestrator.core.run import Operation, Run
 from dr_orchestrator.core.secret import Secret
+from dr_orchestrator.errors import UsageMistake
 from dr_orchestrator.maintenance.tools import MaintenanceTools, RepositoryRequest
 from dr_orchestrator.plan.model import Plan
 from dr_orchestrator.process import SystemLauncher
@@ -30,6 +31,7 @@ from dr_orchestrator.repositories.manifests import asset_tags, point_of, save_ma
 from dr_orchestrator.repositories.owner import Installation
 from dr_orchestrator.repositories.restic import ResticRepository
 from dr_orchestrator.repositories.restic_program import ResticLauncher
+from dr_orchestrator.repositories.s3_place import S3Place
 from dr_orchestrator.store.base import Store
 from dr_orchestrator.store.ledger import run_in_ledger
 from dr_orchestrator.store.sqlite import open_store
@@ -41,6 +43,10 @@ from tests.support.restic import PASSWORD, PATH, RawRestic
 
 MINUTE = timedelta(minutes=1)
 THREE_DAYS = {"keep_hourly": 0, "keep_daily": 3, "keep_monthly": 0, "keep_yearly": 0}
+
+
+def _in_no_bucket(_plan: Plan, name: str) -> S3Place:
+    raise UsageMistake(f"the repository {name} is not in S3")
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,9 @@ class Keeper:
             store=self.store,
             clock=self.clock,
             open_repository=lambda _plan, _name: self.repository(),
+            open_as_backup=lambda _plan, _name: self.repository(),
+            open_place=_in_no_bucket,
+            open_place_as_backup=_in_no_bucket,
             installation=Installation(self.site, self.site),
             scratch=self.folder,
             lock_wait=timedelta(0),
@@ -152,7 +161,7 @@ class Keeper:
         """Return by point what the repository lists of it: `manifest` and the names of assets."""
         found: dict[str, set[str]] = {}
         for snapshot in self.raw.snapshots():
-            tags: dict[str, Any] = dict(tag.split("=", 1) for tag in snapshot["tags"])
+            tags: dict[str, Any] = dict(tag.split("=", 1) for tag in snapshot.get("tags", ()))
             if "point" in tags:
                 found.setdefault(tags["point"], set()).add(tags.get("asset", "manifest"))
         return found

@@ -114,7 +114,7 @@ def http_sink(port: int = 0) -> Iterator[HttpSink]:
                 self.send_header("Location", sink.url("/elsewhere"))
             self.end_headers()
 
-        do_POST = do_GET  # noqa: N815
+        do_POST = do_DELETE = do_GET  # noqa: N815
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass

@@ -158,6 +158,19 @@ def test_secret_arrives_through_a_pipe_and_nowhere_else(launcher: SystemLauncher
     assert not [line for line in rest if b"canary" in line]
 
 
+def test_secret_file_is_read_as_often_as_it_is_opened_and_is_on_no_disk(
+    launcher: SystemLauncher,
+) -> None:
+    read = 'cat "$KEYS"; cat "$KEYS"; readlink -f "$KEYS"; cat /proc/$$/environ /proc/$$/cmdline'
+    command = shell(read, secret_files={"KEYS": Secret("canary-5f2a\n")})
+
+    first, second, path, *rest = launcher.run(command).stdout.splitlines()
+
+    assert (first, second) == (b"canary-5f2a", b"canary-5f2a")
+    assert path.startswith(b"/memfd:secret")
+    assert not [line for line in rest if b"canary" in line]
+
+
 def test_secret_can_be_as_long_as_a_pipe_holds(launcher: SystemLauncher) -> None:
     command = shell('wc -c < "$KEY"', secrets={"KEY": Secret("x" * 65536)})
 
@@ -175,6 +188,8 @@ def test_secret_is_refused_when_it_has_no_or_too_many_bytes(
 def test_secret_is_refused_for_another_user(launcher: SystemLauncher) -> None:
     with pytest.raises(ValueError, match="another user"):
         launcher.run(shell("true", secrets={"KEY": Secret("x")}, run_as=RunAs(64000, 64000)))
+    with pytest.raises(ValueError, match="another user"):
+        launcher.run(shell("true", secret_files={"K": Secret("x")}, run_as=RunAs(64000, 64000)))
 
 
 # Output

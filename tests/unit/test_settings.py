@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dr_orchestrator import settings as module
+from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import SettingsInvalid
 from dr_orchestrator.settings import environment_value, load_settings
 
@@ -226,3 +227,17 @@ def test_storage_environment_names_places_and_no_secret(
     assert settings.storage_environment(None)["HOME"] == "/home/anna"
     assert "AWS_PROFILE" not in settings.storage_environment(None)
     assert "secret" not in settings.storage_environment("riverside").values()
+    assert settings.storage_environment(region="eu-west-1")["AWS_DEFAULT_REGION"] == "eu-west-1"
+
+
+def test_storage_keys_are_those_of_the_environment_where_both_halves_are(
+    monkeypatch: pytest.MonkeyPatch, settings_file: Path
+) -> None:
+    settings_file.write_text("{}")
+    settings = load_settings()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    assert settings.storage_keys() is None
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    assert settings.storage_keys() == (Secret("id"), Secret("key"), None)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "token")
+    assert settings.storage_keys() == (Secret("id"), Secret("key"), Secret("token"))

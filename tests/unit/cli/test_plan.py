@@ -154,3 +154,17 @@ def test_validating_imports_nothing_that_is_slow(dro: Dro) -> None:
     )
 
     assert done.stdout.strip() == "[]"
+
+
+def test_plan_says_in_what_time_all_files_come_back_where_tests_restore_a_share(dro: Dro) -> None:
+    sampled = "[{schedule: 'Sun 04:00', files: {sample: 5%}}]"
+    text = _LEAST.replace("    rto: 4h\n", f"    rto: 4h\n    restore_tests: {sampled}\n")
+    (dro.plans / "riverside.yaml").write_text(text.replace("kind: sqlite", "kind: files"))
+    note = "systems.emr.restore_tests[0].files: every file comes back once in 20 tests, 140 d"
+
+    shown = dro("plan", "show", "riverside", "--json")
+    validated = dro("plan", "validate", "riverside", "--json")
+
+    assert (shown.returncode, json.loads(shown.stdout)["notes"]) == (0, [note])
+    assert json.loads(validated.stdout)["plans"][0]["notes"] == [note]
+    assert f"note: {note}" in validated.stderr

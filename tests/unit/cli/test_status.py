@@ -20,7 +20,7 @@ from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.problem import Problem, ProblemKind
 from dr_orchestrator.core.record import Entry, ProblemAcknowledged, ProblemSeen, SystemPaused
 from dr_orchestrator.errors import ExitCode, PlanInvalid, UsageMistake
-from dr_orchestrator.fleet.status import PracticeStatus
+from dr_orchestrator.fleet.status import PracticeStatus, Protected
 from dr_orchestrator.plan.load import LoadedPlan
 from dr_orchestrator.schedule.plan_shelf import PlansRead
 from tests.support import fleet, practices
@@ -218,6 +218,16 @@ def test_text_tells_a_pause_and_that_the_rpo_goes_on() -> None:
         "paused: Electronic medical record, until 2026-11-22 19:15 CST, by kim: new server; "
         "the RPO clock keeps running"
     ) in text(status(*all_met("emr")), pauses=(pause,))
+
+
+def test_text_tells_until_when_points_are_locked() -> None:
+    until = Protected(system="emr", repository="offsite", until=NOW + DAY)
+    locked = replace(status(*all_met("emr")), protected=(until,))
+    wanted = "locked: Electronic medical record in offsite until 2026-11-22 19:15 CST"
+    assert wanted in text(locked)
+    assert practice_json(locked)["protected"] == [
+        {"system": "emr", "repository": "offsite", "until": "2026-11-23T01:15:00+00:00"}
+    ]
 
 
 def test_text_tells_forecasts() -> None:

@@ -22,7 +22,9 @@ from tests.support.evidence import (
     DATABASE,
     DOCUMENTS,
     looked_after,
+    make_attempts,
     make_copy,
+    make_locks,
     make_plan,
     make_point,
     make_record,
@@ -71,6 +73,7 @@ EVERYTHING = make_plan(
             "data_time": {"newest": "EMR_*.bak", "max_age": "26h"},
         },
     },
+    repositories={"onsite": {"object_lock": {"mode": "compliance", "days": 30}}},
 )
 """Promises everything that a plan can; `documents` are what the vendor's job writes."""
 
@@ -87,6 +90,8 @@ def _good_record(**changes: Any) -> PracticeRecord:
         "points": _points(every=HOUR / 2),
         "tests": [make_test(NOW - 8 * HOUR)],
         **looked_after(NOW - 7 * HOUR, "onsite"),
+        "locks": {"onsite": make_locks(NOW - 6 * HOUR, NOW + 29 * DAY, "onsite")},
+        "immutability": {"onsite": make_attempts(NOW - 5 * HOUR, repository="onsite")},
     }
     return make_record(**(evidence | changes))
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
+from dr_orchestrator.core.immutability import Answer
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.record import PracticeRecord, RepositoryChecked
 from dr_orchestrator.core.restore_test import RestoreTest
@@ -22,6 +23,8 @@ from tests.support.evidence import (
     DATABASE,
     DOCUMENTS,
     PRACTICE,
+    make_attempts,
+    make_locks,
     make_plan,
     make_point,
     make_record,
@@ -32,6 +35,8 @@ from tests.support.evidence import (
 REPOSITORIES = ("onsite", "offsite")
 NEEDS_A_TEST = {Objective.RTO, Objective.RESTORE_TEST, Objective.DATA_AGE}
 ALL_ASSETS = {"database": DATABASE, "documents": DOCUMENTS}
+FEWER = settings(max_examples=40)
+"""A whole plan and record take long to draw, and scripts/check has a minute."""
 MINUTES = st.integers(0, 6 * 24 * 60).map(lambda minutes: timedelta(minutes=minutes))
 """Ages up to six days: within and beyond every limit of the plans below."""
 
@@ -58,6 +63,26 @@ plans = st.builds(
             {"schedule": "every 15m", "to": ["onsite"]},
             {"schedule": "every 15m", "to": ["onsite", "offsite"]},
         ]
+    ),
+    repositories=st.fixed_dictionaries(
+        dict.fromkeys(
+            REPOSITORIES,
+            st.sampled_from(
+                [
+                    {},
+                    {"append_only": True},
+                    {"object_lock": {"mode": "compliance", "days": 3}},
+                    {
+                        "object_lock": {"mode": "governance", "days": 1},
+                        "maintenance": {
+                            "extend": "every 6h",
+                            "immutability": "every 12h",
+                            "prune": "never",
+                        },
+                    },
+                ]
+            ),
+        )
     ),
     restore_tests=st.lists(
         st.fixed_dictionaries(
@@ -130,6 +155,22 @@ def records(draw: st.DrawFn) -> PracticeRecord:
         tests=draw(st.lists(restore_tests(), max_size=6, unique_by=lambda test: test.id)),
         repositories_seen={name: NOW - age for name, age in seen.items()},
         checks=draw(st.lists(repository_checks(), max_size=4)),
+        locks={
+            name: make_locks(NOW - age, None if left is None else NOW - age + left, name)
+            for name, (age, left) in draw(
+                st.dictionaries(
+                    st.sampled_from(REPOSITORIES), st.tuples(MINUTES, st.none() | MINUTES)
+                )
+            ).items()
+        },
+        immutability={
+            name: make_attempts(NOW - age, answer, repository=name)
+            for name, (age, answer) in draw(
+                st.dictionaries(
+                    st.sampled_from(REPOSITORIES), st.tuples(MINUTES, st.sampled_from(Answer))
+                )
+            ).items()
+        },
         last_runs=[
             make_run(
                 NOW - age,
@@ -155,6 +196,7 @@ def _verdicts(findings: tuple[Finding, ...]) -> dict[tuple[Objective, str | None
     return verdicts
 
 
+@FEWER
 @given(plans, records())
 def test_judge_says_the_same_of_the_same_whatever_its_order(
     plan: Plan, record: PracticeRecord
@@ -206,6 +248,7 @@ def test_judge_calls_recovery_met_only_by_a_recent_test_that_passed_last(
         assert Result.PASSED in {test.result for test in counted if test.started_at == last}
 
 
+@FEWER
 @given(plans, records(), MINUTES)
 def test_judge_never_makes_good_by_time_alone(
     plan: Plan, record: PracticeRecord, later: timedelta
@@ -239,6 +282,7 @@ def test_rpo_is_never_made_worse_by_one_more_older_point(
     assert after.verdict in {before.verdict, Verdict.MET}
 
 
+@FEWER
 @given(plans, records())
 def test_judge_words_every_finding(plan: Plan, record: PracticeRecord) -> None:
     for finding in judge(plan, record, NOW):

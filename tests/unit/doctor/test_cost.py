@@ -58,3 +58,25 @@ def test_cost_before_the_first_backup_says_that_nobody_knows() -> None:
 
     assert (onsite.bytes, onsite.seconds) == (None, None)
     assert cost_words(onsite) == "emr from onsite: 30 times, no size yet, never timed"
+
+
+def test_cost_of_a_sampled_test_is_that_of_databases_and_of_a_share_of_the_files() -> None:
+    point = make_point(_NOW, repositories=("onsite", "offsite"))
+    tests = [
+        {"schedule": "03:30", "from": "onsite"},
+        {"schedule": "03:30", "from": "onsite", "files": {"sample": "25%"}},
+    ]
+    sampled = replace(_took(4), part=2, parts=4)
+    record = make_record(points=[point], tests=[_took(20), sampled])
+
+    whole, share = cost_of_tests(
+        with_defaults(plan({"emr": system("EMR", restore_tests=tests)})),
+        record,
+        lambda _schedule, _zone: 1,
+    )
+
+    of_files = sum(each.bytes for each in point.assets.values() if not each.kind.is_database)
+    assert whole.bytes is not None
+    assert of_files > 0
+    assert share.bytes == whole.bytes - of_files + of_files // 4
+    assert (whole.seconds, share.seconds) == (20 * 60, 4 * 60)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dr_orchestrator.core.finding import Objective, Verdict
 from dr_orchestrator.errors import StorageUnusable
 from dr_orchestrator.fleet.metrics import metrics, write_metrics
-from dr_orchestrator.fleet.status import SiteStatus, practice_status
+from dr_orchestrator.fleet.status import Protected, SiteStatus, practice_status
 from tests.support import practices
 from tests.support.fleet import practice, problem, site
 from tests.support.practices import NOW, finding
@@ -44,6 +45,14 @@ def test_verdicts_are_numbers_that_grow_with_what_is_wrong() -> None:
         value(status, "objective_verdict", objective=each.objective.value, **labels)
         for each in findings
     ] == [0, 1, 2, 3]
+
+
+def test_end_of_locks_is_a_time() -> None:
+    until = Protected(system="emr", repository="offsite", until=NOW + DAY)
+    status = site(replace(practice(), protected=(until,)))
+    labels = {"practice": "riverside", "system": "emr", "repository": "offsite"}
+    found = value(status, "protected_until_timestamp_seconds", **labels)
+    assert found == (NOW + DAY).timestamp()
 
 
 def test_measurements_of_a_real_practice() -> None:

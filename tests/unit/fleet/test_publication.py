@@ -186,6 +186,7 @@ WORDS_OF_OURS = {
     "NewestPoint": {"system", "repository"},
     "NewestTest": {"system", "repository"},
     "NewestRun": {"system", "repository"},
+    "Protected": {"system", "repository"},
 }
 """Every text that is published. One more is to be thought about: may patient data get into it?"""
 

@@ -1,15 +1,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
+from typing import Any
 
+from dr_orchestrator.core.immutability import Answer
 from dr_orchestrator.core.record import SystemPaused
 from dr_orchestrator.core.run import Outcome
 from dr_orchestrator.core.verification import Result
-from dr_orchestrator.fleet.status import practice_status
+from dr_orchestrator.fleet.status import Protected, practice_status
+from dr_orchestrator.fleet.words import protected_words
 from dr_orchestrator.store.base import SCHEDULER_SILENT
 from tests.support import practices
-from tests.support.evidence import make_point, make_run, make_test
+from tests.support.evidence import (
+    make_attempts,
+    make_locks,
+    make_plan,
+    make_point,
+    make_run,
+    make_test,
+)
 from tests.support.fleet import site
 from tests.support.practices import NOW
 
@@ -44,6 +54,30 @@ def test_failed_test_is_forgotten_once_one_passed() -> None:
     failed, passed = make_test(NOW - 2 * HOUR, Result.FAILED), make_test(NOW - HOUR)
     status = practice_status(PLAN, replace(EMPTY, tests=(failed, passed)), NOW)
     assert [each.result for each in status.tests] == [Result.PASSED]
+
+
+def test_newest_proven_point_of_each_repository_says_until_when_it_is_locked() -> None:
+    plan = make_plan(
+        repositories={"offsite": {"object_lock": {"mode": "compliance", "days": 30}}},
+        backup={"schedule": "every 30m", "copy_to": ["offsite"]},
+    )
+    both = make_point(NOW - 3 * HOUR, repositories=("onsite", "offsite"))
+    proven: dict[str, Any] = {"point": both.id, "point_as_of": both.as_of}
+    known = replace(
+        EMPTY,
+        points=(both, make_point(NOW - HOUR)),
+        tests=tuple(make_test(NOW, repository=each, **proven) for each in ("onsite", "offsite")),
+        locks={"offsite": make_locks(NOW - HOUR, NOW + 9 * HOUR)},
+    )
+    status = practice_status(plan, known, NOW)
+    wanted = (Protected(system="emr", repository="offsite", until=NOW + 9 * HOUR),)
+    assert status.protected == wanted
+    (told,) = protected_words(status, NOW, UTC)
+    assert told == "emr in offsite until 2026-11-22 10:15 UTC"
+    assert not [*protected_words(status, NOW + 9 * HOUR, UTC)]
+    broken = make_attempts(NOW, Answer.DONE)
+    said = practice_status(plan, replace(known, immutability={"offsite": broken}), NOW)
+    assert not [*protected_words(said, NOW, UTC)]
 
 
 def test_runs_are_told_without_their_reasons() -> None:

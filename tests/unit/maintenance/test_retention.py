@@ -66,6 +66,13 @@ def every(period: timedelta, count: int, until: datetime = NOW) -> list[Recovery
     return [make_point(until - number * period) for number in range(count)]
 
 
+def read_back(*points: RecoveryPoint) -> list[RecoveryPoint]:
+    """Return points that only the repository tells of."""
+    return [
+        replace(p, copies=tuple(replace(copy, read_back=True) for copy in p.copies)) for p in points
+    ]
+
+
 def failed(point: RecoveryPoint, at: datetime = NOW - HOUR, **more: Any) -> RestoreTest:
     return made(point, Result.FAILED, at, **more)
 
@@ -203,6 +210,22 @@ def test_points_of_other_repositories_are_nobody_s_business_here() -> None:
     assert Case(points=[elsewhere, here]).reasons().keys() == {here.id}
 
 
+def test_points_that_were_read_back_push_out_none_that_we_made() -> None:
+    ours = every(DAY, 5)
+    forged = read_back(*every(HOUR, 5 * 24, NOW - MINUTE))
+    case = Case(points=ours, policy=days_of(5), window=HOUR)
+
+    together = replace(case, points=[*ours, *forged]).reasons()
+
+    assert together.keys() > case.reasons().keys() == {point.id for point in ours}
+
+
+def test_points_that_were_all_read_back_are_kept_by_the_usual_rules() -> None:
+    points = every(HOUR, 60)
+    case = Case(points=points, policy=days_of(2), window=HOUR)
+    assert replace(case, points=read_back(*points)).reasons() == case.reasons()
+
+
 def days_of(count: int) -> Retention:
     return NOTHING.model_copy(update={"keep_daily": count})
 
@@ -219,8 +242,17 @@ _BUCKETS = {
 
 
 def definition(case: Case) -> set[str]:
-    """Return what is kept, point by point and rule by rule, as the reference says it."""
-    return {point.id for point in case.points if point.copies and _is_kept(point, case)}
+    """Return what is kept, point by point and rule by rule, as the reference says it: among all,
+    or among those alone that we made.
+    """
+    held = [point for point in case.points if point.copies]
+    ours = [point for point in held if not point.copies[0].read_back]
+    return {
+        point.id
+        for group in (held, ours)
+        for point in group
+        if _is_kept(point, replace(case, points=group))
+    }
 
 
 def _is_kept(point: RecoveryPoint, case: Case) -> bool:
@@ -327,6 +359,7 @@ def cases(draw: st.DrawFn) -> Case:
         )
         for p in plain
     ]
+    points = [read_back(p)[0] if draw(st.integers(0, 3)) == 0 else p for p in points]
     some = st.sampled_from(points)
     tests = [
         made(
@@ -373,3 +406,25 @@ def test_forgetting_twice_forgets_no_more(case: Case) -> None:
     reasons = case.reasons()
     left = [point for point in case.points if point.id in reasons]
     assert replace(case, points=left).reasons().keys() == reasons.keys()
+
+
+@given(cases(), st.lists(_ages, unique=True, max_size=14), st.data())
+def test_no_point_that_we_made_goes_because_of_any_that_were_read_back(
+    case: Case, ages: list[int], data: st.DataObject
+) -> None:
+    ours = [point for point in case.points if not (point.copies and point.copies[0].read_back)]
+    alone = replace(case, points=ours)
+    forged = read_back(
+        *(
+            make_point(
+                NOW - age * data.draw(st.sampled_from([MINUTE, DAY])),
+                id=f"forged-{number}",
+                label=data.draw(st.sampled_from([None, "keep me"])),
+            )
+            for number, age in enumerate(ages)
+        )
+    )
+    tests = [passed(each) for each in forged[: data.draw(st.integers(0, 2))]]
+    together = replace(alone, points=[*ours, *forged], tests=[*case.tests, *tests])
+
+    assert together.reasons().keys() >= alone.reasons().keys()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,10 +12,11 @@ import pytest
 from dr_orchestrator.compliance.case import open_case
 from dr_orchestrator.compliance.rpo import judge_rpo
 from dr_orchestrator.core.point import RecoveryPoint
-from dr_orchestrator.core.record import PracticeRecord
+from dr_orchestrator.core.record import PracticeRecord, RetentionFrozen
 from dr_orchestrator.core.run import Outcome, Run
-from dr_orchestrator.maintenance.holdings import Holdings, sort_snapshots
-from dr_orchestrator.maintenance.survey import Survey, decide, strange_points, survey
+from dr_orchestrator.maintenance.holdings import Holdings, Listing
+from dr_orchestrator.maintenance.strangers import known_in
+from dr_orchestrator.maintenance.survey import Survey, decide, survey
 from dr_orchestrator.plan.model import Plan
 from dr_orchestrator.repositories.base import Snapshot
 from dr_orchestrator.repositories.manifests import asset_tags, manifest_tags
@@ -73,24 +74,28 @@ def look(
     plan: Plan = PLAN,
     now: datetime = NOW,
     runs: Iterable[Run] = (),
+    just_made: Collection[str] = (),
     last_forget: datetime | None = NOW - DAY,
 ) -> Survey:
-    holdings = sort_snapshots(listed(record.points) if snapshots is None else snapshots)
-    strange = strange_points(record, "onsite", holdings)
     return survey(
         plan,
         record,
         "onsite",
         now,
-        holdings=holdings,
-        runs={run.id: run for run in runs if run.id in strange},
+        listing=Listing(
+            snapshots=tuple(listed(record.points) if snapshots is None else snapshots),
+            recorded=frozenset(each.id for each in record.points if each.id not in just_made),
+        ),
+        known=known_in({(PRACTICE, "onsite")}, record.points),
+        runs={run.id: run for run in runs},
         last_forget=last_forget,
     )
 
 
 def recorded(point: RecoveryPoint, at: datetime) -> RecoveryPoint:
-    """Return a point whose copies came to be known `at`."""
-    return replace(point, copies=tuple(replace(copy, recorded_at=at) for copy in point.copies))
+    """Return a point that was read back from its repositories `at`."""
+    copies = (replace(copy, recorded_at=at, read_back=True) for copy in point.copies)
+    return replace(point, copies=tuple(copies))
 
 
 POINTS = tuple(make_point(NOW - number * 2 * HOUR) for number in range(30))
@@ -129,14 +134,46 @@ def test_survey_doubts_wrong_dates_until_a_person_looked(forged: RecoveryPoint, 
     assert look(before).doubts == (doubt,)
 
 
+def test_survey_doubts_no_point_of_ours_that_reached_a_repository_late() -> None:
+    late = make_point(NOW - 20 * DAY)
+    (copy,) = late.copies
+    late = replace(late, copies=(replace(copy, recorded_at=NOW - HOUR),))
+    assert look(make_record(points=(*POINTS, late))).doubts == ()
+
+
+def test_survey_doubts_what_was_read_back_while_nobody_looked() -> None:
+    told = tuple(recorded(point, NOW - HOUR) for point in POINTS[1:3])
+    freeze = RetentionFrozen(practice=PRACTICE, repository="onsite", at=NOW - HOUR, why="")
+    frozen = make_record(points=(*told, POINTS[0], *POINTS[3:]), frozen={"onsite": freeze})
+
+    (doubt,) = look(frozen).doubts
+    assert "2 recovery points were read back" in doubt
+    assert look(replace(frozen, retention_released={"onsite": NOW - HOUR})).doubts == ()
+
+
 def test_survey_doubts_what_vanished_and_is_to_be_kept() -> None:
     record = make_record(points=POINTS)
     newest = POINTS[0].copies[0]
     for gone in (newest.manifest_snapshot, newest.snapshots["database"]):
         seen = look(record, [each for each in listed(POINTS) if each.id != gone])
         (doubt,) = seen.doubts
-        assert "no longer whole" in doubt
+        assert "1 recovery point is no longer whole" in doubt
+        assert "proven" not in doubt
         assert seen.vanished == (POINTS[0],)
+
+
+def test_survey_says_that_the_newest_proven_point_vanished() -> None:
+    proven = POINTS[4]
+    test = make_test(NOW - HOUR, point=proven.id, point_as_of=proven.as_of)
+    left = listed(point for point in POINTS if point.id not in {POINTS[0].id, proven.id})
+    (doubt,) = look(make_record(points=POINTS, tests=[test]), left).doubts
+    assert "2 recovery points are no longer whole" in doubt
+    assert f"{proven.id} was the newest one proven from here" in doubt
+
+
+def test_survey_misses_no_point_that_was_made_while_it_looked() -> None:
+    left = [each for each in listed(POINTS) if POINTS[0].id not in str(each.tags)]
+    assert look(make_record(points=POINTS), left, just_made=[POINTS[0].id]).doubts == ()
 
 
 def test_survey_doubts_nothing_when_a_forget_of_ours_was_cut_short() -> None:
@@ -158,22 +195,23 @@ def test_survey_knows_a_snapshot_whose_tags_were_changed() -> None:
     assert look(make_record(points=POINTS), changed).doubts == ()
 
 
-def test_survey_doubts_points_that_nobody_here_made_until_a_person_looked() -> None:
-    stranger = make_point(NOW - 3 * HOUR)
+def test_survey_doubts_snapshots_that_nobody_here_made_until_a_person_has_seen_them() -> None:
+    stranger = listed([make_point(NOW - 3 * HOUR)])
     record = make_record(points=POINTS)
-    snapshots = [*listed(POINTS), *listed([stranger])]
+    snapshots = [*listed(POINTS), *stranger]
 
-    (doubt,) = look(record, snapshots).doubts
-    assert "1 recovery point here is on no record" in doubt
+    seen = look(record, snapshots)
+    (doubt,) = seen.doubts
+    assert "3 snapshots here are on no record" in doubt
+    assert [each.snapshot for each in seen.strangers] == stranger
 
-    assert look(replace(record, retention_released={"onsite": NOW}), snapshots).doubts == ()
-    assert look(record, snapshots, runs=[make_run(NOW, id=stranger.id)]).doubts == ()
-
-
-def test_survey_doubts_a_second_manifest_of_a_point_it_knows() -> None:
-    second = snapshot(POINTS[0], full_id("second"), manifest_tags(PRACTICE, SYSTEM, POINTS[0].id))
-    (doubt,) = look(make_record(points=POINTS), [*listed(POINTS), second]).doubts
-    assert "on no record" in doubt
+    ids = frozenset(each.id for each in stranger)
+    accepted = replace(record, accepted={"onsite": ids})
+    assert look(accepted, snapshots).doubts == ()
+    later = replace(stranger[0], id=full_id("later"), time=NOW - 900 * DAY)
+    assert [each.snapshot for each in look(accepted, [*snapshots, later]).strangers] == [later]
+    elsewhere = replace(record, accepted={"offsite": ids})
+    assert look(elsewhere, snapshots).doubts == (doubt,)
 
 
 def test_survey_finds_the_rubble_of_a_failed_backup_two_days_later() -> None:

@@ -11,13 +11,21 @@ from hypothesis import strategies as st
 from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.compliance.suspicion import Suspicion
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
+from dr_orchestrator.core.immutability import Answer
 from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress
 from dr_orchestrator.core.problem import OpenProblem, Problem, ProblemKind
 from dr_orchestrator.core.record import RetentionFrozen, SystemPaused
 from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.notify.problems import Situation, Trouble, troubles
 from tests.support.clock import START
-from tests.support.evidence import make_plan, make_point, make_record, make_run, make_test
+from tests.support.evidence import (
+    make_attempts,
+    make_plan,
+    make_point,
+    make_record,
+    make_run,
+    make_test,
+)
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 PLAN = make_plan()
@@ -373,6 +381,54 @@ def test_what_is_suspicious_is_told() -> None:
     )
 
 
+def destroyable(*answers: Answer, known: Trouble | None = None, **more: Any) -> Situation:
+    """Return that it was tried to destroy what `offsite` holds."""
+    at = situation(
+        *more.pop("runs", ()),
+        record={"immutability": {"offsite": make_attempts(START - HOUR, *answers)}},
+        known=(opened(known),) if known else (),
+        **more,
+    )
+    return replace(at, plan=make_plan(repositories={"offsite": {"append_only": True}}))
+
+
+def test_an_attempt_to_destroy_that_succeeded_is_told_and_is_over_only_once_refused() -> None:
+    (told,) = troubles(destroyable(Answer.DONE))
+    assert told.problem.kind is ProblemKind.SUSPICIOUS
+    assert "we were able to delete what was made for this test" in told.problem.what
+    assert "`dro repository immutability riverside --repository offsite`" in told.problem.next
+    assert told.problem.since == START - HOUR
+
+    assert troubles(destroyable(Answer.UNKNOWN)) == ()
+    assert [each.problem for each in troubles(destroyable(Answer.UNKNOWN, known=told))] == [
+        told.problem
+    ]
+    assert troubles(destroyable(known=told)) == ()
+
+
+def test_an_attempt_to_destroy_that_succeeded_is_told_once() -> None:
+    run = ended(Outcome.FAILED, operation=Operation.IMMUTABILITY, system="", repository="offsite")
+    broken = finding(Objective.IMMUTABILITY, repository="offsite")
+    found = troubles(destroyable(Answer.DONE, runs=(run,), findings=(broken,)))
+    news = [each.problem.key for each in found if not each.because]
+    assert news == ["suspicious//immutability/offsite"]
+    assert len(found) == 3
+
+
+def test_an_attempt_to_destroy_that_could_not_be_made_is_a_failure_of_its_own() -> None:
+    run = ended(Outcome.UNPROVEN, operation=Operation.IMMUTABILITY, system="", repository="offsite")
+    (found,) = troubles(destroyable(Answer.UNKNOWN, runs=(run,)))
+    assert found.problem.key == "failure//immutability-test/offsite"
+    assert "the attempt to destroy what offsite holds came to no result" in found.problem.what
+
+
+def test_attempts_in_a_repository_that_is_no_longer_said_to_withstand_them_are_over() -> None:
+    run = ended(Outcome.FAILED, operation=Operation.IMMUTABILITY, system="", repository="offsite")
+    scheduled = replace(run, schedule_id="offsite", due_at=START - HOUR)
+    at = destroyable(Answer.DONE, runs=(scheduled,))
+    assert troubles(replace(at, plan=PLAN)) == ()
+
+
 def test_retention_that_is_frozen_is_told_once() -> None:
     frozen = RetentionFrozen(practice="riverside", repository="onsite", at=START, why="forged")
     overdue = finding(Objective.RETENTION, Verdict.UNPROVEN, due=START, repository="onsite")
@@ -382,6 +438,20 @@ def test_retention_that_is_frozen_is_told_once() -> None:
         "failure//forget/onsite": {"suspicious//retention/onsite"},
         "suspicious//retention/onsite": set(),
     }
+
+
+def test_another_repository_in_the_place_of_ours_is_told_once_and_says_where_to_look() -> None:
+    changed = "another repository is at the place of onsite: it has the id 1, the one we know has 2"
+    frozen = RetentionFrozen(practice="riverside", repository="onsite", at=START, why=changed)
+    run = ended(
+        Outcome.FAILED, operation=Operation.CHECK, system="", repository="onsite", reason=changed
+    )
+    at = situation(run, record={"frozen": {"onsite": frozen}})
+    assert because(at)["failure//check/onsite"] == {"suspicious//retention/onsite"}
+    (told,) = (each.problem for each in troubles(at) if each.problem.kind is ProblemKind.SUSPICIOUS)
+    assert changed in told.what
+    assert "dro doctor riverside" in told.next
+    assert "dro retention show riverside --repository onsite" in told.next
 
 
 @given(st.lists(st.sampled_from(list(Objective)), unique=True), st.sampled_from(list(Outcome)))

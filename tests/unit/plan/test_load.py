@@ -280,7 +280,8 @@ def test_origin_lines_show_each_value_once() -> None:
         (_LEAST.replace("{env: KEY}", "{env: KEY, file: /x}"), "{env", "names 2 places"),
         (_LEAST.replace("{env: KEY}", "{obtain: vault}"), "{obtain", "names no place"),
         (_LEAST.replace("{env: KEY}", "{keyring: x}"), "keyring", "not in this version yet"),
-        (_LEAST.replace("{env: KEY}", "{aws_secret: x}"), "aws_secret", "not in this version yet"),
+        (_LEAST.replace("{env: KEY}", "{env: KEY, key: x}"), "{env", "`key` has no effect"),
+        (_LEAST.replace("{env: KEY}", "{aws_secret: x, file: /x}"), "{aws", "names 2 places"),
         (_LEAST.replace("{env: KEY}", "{command: pass show x}"), "pass", "must be a list"),
         (_LEAST.replace("kind: sqlite", "kind: sqllite"), "sqllite", "is no kind of asset"),
         (_LEAST.replace("kind: sqlite, ", ""), "{path", "is missing"),
@@ -549,7 +550,9 @@ def test_hints_name_what_was_likely_meant() -> None:
 def test_unknown_key_names_the_known_ones_where_none_is_near() -> None:
     (problem,) = _problems(_LEAST.replace("{env: KEY}", "{env: KEY, zzz: 1}"))
 
-    assert problem.hint == "known here: env, file, command, obtain"
+    assert problem.hint == (
+        "known here: env, file, command, aws_secret, key, aws_profile, region, obtain"
+    )
 
 
 def _warnings(text: str) -> dict[str, str]:

@@ -66,6 +66,12 @@ def the_mistake(path: Path) -> Problem:
         ('{to: manager, ticket: "{}"}', "notify[0]", "`ticket` has no effect", "body of a"),
         ("{ping: {env: P}, after: 4h}", "notify[0]", "`after` has no effect", "each backup's"),
         ("{ping: {env: P}, on: [breach]}", "notify[0]", "`on` has no effect", "each backup's"),
+        ("{sns: {topic: dro}}", "notify[0].sns.topic", "is no ARN of a topic", "write it as arn:"),
+        (
+            "{ses: {to: ops@msp.example, from: nobody}}",
+            *("notify[0].ses.from", "is no e-mail address", "write it as"),
+        ),
+        ("{ses: {to: a@b.example}}", "notify[0].ses.from", "is missing", "verified in SES"),
         (
             '{webhook: {env: W}, ticket: "{% if %}"}',
             *("notify[0].ticket", "is no template: see its line 1", "notifications.md"),
@@ -100,6 +106,8 @@ def test_notify_reads_back_as_it_was_written(tmp_path: Path) -> None:
         "{url: {env: OPS}}",
         "{webhook: {file: /etc/dro/keys/hook}, ticket: '{\"a\": {{ subject|tojson }}}'}",
         "{ping: {env: PING}, systems: [emr]}",
+        "{sns: {topic: 'arn:aws:sns:us-east-2:123456789012:dro', aws_profile: msp}}",
+        "{ses: {to: ops@msp.example, from: dro@msp.example, region: us-east-2}}",
     )
     loaded = load_plan(plan_file(tmp_path, *entries))
     assert read_plan(effective_yaml(loaded).encode(), "out of a repository").plan == loaded.plan

@@ -16,6 +16,7 @@ from dr_orchestrator.core.verification import Depth, Result
 from dr_orchestrator.report.model import Page
 from dr_orchestrator.report.page import build_page
 from tests.support import practices
+from tests.support.evidence import make_locks, make_point
 from tests.support.practices import (
     NOW,
     PLAN_SHA256,
@@ -56,6 +57,10 @@ def one(
     )
 
 
+def _sampled(at: datetime) -> RestoreTest:
+    return restored("emr", at=at, repository="offsite", minutes=None, part=3, parts=20)
+
+
 def everything(page: Page) -> str:
     return json.dumps(asdict(page), ensure_ascii=False)
 
@@ -70,6 +75,23 @@ def test_sentence_tells_day_time_limit_and_checks_when_all_is_kept() -> None:
         "(your limit: 4 hours). All 14 checks passed."
     )
     assert (page.verdict_words, page.summary) == ("kept", page.systems[0].sentence)
+
+
+def test_sentence_says_of_a_sampled_test_what_came_back_and_no_time() -> None:
+    page = one(tests=(_sampled(NOW - timedelta(hours=1)),), repositories=practices.two_places())
+    assert page.systems[0].more[0] == (
+        "On 21 November we rebuilt your electronic medical record with 5 % of the files "
+        "(part 3 of 20) from backup. All 14 checks passed."
+    )
+    assert page.trend[0].result_words.endswith("5 % of the files (part 3 of 20)")
+    assert page.trend[0].recovery_time == "–"
+
+
+def test_sentence_is_of_a_test_of_all_files_where_a_sampled_one_is_newer() -> None:
+    whole = restored("emr", at=NOW - timedelta(hours=8))
+    tests = (whole, _sampled(NOW - timedelta(hours=1)))
+    page = one(tests=tests, repositories=practices.two_places())
+    assert "record from backup in 41 minutes" in page.systems[0].sentence
 
 
 def test_sentence_says_could_not_when_the_newest_test_failed() -> None:
@@ -373,6 +395,47 @@ def test_not_covered_names_what_nobody_tested() -> None:
 
 def test_not_covered_warns_of_a_single_place() -> None:
     assert "destroys them all" in everything(one())
+
+
+VAULT = {
+    "location": "s3:https://s3.example.com/riverside",
+    "password": {"file": "/etc/dro/keys/vault"},
+    "object_lock": {"mode": "compliance", "days": 30},
+}
+
+
+def in_vault(*, verdict: Verdict = Verdict.MET, left: timedelta = 29 * DAY) -> Page:
+    """Return the page of a practice that copies to a locked place, and has restored from there."""
+    copied = system(
+        "Electronic medical record", backup={"schedule": "every 30m", "copy_to": ["vault"]}
+    )
+    plan = practices.plan({"emr": copied})
+    vault = type(plan.repositories["onsite"]).model_validate(VAULT)
+    plan = plan.model_copy(update={"repositories": {**plan.repositories, "vault": vault}})
+    test = restored("emr", at=NOW - timedelta(hours=1), repository="vault")
+    point = make_point(test.point_as_of, id=test.point, repositories=("onsite", "vault"))
+    locks = {"vault": make_locks(NOW - timedelta(minutes=30), NOW + left, "vault")}
+    said = finding("emr", Objective.IMMUTABILITY, verdict, repository="vault")
+    return page_of(
+        Practice(
+            plan=plan,
+            findings=(*all_met("emr"), said),
+            record=replace(record((test,)), points=(point,), locks=locks),
+        )
+    )
+
+
+def test_page_says_until_when_the_newest_tested_backup_is_locked() -> None:
+    page = in_vault()
+    assert page.systems[0].protection == (
+        "Its newest tested backup in “vault” is locked until 20 December, 19:15",
+    )
+    assert "destroys them all" not in everything(page)
+
+
+def test_page_says_nothing_of_locks_that_ran_out_or_that_somebody_got_past() -> None:
+    assert in_vault(left=timedelta(0)).systems[0].protection == ()
+    assert in_vault(verdict=Verdict.BREACHED).systems[0].protection == ()
 
 
 def test_a_test_without_a_result_is_no_missing_test_and_is_asked_about() -> None:

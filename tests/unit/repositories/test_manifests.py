@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from dr_orchestrator.core.point import AssetKind, AssetState, Manifest, Method, Recoverable
-from dr_orchestrator.repositories.base import Saved
-from dr_orchestrator.repositories.manifests import point_of
+from dr_orchestrator.errors import ManifestInvalid
+from dr_orchestrator.repositories.base import Saved, Snapshot
+from dr_orchestrator.repositories.manifests import point_of, resolve
 from tests.support.clock import START
 
 SAVED = Saved(snapshot="ab", files=40, bytes=7000, added_bytes=900, changed_files=3)
@@ -63,3 +66,42 @@ def test_point_of_counts_nothing_that_was_found_in_a_repository() -> None:
     point = point_of(MANIFEST, ())
 
     assert {each.added_bytes for each in point.assets.values()} == {None}
+
+
+def _snapshot(identity: str, *, original: str | None = None, tree: str = "t") -> Snapshot:
+    return Snapshot(
+        id=identity,
+        time=START,
+        hostname="riverside",
+        tags=frozenset(),
+        paths=("/srv",),
+        original=original,
+        tree=tree,
+    )
+
+
+def test_resolve_finds_a_snapshot_by_the_id_it_was_saved_with() -> None:
+    saved, copied = _snapshot("a"), _snapshot("c", original="b")
+
+    assert resolve([saved, copied], "a") == saved
+    assert resolve([saved, copied], "b") == copied
+    assert resolve([saved, copied], "d") is None
+
+
+def test_resolve_believes_no_copy_beside_the_snapshot_itself() -> None:
+    saved, forged = _snapshot("a"), _snapshot("f", original="a", tree="another")
+
+    assert resolve([forged, saved], "a") == saved
+
+
+def test_resolve_takes_one_of_two_that_hold_the_same() -> None:
+    twice = [_snapshot("b", original="a"), _snapshot("c", original="a")]
+
+    assert resolve(twice, "a") in twice
+
+
+def test_resolve_takes_none_of_two_that_hold_different_things() -> None:
+    copied, forged = _snapshot("b", original="a"), _snapshot("f", original="a", tree="another")
+
+    with pytest.raises(ManifestInvalid, match="2 different snapshots"):
+        resolve([copied, forged], "a")

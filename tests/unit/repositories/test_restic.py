@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from dr_orchestrator.aws import credentials_file
 from dr_orchestrator.core.secret import Secret
+from dr_orchestrator.core.share import Listed
 from dr_orchestrator.core.target import NewDirectoryTarget, claim_new_directory
 from dr_orchestrator.errors import (
     CaptureFailed,
+    DroError,
     PointNotFound,
     ProgramFailed,
     ProgramMissing,
@@ -19,11 +22,13 @@ from dr_orchestrator.errors import (
     RemovalRefused,
     RepositoryDamaged,
     RepositoryError,
+    RepositoryFull,
     RepositoryLocked,
     RepositoryUnreachable,
     SecretUnavailable,
     TargetRefused,
     UsageMistake,
+    WrongPassword,
 )
 from dr_orchestrator.repositories.base import Progress
 from dr_orchestrator.repositories.restic import ResticRepository
@@ -65,9 +70,13 @@ def driver(
     password: str = "canary-key",
     clock: FakeClock | None = None,
     lock_wait: timedelta = timedelta(0),
+    aws_credentials: Secret | None = None,
+    name: str = "offsite",
+    upload: int | None = None,
+    download: int | None = None,
 ) -> ResticRepository:
     return ResticRepository(
-        "offsite",
+        name,
         location,
         Secret(password),
         launcher=launcher,
@@ -76,7 +85,10 @@ def driver(
         tmp=folder / "tmp",
         hostname="riverside",
         extra_env={"AWS_PROFILE": "riverside"},
+        aws_credentials=aws_credentials,
         lock_wait=lock_wait,
+        upload=upload,
+        download=download,
     )
 
 
@@ -110,6 +122,20 @@ def test_command_has_its_secrets_in_pipes_and_nothing_of_ours(tmp_path: Path) ->
     }
     assert "canary" not in repr(command)
     assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
+def test_command_has_the_keys_of_aws_in_a_file_that_is_on_no_disk(tmp_path: Path) -> None:
+    launcher = ScriptedLauncher(version(), Answer(("restic", "snapshots"), stdout=b"[]"))
+    keys = credentials_file(Secret("id"), Secret("canary-key"), Secret("canary-token"))
+
+    driver(launcher, tmp_path, aws_credentials=keys).snapshots({})
+
+    command = launcher.commands[-1]
+    assert command.secret_files["AWS_SHARED_CREDENTIALS_FILE"].reveal() == (
+        "[default]\naws_access_key_id = id\naws_secret_access_key = canary-key\n"
+        "aws_session_token = canary-token\n"
+    )
+    assert "canary" not in repr(command)
 
 
 @pytest.mark.parametrize("password", ["", " ", "\n", "\ufeff", "\ufeff \r\n\x85"])
@@ -433,6 +459,58 @@ def test_restore_passes_exact_arguments_and_progress(
     assert (target.path / "emr").stat().st_mode & 0o777 == 0o700
 
 
+def test_restore_takes_many_paths_in_batches_and_unreadable_signs_as_any(
+    tmp_path: Path, target: NewDirectoryTarget
+) -> None:
+    launcher = ScriptedLauncher(version(), *(Answer(("restore",)) for _ in range(3)))
+    paths = tuple(f"/srv/{number:04}\ufffd?" for number in range(1000))
+
+    with pytest.raises(RepositoryDamaged, match=r"does not hold what was to be restored$"):
+        driver(launcher, tmp_path).restore(ID, target, "x", paths=paths[::-1], timeout=MINUTE)
+
+    asked = [
+        [word for word in command.argv if word.startswith("--include=")]
+        for command in launcher.commands[1:]
+    ]
+    assert [len(each) for each in asked] == [400, 400, 200]
+    assert asked[0][0] == "--include=/srv/0000?\\?"
+    assert len({command.argv[3] for command in launcher.commands[1:]}) == 1
+
+
+def test_list_files_hands_over_files_and_links_only(tmp_path: Path) -> None:
+    nodes = (
+        {"struct_type": "snapshot", "paths": ["/srv"]},
+        {"path": "/srv", "type": "dir", "struct_type": "node"},
+        {"path": "/srv/a\nb", "type": "file", "size": 7, "struct_type": "node"},
+        {"path": "/srv/empty", "type": "file", "struct_type": "node"},
+        {"path": "/srv/link", "type": "symlink", "size": 9, "struct_type": "node"},
+        {"path": "/srv/pipe", "type": "fifo", "struct_type": "node"},
+    )
+    printed = b"".join(json.dumps(node).encode() + b"\n" for node in nodes)
+    launcher = ScriptedLauncher(version(), Answer(("ls",), stdout=printed))
+    found: list[Listed] = []
+
+    driver(launcher, tmp_path).list_files(ID, found.append, timeout=MINUTE)
+
+    assert found == [
+        Listed("/srv/a\nb", is_link=False, size=7),
+        Listed("/srv/empty", is_link=False, size=0),
+        Listed("/srv/link", is_link=True, size=0),
+    ]
+    assert launcher.commands[-1].argv == ("restic", "ls", "--json", "--no-lock", ID)
+
+
+def test_list_files_raises_when_restic_could_not_read_the_whole_list(tmp_path: Path) -> None:
+    node = b'{"path":"/srv/Roe.pdf","type":"file","struct_type":"node"}\n'
+    said = "id 1234 not found in repository /srv/Roe.pdf"
+    launcher = ScriptedLauncher(version(), Answer(("ls",), stdout=node, stderr=said, returncode=1))
+
+    with pytest.raises(RepositoryError) as caught:
+        driver(launcher, tmp_path).list_files(ID, lambda _listed: None, timeout=MINUTE)
+
+    assert "Roe" not in str(caught.value)
+
+
 @pytest.mark.parametrize("snapshot", ["latest", "--help", "3010557", ID + "0", ID.upper(), ""])
 def test_restore_refuses_what_is_no_snapshot_id(
     tmp_path: Path, target: NewDirectoryTarget, snapshot: str
@@ -565,3 +643,63 @@ def test_removing_stops_at_once_where_nothing_can_be_removed(tmp_path: Path, why
         driver(ScriptedLauncher(refusal), tmp_path).forget([ID])
     with pytest.raises(RemovalRefused):
         driver(ScriptedLauncher(refusal), tmp_path).prune(timeout=MINUTE)
+
+
+def test_command_uses_no_more_of_a_line_than_it_may(tmp_path: Path, source: Path) -> None:
+    launcher = ScriptedLauncher(version(), Answer(("backup",), stdout=SUMMARY))
+    repository = driver(launcher, tmp_path, upload=2 * 1024**2, download=1)
+
+    repository.save_tree(source, tags={}, time=AS_OF, timeout=MINUTE)
+
+    options = launcher.commands[-1].argv[1:4]
+    assert options == ("backup", "--limit-upload=2048", "--limit-download=1")
+
+
+def test_copy_names_both_repositories_in_pipes_and_spares_both_lines(tmp_path: Path) -> None:
+    launcher = ScriptedLauncher(version(), Answer(("copy",)))
+    onsite = driver(
+        launcher, tmp_path, name="onsite", location="/srv/r", password="k", download=5 * 1024
+    )
+    offsite = driver(launcher, tmp_path, upload=7 * 1024, download=9 * 1024)
+
+    offsite.copy_from(onsite, [ID], timeout=MINUTE)
+
+    command = launcher.commands[-1]
+    assert command.argv == ("restic", "copy", "--limit-upload=7", "--limit-download=5", ID)
+    secrets = {name: secret.reveal() for name, secret in command.secrets.items()}
+    assert secrets["RESTIC_FROM_REPOSITORY_FILE"] == "/srv/r"
+    assert secrets["RESTIC_FROM_PASSWORD_FILE"] == "k"
+
+
+def test_copy_of_nothing_runs_nothing(tmp_path: Path) -> None:
+    launcher = ScriptedLauncher()
+
+    driver(launcher, tmp_path).copy_from(driver(launcher, tmp_path), [], timeout=MINUTE)
+
+    assert launcher.commands == []
+
+
+@pytest.mark.parametrize(
+    ("said", "source_says", "error", "named"),
+    [
+        ("ciphertext verification failed", None, RepositoryDamaged, "onsite"),
+        ("wrong password or no key found", "", WrongPassword, "offsite"),
+        ("connection refused", "connection refused", RepositoryUnreachable, "onsite"),
+        ("no space left on device", "", RepositoryFull, "offsite"),
+    ],
+)
+def test_copy_says_which_of_the_two_failed(
+    tmp_path: Path, said: str, source_says: str | None, error: type[DroError], named: str
+) -> None:
+    answers = [] if source_says is None else [_opened(source_says)]
+    launcher = ScriptedLauncher(version(), Answer(("copy",), 1, stderr=said), *answers)
+    onsite = driver(launcher, tmp_path, name="onsite")
+
+    with pytest.raises(error, match=named):
+        driver(launcher, tmp_path).copy_from(onsite, [ID], timeout=MINUTE)
+
+    assert launcher.unused == []
+
+
+def _opened(stderr: str) -> Answer:
+    return Answer(("cat", "config"), 1 if stderr else 0, stderr=stderr)

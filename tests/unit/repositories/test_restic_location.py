@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.repositories.restic_location import (
     has_no_keys,
     is_certainly_empty,
     local_path,
+    with_login,
 )
+from dr_orchestrator.repositories.s3_place import stated_region
 
 
 @pytest.mark.parametrize(
@@ -55,3 +58,30 @@ def test_has_no_keys_when_the_folder_is_empty_or_gone(tmp_path: Path) -> None:
     assert has_no_keys(tmp_path)
     (tmp_path / "keys" / "0ab1").touch()
     assert not has_no_keys(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [
+        ("rest:https://host/dr", "rest:https://d%20r:p%40%2F%3A%25@host/dr"),
+        ("rest:http://host:8000/", "rest:http://d%20r:p%40%2F%3A%25@host:8000/"),
+        ("rest:http://[::1]:8000/a/", "rest:http://d%20r:p%40%2F%3A%25@[::1]:8000/a/"),
+    ],
+)
+def test_login_is_part_of_the_location(location: str, expected: str) -> None:
+    found = with_login(location, "d r", Secret("p@/:%"))
+    assert found.reveal() == expected
+    assert "p%40" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("location", "region"),
+    [
+        ("s3:https://s3.us-east-2.amazonaws.com/dr", None),
+        ("s3:s3.amazonaws.com/dr", "eu-west-1"),
+        ("s3:https://storage.example/dr", "eu-west-1"),
+        ("/srv/dr", None),
+    ],
+)
+def test_region_is_stated_where_the_host_does_not_say_it(location: str, region: str | None) -> None:
+    assert stated_region(location, "eu-west-1") == region

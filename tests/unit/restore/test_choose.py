@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from dr_orchestrator.core.point import PointCopy, RecoveryPoint
 from dr_orchestrator.errors import PointNotFound
-from dr_orchestrator.restore.choose import choose_point, point_before
+from dr_orchestrator.restore.choose import choose_point, doubts_about, point_before
 
 _START = datetime(2026, 11, 1, tzinfo=UTC)
 _NOW = _START + timedelta(days=5)
@@ -72,6 +73,49 @@ def test_choose_point_latest_is_no_point_of_a_clock_that_was_ahead() -> None:
     assert latest.id.startswith("20261103")
     only = choose_point((ahead,), system="emr", repository="onsite", wanted="latest", now=_NOW)
     assert only is ahead
+
+
+def _told(point: RecoveryPoint) -> RecoveryPoint:
+    return replace(point, copies=tuple(replace(copy, read_back=True) for copy in point.copies))
+
+
+def _vouched(copy: PointCopy) -> bool:
+    return not copy.read_back
+
+
+@pytest.mark.parametrize("wanted", ["latest", "random"])
+def test_choose_point_takes_none_that_only_a_repository_tells_of_where_there_is_another(
+    wanted: str,
+) -> None:
+    ours, forged = _point(1, "onsite", "offsite"), _told(_point(3, "onsite"))
+    points = (ours, forged)
+
+    def chosen(wanted: str, *points: RecoveryPoint, repository: str | None = None) -> RecoveryPoint:
+        return choose_point(
+            points, system="emr", repository=repository, wanted=wanted, now=_NOW, vouched=_vouched
+        )
+
+    assert chosen(wanted, *points) is ours
+    assert "1 newer recovery point passed over" in doubts_about(ours, points, _vouched)
+    assert chosen(forged.id, *points) is forged
+    assert "only a repository tells of this point" in doubts_about(forged, points, _vouched)
+    assert chosen(wanted, forged) is forged  # on a new machine there is nothing else
+    assert doubts_about(ours, (ours,), _vouched) == ""
+
+
+def test_choose_point_restores_no_copy_that_only_its_repository_tells_of() -> None:
+    onsite, offsite = _point(3, "onsite", "offsite").copies
+    point = replace(_point(3), copies=(onsite, replace(offsite, read_back=True)))
+    for repository, copies in ((None, (onsite,)), ("onsite", (onsite,)), ("offsite", point.copies)):
+        chosen = choose_point(
+            (point,),
+            system="emr",
+            repository=repository,
+            wanted="latest",
+            now=_NOW,
+            vouched=_vouched,
+        )
+        assert chosen.copies == copies
 
 
 def test_choose_point_random_stays_in_the_system_and_repository() -> None:

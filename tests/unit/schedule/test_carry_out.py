@@ -32,9 +32,15 @@ from tests.support.clock import START
 PLAN = b"""\
 version: 1
 practice: {id: riverside, name: Riverside, timezone: America/Chicago}
-repositories: {onsite: {location: /srv/r, password: {file: /etc/dro/key}}}
+repositories:
+  onsite: {location: /srv/r, password: {file: /etc/dro/key}}
+  offsite: {location: /srv/o, password: {file: /etc/dro/key}}
 systems:
-  emr: {rto: 4h, rpo: 1h, assets: {docs: {kind: files, path: /srv/d, marker: m}}}
+  emr:
+    rto: 4h
+    rpo: 1h
+    backup: {schedule: every 30m, copy_to: [offsite]}
+    assets: {docs: {kind: files, path: /srv/d, marker: m}}
 report: {schedule: "Mon 06:00", folder: /srv/pages}
 """
 LOADED = read_plan(PLAN, "riverside.yaml")
@@ -79,6 +85,15 @@ class Cases:
     def prune(self, _plan: Any, repository: str, *, serves: Serves | None) -> Any:
         return self._called("prune", repository, serves)
 
+    def copy(self, _plan: Any, system: str, repository: str, *, serves: Serves | None) -> Any:
+        return self._called("copy", system, repository, serves)
+
+    def extend_locks(self, _plan: Any, repository: str, *, serves: Serves | None) -> Any:
+        return self._called("extend_locks", repository, serves)
+
+    def try_to_destroy(self, _plan: Any, repository: str, *, serves: Serves | None) -> Any:
+        return self._called("try_to_destroy", repository, serves)
+
     def write_report(self, _loaded: LoadedPlan, *, serves: Serves | None) -> Path:
         self._called("report", serves)
         return Path("/srv/pages/riverside.html")
@@ -106,6 +121,7 @@ def ended(claimed: Claim, comes_of_it: Any, loaded: LoadedPlan | None = LOADED) 
 
 BACKUP = claim(Operation.BACKUP, system="emr")
 TEST = claim(Operation.RESTORE_TEST, system="emr", repository="onsite", point="random")
+COPY = claim(Operation.COPY, system="emr", repository="offsite")
 SERVES = Serves(schedule_id="s", due_at=START, attempt=2)
 
 
@@ -121,6 +137,9 @@ def failure(*, busy: bool) -> Failure:
         (claim(Operation.CHECK, repository="onsite"), ("check", "onsite", SERVES)),
         (claim(Operation.FORGET, repository="onsite"), ("forget", "onsite", SERVES)),
         (claim(Operation.PRUNE, repository="onsite"), ("prune", "onsite", SERVES)),
+        (COPY, ("copy", "emr", "offsite", SERVES)),
+        (claim(Operation.EXTEND, repository="onsite"), ("extend_locks", "onsite", SERVES)),
+        (claim(Operation.IMMUTABILITY, repository="onsite"), ("try_to_destroy", "onsite", SERVES)),
         (claim(Operation.REPORT), ("report", SERVES)),
     ],
 )
@@ -143,6 +162,8 @@ def test_carry_out_calls_the_use_case_that_serves_the_occurrence(
         claim(Operation.RESTORE_TEST, system="emr", repository="gone"),
         claim(Operation.RESTORE_TEST, system="gone", repository="onsite"),
         claim(Operation.PRUNE, repository="gone"),
+        claim(Operation.COPY, system="emr", repository="onsite"),
+        claim(Operation.COPY, system="gone", repository="offsite"),
     ],
 )
 def test_carry_out_attempts_nothing_that_the_plan_does_not_ask_for_any_more(claimed: Claim) -> None:
@@ -204,6 +225,12 @@ def test_carry_out_tries_a_backup_again_that_lacks_something(
 def test_carry_out_takes_damage_for_a_result(result: Result, expected: Ended) -> None:
     reason = "" if result is Result.PASSED else "3 rows are gone"
     assert ended(TEST, (Came(reason=reason, result=result), Came())) == expected
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.PARTIAL])
+def test_carry_out_tries_copies_again_that_lack_something(outcome: Outcome) -> None:
+    again = Ended(outcome=outcome, reason="1 of 3 left", again=Again.SOME)
+    assert ended(COPY, Came(outcome, "1 of 3 left")) == again
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.UNPROVEN, Outcome.PARTIAL])

@@ -25,9 +25,11 @@ from dr_orchestrator.schedule.planner import (
     Policy,
     ScheduledOperation,
     due,
+    parts_asked,
     scheduled_operations,
 )
 from tests.support import practices
+from tests.support.evidence import make_plan
 
 CHICAGO = ZoneInfo("America/Chicago")
 START = datetime(2026, 10, 29, 12, tzinfo=UTC)
@@ -310,6 +312,7 @@ def test_blackout_that_never_ends_is_refused() -> None:
 
 NIGHTLY = {"schedule": "03:30", "from": "onsite"}
 REPORT = {"schedule": "every 1h", "folder": "/srv/reports"}
+PLACE = {"location": "/srv/restic/vault", "password": {"file": "/etc/dro/keys/riverside"}}
 
 
 def places(**maintenance: Any) -> dict[str, Any]:
@@ -369,6 +372,38 @@ def test_a_plan_says_how_late_an_operation_may_be() -> None:
     assert not backup.at(START).keeps_older
 
 
+@pytest.mark.parametrize(
+    ("copying", "schedule", "policy"),
+    [
+        ({}, "every 2h", LATEST),
+        (
+            {"copying": {"schedule": "22:00", "catch_up": "skip", "grace": "1h"}},
+            "22:00",
+            Policy(catch_up=CatchUp.SKIP, grace=HOUR),
+        ),
+    ],
+)
+def test_a_plan_copies_to_each_repository_it_says(
+    copying: dict[str, Any], schedule: str, policy: Policy
+) -> None:
+    backup = {"schedule": "every 2h", "to": ["onsite"], "copy_to": ["offsite", "vault"], **copying}
+    emr = {"emr": practices.system("EMR", backup=backup)}
+    made = with_defaults(practices.plan(emr, repositories=places() | {"vault": PLACE}))
+
+    copies = [each for each in scheduled_operations(made) if each.operation is Operation.COPY]
+
+    assert [each.at(START).repository for each in copies] == ["offsite", "vault"]
+    assert {(each.system, str(each.schedule), each.policy) for each in copies} == {
+        ("emr", schedule, policy)
+    }
+    assert {each.field for each in copies} == {"systems.emr.backup.copying.schedule"}
+    assert len({each.id for each in copies}) == len(copies)
+
+
+def test_a_plan_copies_nothing_unless_it_says_where_to() -> None:
+    assert Operation.COPY not in {each.operation for each in scheduled_operations(plan())}
+
+
 def maintenance_of(**stated: Any) -> list[tuple[str, str, str, Policy]]:
     emr = {"emr": practices.system("EMR")}
     made = with_defaults(practices.plan(emr, repositories=places(**stated)))
@@ -398,6 +433,39 @@ def test_a_plan_may_leave_the_upkeep_of_a_repository_out_or_to_the_night() -> No
     assert field == "repositories.onsite.maintenance.check"
     assert policy.blackout is not None
     assert policy.blackout.hours.written() == {"mon-sun": "06:00-22:00"}
+
+
+LOCK = {"location": "s3:https://s3.example/dr", "object_lock": {"mode": "compliance", "days": 30}}
+SERVER = {"location": "rest:https://backup.example/dr", "append_only": True}
+
+
+@pytest.mark.parametrize(
+    ("place", "maintenance", "expected"),
+    [
+        ({}, {}, "check forget prune"),
+        (LOCK, {}, "check extend forget immutability prune"),
+        (LOCK, {"extend": "never"}, "check forget immutability prune"),
+        (LOCK, {"immutability": "never"}, "check extend forget prune"),
+        # nobody removes anything there
+        (SERVER, {}, "check immutability"),
+        # but by another way
+        (SERVER, {"location": "/srv/dr"}, "check forget immutability prune"),
+    ],
+)
+def test_a_plan_renews_and_tries_locks_where_there_are_some(
+    place: dict[str, Any], maintenance: dict[str, Any], expected: str
+) -> None:
+    onsite = {**PLACE, **place, "maintenance": maintenance}
+    emr = {"emr": practices.system("EMR")}
+    made = with_defaults(practices.plan(emr, repositories={"onsite": onsite}))
+
+    upkeep = [each for each in scheduled_operations(made) if not each.system]
+
+    assert " ".join(sorted(each.field.rpartition(".")[2] for each in upkeep)) == expected
+    latest = [
+        each for each in upkeep if each.operation in {Operation.EXTEND, Operation.IMMUTABILITY}
+    ]
+    assert {each.policy for each in latest} <= {LATEST}
 
 
 def test_a_plan_has_a_report_where_it_says_so() -> None:
@@ -450,3 +518,19 @@ def test_id_is_new_when_the_schedule_says_something_else(changed: dict[str, Any]
 
 def test_what_a_plan_says_twice_is_done_once() -> None:
     assert len(ids(plan(restore_tests=[NIGHTLY, NIGHTLY]))) == 2
+
+
+# --- restore tests of a share ---
+
+
+def test_parts_asked_tells_a_test_of_a_share_from_one_of_all_files() -> None:
+    both = [
+        {"schedule": "Sun 04:00", "from": "onsite"},
+        {"schedule": "Sun 04:00", "from": "onsite", "files": {"sample": "5%"}},
+    ]
+    plan = make_plan(restore_tests=both)
+    ids = [
+        each.id for each in scheduled_operations(plan) if each.operation is Operation.RESTORE_TEST
+    ]
+    assert len(set(ids)) == 2
+    assert [parts_asked(plan, "emr", each) for each in (*ids, "gone")] == [1, 20, 1]

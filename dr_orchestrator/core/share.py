@@ -1,0 +1,62 @@
+"""A share of the files of a tree: what one restore test of a far copy brings back.
+
+Which share a file is in is told by a hash of its path, so that it is the same in every recovery
+point, and after as many tests as there are shares each file was restored once. Shares are told
+apart by the first byte of that hash, as restic tells shares of a repository apart: so what was
+restored is known by byte, and a plan that asks for other shares starts nothing anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MOST_PARTS = 256
+
+
+@dataclass(frozen=True)
+class Share:
+    """One of so many equal shares."""
+
+    part: int
+    """Counted from 1."""
+    parts: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.part <= self.parts <= MOST_PARTS:
+            raise ValueError("no such share")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of the files."""
+        return self.parts == 1
+
+    @property
+    def first_bytes(self) -> range:
+        """The first bytes of the hashes of the paths that are in it."""
+        return range(MOST_PARTS)[self.part - 1 :: self.parts]
+
+    def holds(self, path: bytes) -> bool:
+        """Whether the file at `path`, relative to its tree, is in it."""
+        return hashlib.blake2b(path, digest_size=1).digest()[0] in self.first_bytes
+
+    def __str__(self) -> str:
+        return f"{100 / self.parts:.2g} % of the files (part {self.part} of {self.parts})"
+
+
+ALL_FILES = Share(1, 1)
+
+
+class Listed(NamedTuple):
+    """A file or link as a repository lists it."""
+
+    path: str
+    """Full; U+FFFD stands for each byte that is no UTF-8, as JSON has no other way to say it."""
+    is_link: bool
+    size: int
+    """Bytes; 0 of a link."""
+
+
+UNREADABLE = "\ufffd"
+"""In a listed path: a byte that is no UTF-8."""
