@@ -7,34 +7,24 @@ they left behind, since restored patient data must not outlive its run by more t
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property, partial
 from glob import glob
-from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dr_orchestrator.aws import AwsAccess, aws_client, credentials_file
 from dr_orchestrator.backup.backup import BackupResult, BackupTools, back_up
 from dr_orchestrator.backup.copy import CopyRequest, CopyResult, CopyTools, copy_points
 from dr_orchestrator.backup.recovery_point import BackupRequest
 from dr_orchestrator.backup.staging import sweep_staging
 from dr_orchestrator.core.point import AssetKind
-from dr_orchestrator.core.record import RepositorySeen, RetentionFrozen
 from dr_orchestrator.core.run import Operation, Outcome
-from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import (
     DroError,
-    Interrupted,
     PlanInvalid,
-    RepositoryAbsent,
-    RepositoryChanged,
     SandboxNotRemoved,
     UsageMistake,
 )
@@ -74,8 +64,7 @@ from dr_orchestrator.process_folder import (
     sweep_process_folders,
 )
 from dr_orchestrator.repositories.owner import Installation
-from dr_orchestrator.repositories.restic_location import with_login
-from dr_orchestrator.repositories.s3_place import S3Place, s3_location, stated_region
+from dr_orchestrator.repository_access import RepositoryAccess
 from dr_orchestrator.restore.rebuild import RebuildResult, rebuild_points
 from dr_orchestrator.restore.restore import (
     RestoreResult,
@@ -86,6 +75,7 @@ from dr_orchestrator.restore.restore import (
 from dr_orchestrator.restore.restore_test import RestoreTestRequest, RestoreTestTools, prove
 from dr_orchestrator.schedule.plan_shelf import KEPT, PlansRead, kept_version, read_plans
 from dr_orchestrator.secrets import SecretReader
+from dr_orchestrator.state_folder import StateFolder
 from dr_orchestrator.store.ledger import close_dead_runs, run_in_ledger
 
 if TYPE_CHECKING:
@@ -99,10 +89,9 @@ if TYPE_CHECKING:
     from dr_orchestrator.doctor.examine import Examination
     from dr_orchestrator.doctor.instruments import DoctorTools
     from dr_orchestrator.plan.load import LoadedPlan
-    from dr_orchestrator.plan.model import Credentials, Plan
+    from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.plan.schedule import Schedule
-    from dr_orchestrator.repositories.base import Progress, Repository
-    from dr_orchestrator.repositories.restic import ResticRepository
+    from dr_orchestrator.repositories.base import Progress
     from dr_orchestrator.sandbox.base import SandboxDriver
     from dr_orchestrator.sandbox.lab import LabDriver
     from dr_orchestrator.settings import Settings
@@ -143,11 +132,14 @@ class App:
         self.settings = settings
         self.clock = clock
         self.launcher = SystemLauncher(settings.path)
-        self._repositories: dict[tuple[str, str, bool], ResticRepository] = {}
-        self._written: list[tuple[Plan, str]] = []
-        self._lock = threading.Lock()
+        self.state = StateFolder(settings.state)
         self._runtime = settings.state / "runtime"
         self._lab_notes = settings.state / "labs"
+
+    @property
+    def _cache(self) -> Path:
+        self.settings.cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.settings.cache
 
     def close(self, *, stopped: bool = False) -> None:
         """End what still runs, remove what must not outlive us, and close the store.
@@ -191,9 +183,9 @@ class App:
         next start looks again.
         """
         with contextlib.closing(App(self.settings, self.clock)) as another:
-            for plan, name in self._written:
+            for plan, name in self.repositories.written:
                 with contextlib.suppress(DroError):
-                    another._repository(plan, name).locks_of_the_dead()  # noqa: SLF001 - it is us
+                    another.repositories.at(plan, name).locks_of_the_dead()
 
     # --- what the machine has -------------------------------------------------------------------
 
@@ -208,6 +200,19 @@ class App:
     def secrets(self) -> SecretReader:
         """The reader of secret references."""
         return SecretReader(self.launcher, self.settings.environment_value)
+
+    @cached_property
+    def repositories(self) -> RepositoryAccess:
+        """The ways to the repositories of all plans."""
+        return RepositoryAccess(
+            self.settings,
+            self.clock,
+            launcher=self.launcher,
+            secrets=self.secrets,
+            store=lambda: self.store,
+            cache=self._cache,
+            runtime=self._runtime,
+        )
 
     @cached_property
     def sandboxes(self) -> SandboxDriver:
@@ -238,7 +243,7 @@ class App:
             self.settings.lab_servers,
             secrets=self.secrets,
             notes=self._lab_notes,
-            owner=lambda: self._lasting_random("lab.owner").hex(),
+            owner=lambda: self.state.lasting_random("lab.owner").hex(),
             plans=self._all_plans,
         )
 
@@ -291,211 +296,13 @@ class App:
         paths = find_plans(folder) if folder.exists() else ()
         return tuple(load_plan(path).plan for path in paths)
 
-    # --- repositories ---------------------------------------------------------------------------
-
-    def _repository(self, plan: Plan, name: str, *, directly: bool = False) -> ResticRepository:
-        """Return a repository of the plan, or `directly` the way to it by which things are
-        removed, where the plan says another one.
-        """
-        from dr_orchestrator.repositories.restic import ResticRepository
-
-        spec, settings = plan.repositories[name], self.settings
-        location, credentials = spec.reached(directly=directly)
-        directly = directly and (location, credentials) != spec.reached()
-        key = (plan.practice.id, name, directly)
-        with self._lock:
-            if key not in self._repositories:
-                self._repositories[key] = ResticRepository(
-                    name,
-                    self._with_login(location, credentials).reveal(),
-                    self.secrets.read(spec.password),
-                    launcher=self.launcher,
-                    clock=self.clock,
-                    cache=self._private_folder("cache"),
-                    tmp=make_process_folder(self._runtime),
-                    hostname=plan.practice.id,
-                    extra_env=settings.storage_environment(
-                        credentials.aws_profile, stated_region(location, spec.bucket.region)
-                    ),
-                    aws_credentials=self._aws_credentials(location, credentials),
-                    lock_wait=settings.lock_wait,
-                    append_only=spec.append_only and location == spec.location,
-                    upload=spec.bandwidth.upload,
-                    download=spec.bandwidth.download,
-                )
-            return self._repositories[key]
-
-    def location(self, plan: Plan, name: str, *, directly: bool = False) -> Secret:
-        """Return where restic finds a repository, with the login of a REST server in it.
-
-        Raises:
-            SecretUnavailable: the password cannot be had.
-        """
-        return self._with_login(*plan.repositories[name].reached(directly=directly))
-
-    def _with_login(self, location: str, credentials: Credentials) -> Secret:
-        if not (location.startswith("rest:") and credentials.user and credentials.password):
-            return Secret(location)
-        return with_login(location, credentials.user, self.secrets.read(credentials.password))
-
-    def _aws_credentials(self, location: str, credentials: Credentials) -> Secret | None:
-        """Return keys that restic is to read from us: those the plan refers to, or those of our
-        own environment, which it does not see; `None` where it finds them itself.
-        """
-        if not location.startswith("s3:"):
-            return None
-        if credentials.access_key_id and credentials.secret_access_key:
-            key_id, key = credentials.access_key_id, credentials.secret_access_key
-            return credentials_file(self.secrets.read(key_id), self.secrets.read(key))
-        found = None if credentials.aws_profile else self.settings.storage_keys()
-        return credentials_file(*found) if found else None
-
-    def place(self, plan: Plan, name: str, *, directly: bool = False) -> S3Place:
-        """Return where a repository of the plan lies in S3, with the credential of a backup, or
-        `directly` of who may remove from it.
-
-        Raises:
-            UsageMistake: it is not in S3.
-            SecretUnavailable, StorageUnusable: its keys cannot be had.
-        """
-        spec = plan.repositories[name]
-        written, credentials = spec.reached(directly=directly)
-        if not written.startswith("s3:"):
-            raise UsageMistake(f"the repository {name} is not in S3")
-        location = s3_location(written)
-        key_id, key = credentials.access_key_id, credentials.secret_access_key
-        access = AwsAccess(
-            profile=credentials.aws_profile,
-            access_key_id=self.secrets.read(key_id) if key_id else None,
-            secret_access_key=self.secrets.read(key) if key else None,
-            region=spec.bucket.region or location.region,
-            endpoint=location.endpoint,
-        )
-        return S3Place(name=name, location=location, client=aws_client("s3", access))
-
-    def look_ahead(self, plan: Plan, names: Iterable[str]) -> None:
-        """Ask repositories who they are while we still prepare: each answer takes restic a while.
-
-        An error is not lost: whoever opens the repository asks again, and gets it.
-        """
-
-        def ask(name: str) -> None:
-            with contextlib.suppress(DroError, Interrupted):
-                self._repository(plan, name).identity()
-
-        for name in dict.fromkeys(names):
-            threading.Thread(target=ask, args=(name,), daemon=True).start()
-
-    def open_for_reading(
-        self, plan: Plan, name: str, *, directly: bool = False
-    ) -> ResticRepository:
-        """Open a repository of the plan, and make sure it is the one we know; `directly` by the way
-        by which things are removed.
-
-        Raises:
-            RepositoryAbsent: there is none; it says so where there was one.
-            RepositoryChanged: another repository answers at its place. That is told, whoever was
-                first to notice, until a person looked into it.
-            RepositoryError: by its class.
-        """
-        practice = plan.practice.id
-        repository = self._repository(plan, name, directly=directly)
-        known = self.store.repository_id(practice, name)
-        try:
-            answered = repository.identity()
-        except RepositoryAbsent as absent:
-            if known is None:
-                raise
-            raise RepositoryAbsent(
-                f"the repository {name} was here ({known[:8]}) and is gone",
-                hint="is its disk mounted? it is not made anew, so that nobody takes an empty one "
-                "for yours",
-            ) from absent
-        if known is None:
-            self._seen(practice, name, answered)
-        elif known != answered:
-            changed = RepositoryChanged(
-                f"another repository is at the place of {name}: it has the id {answered[:8]}, "
-                f"the one we know has {known[:8]}",
-                hint="is the right disk mounted? if the change was meant, give the new repository "
-                "a new name in the plan",
-            )
-            self.store.record(
-                RetentionFrozen(
-                    practice=practice, repository=name, at=self.clock.now(), why=changed.message
-                )
-            )
-            raise changed
-        return repository
-
-    def open_for_writing(
-        self, plan: Plan, name: str, like: Repository | None = None
-    ) -> ResticRepository:
-        """Open a repository of the plan; make it where there certainly is none and never was,
-        `like` that one, or else like one that shares copies with it.
-
-        Raises:
-            RepositoryAbsent: there was one, and it is gone.
-            UsageMistake: it is the same one as another of the plan, reached another way.
-            RepositoryError: by its class; "unreachable" never leads to making one.
-        """
-        practice = plan.practice.id
-        self._written.append((plan, name))
-        try:
-            repository = self.open_for_reading(plan, name)
-        except RepositoryAbsent:
-            if self.store.repository_id(practice, name) is not None:
-                raise
-            repository = self._repository(plan, name)
-            like = like or self._copied_beside(plan, name)
-            self._seen(practice, name, repository.create(like=like))
-        self._require_only_one(plan, name, repository.identity())
-        repository.locks_of_the_dead()  # a backup that was stopped or killed may have left one
-        return repository
-
-    def _copied_beside(self, plan: Plan, name: str) -> ResticRepository | None:
-        """Return a repository that is there, and that shares copies with the one of this name.
-
-        What is saved to one of the two directly and copied there from the other is stored once only
-        if both cut it up alike, which is settled when they are made. A backup does not fail for it.
-        """
-        sharing: set[str] = set()
-        for system in plan.protected.values():
-            saved_to, copied_to = system.backup.to, system.backup.copy_to
-            sharing.update(saved_to if name in copied_to else ())
-            sharing.update(copied_to if name in saved_to else ())
-        for other in plan.repositories:
-            if other in sharing and self.store.repository_id(plan.practice.id, other):
-                with contextlib.suppress(DroError):
-                    return self.open_for_reading(plan, other)
-        return None
-
-    def _require_only_one(self, plan: Plan, name: str, restic_id: str) -> None:
-        """Refuse a repository that the plan names before under another address.
-
-        It would count as a second copy, and what is forgotten under one name be gone under both.
-        """
-        before = takewhile(lambda other: other != name, plan.repositories)
-        for other in before:
-            if self.store.repository_id(plan.practice.id, other) == restic_id:
-                raise UsageMistake(
-                    f"{name} and {other} are one repository ({restic_id[:8]}), reached two ways",
-                    hint="a second copy in the same place is none: take one out of the plan",
-                )
-
-    def _seen(self, practice: str, name: str, restic_id: str) -> None:
-        at = self.clock.now()
-        self.store.record(
-            RepositorySeen(practice=practice, repository=name, restic_id=restic_id, at=at)
-        )
-
     # --- use cases ------------------------------------------------------------------------------
 
     def sweep(self) -> Swept:
         """Close the runs of processes that are gone, and remove what they left behind."""
         closed = close_dead_runs(self.store, self.clock)
         staging = 0
-        with _only_one(self.settings.state) as first:
+        with self.state.only_one() as first:
             if first:  # else another process removes it just now
                 sweep_process_folders(self._runtime)
                 staging = sweep_staging(self.settings.state / "staging", self._living_runs)
@@ -541,10 +348,10 @@ class App:
             store=self.store,
             clock=self.clock,
             drivers=drivers or self.drivers,
-            open_repository=self.open_for_writing,
-            staging=self._private_folder("staging"),
-            mirrors=self._private_folder("mirrors"),
-            files_key=self.files_key,
+            open_repository=self.repositories.open_for_writing,
+            staging=self.state.private("staging"),
+            mirrors=self.state.private("mirrors"),
+            files_key=self.state.files_key,
             lock_wait=self.settings.lock_wait,
             on_progress=on_progress,
         )
@@ -564,19 +371,13 @@ class App:
         tools = CopyTools(
             store=self.store,
             clock=self.clock,
-            open_source=self._open_to_copy_from,
-            open_target=self.open_for_writing,
+            open_source=self.repositories.open_to_copy_from,
+            open_target=self.repositories.open_for_writing,
             keeps=lambda plan, record, name, now: decide(plan, record, name, now).kept,
             lock_wait=self.settings.lock_wait,
             on_point=on_point,
         )
         return copy_points(request, tools)
-
-    def _open_to_copy_from(self, plan: Plan, name: str) -> ResticRepository:
-        self._written.append((plan, name))  # restic leaves a lock in what it copies from too
-        repository = self.open_for_reading(plan, name)
-        repository.locks_of_the_dead()
-        return repository
 
     def prove(
         self, request: RestoreTestRequest, on_progress: OnProgress = _silent
@@ -586,7 +387,7 @@ class App:
             store=self.store,
             clock=self.clock,
             drivers=self.drivers,
-            open_repository=self.open_for_reading,
+            open_repository=self.repositories.open_for_reading,
             sandboxes=self.sandboxes,
             labs=self.labs,
             jobs=self.settings.work_jobs,
@@ -601,7 +402,7 @@ class App:
             store=self.store,
             clock=self.clock,
             drivers=self.drivers,
-            open_repository=self.open_for_reading,
+            open_repository=self.repositories.open_for_reading,
             lock_wait=self.settings.lock_wait,
             on_progress=on_progress,
         )
@@ -614,7 +415,7 @@ class App:
             repository,
             store=self.store,
             clock=self.clock,
-            open_repository=self.open_for_reading,
+            open_repository=self.repositories.open_for_reading,
         )
 
     # --- looking after repositories ---------------------------------------------------------------
@@ -652,7 +453,9 @@ class App:
         return try_to_destroy(
             self._look_after(plan, repository, serves),
             self._maintenance,
-            AttackTools(location=self.location, put_back=self._private_folder("put-back")),
+            AttackTools(
+                location=self.repositories.location, put_back=self.state.private("put-back")
+            ),
         )
 
     def plan_undelete(self, plan: Plan, repository: str, before: datetime) -> UndeletePlan:
@@ -671,23 +474,8 @@ class App:
     def _undelete(self) -> UndeleteTools:
         return UndeleteTools(
             maintenance=self._maintenance,
-            open_folder=self._open_folder,
-            cache=self._private_folder("cache"),
-        )
-
-    def _open_folder(self, plan: Plan, name: str, folder: Path) -> ResticRepository:
-        from dr_orchestrator.repositories.restic import ResticRepository
-
-        return ResticRepository(
-            name,
-            str(folder / "repository"),
-            self.secrets.read(plan.repositories[name].password),
-            launcher=self.launcher,
-            clock=self.clock,
-            cache=folder / "cache",
-            tmp=make_process_folder(self._runtime),
-            hostname=plan.practice.id,
-            lock_wait=self.settings.lock_wait,
+            open_folder=self.repositories.open_folder,
+            cache=self._cache,
         )
 
     def look_into_retention(self, plan: Plan, repository: str) -> Insight:
@@ -712,29 +500,16 @@ class App:
         return MaintenanceTools(
             store=self.store,
             clock=self.clock,
-            open_repository=self._open_to_look_after,
-            open_as_backup=self.open_for_reading,
-            open_place=lambda plan, name: self.place(plan, name, directly=True),
-            open_place_as_backup=self.place,
+            open_repository=self.repositories.open_to_look_after,
+            open_as_backup=self.repositories.open_for_reading,
+            open_place=lambda plan, name: self.repositories.place(plan, name, directly=True),
+            open_place_as_backup=self.repositories.place,
             installation=Installation(
-                self._lasting_random(_INSTALLATION).hex(), self.settings.site
+                self.state.lasting_random(_INSTALLATION).hex(), self.settings.site
             ),
             scratch=make_process_folder(self._runtime),
             lock_wait=self.settings.lock_wait,
         )
-
-    def _open_to_look_after(self, plan: Plan, name: str) -> ResticRepository:
-        """Open a repository that is there, and make none."""
-        self._written.append((plan, name))
-        try:
-            return self.open_for_reading(plan, name, directly=True)
-        except (RepositoryAbsent, RepositoryChanged) as error:
-            if plan.repositories[name].maintenance.location is None:
-                raise
-            raise type(error)(
-                f"by its `maintenance: {{location: ..}}`: {error.message}",
-                hint="that must be another way to the very repository that `location` leads to",
-            ) from error
 
     # --- who looks after many ------------------------------------------------------------------
 
@@ -755,7 +530,7 @@ class App:
             SpaceExhausted, StoreUnusable: see there.
         """
         if self.settings.publish is not None:
-            seed = self._lasting_random(_SITE_KEY)
+            seed = self.state.lasting_random(_SITE_KEY)
             publish(self.site_status(plans), self.settings.publish, seed)
 
     def write_metrics(self, plans: Iterable[Plan]) -> None:
@@ -770,7 +545,7 @@ class App:
 
     def site_fingerprint(self) -> str:
         """Return the fingerprint of the key that what this machine publishes is signed with."""
-        return fingerprint(self._lasting_random(_SITE_KEY))
+        return fingerprint(self.state.lasting_random(_SITE_KEY))
 
     # --- what is on a schedule ------------------------------------------------------------------
 
@@ -835,10 +610,10 @@ class App:
             drivers=self.drivers,
             sandboxes=self.sandboxes,
             labs=self.labs,
-            repository=self._repository,
-            direct_repository=partial(self._repository, directly=True),
-            location=self.location,
-            place=partial(self.place, directly=True),
+            repository=self.repositories.at,
+            direct_repository=partial(self.repositories.at, directly=True),
+            location=self.repositories.location,
+            place=partial(self.repositories.place, directly=True),
             store=lambda: self.store if recorded else None,
             staging=state / "staging",
             mirrors=state / "mirrors",
@@ -856,57 +631,6 @@ class App:
     def kept_plans(self) -> Path:
         """Where a scheduler keeps the plans that run; nobody else makes the folder."""
         return self.settings.state / KEPT
-
-    def _private_folder(self, name: str) -> Path:
-        folder = self.settings.cache if name == "cache" else self.settings.state / name
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return folder
-
-    def files_key(self, practice: str) -> bytes:
-        """Return the practice's key of keyed hashes; made once, so that hashes compare.
-
-        It gets its name when it is whole and on disk: an empty key would hash names of files in a
-        way that anybody can repeat.
-        """
-        return self._lasting_random(f"{practice}.files")
-
-    def _lasting_random(self, name: str) -> bytes:
-        """Return random bytes that were drawn once, and are the same ever after."""
-        file = self._private_folder("keys") / name
-        if not file.exists() or file.stat().st_size != _RANDOM_BYTES:
-            self._draw(file)
-        return file.read_bytes()
-
-    def _draw(self, file: Path) -> None:
-        new = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with open(descriptor, "wb") as whole:  # noqa: PTH123 - a descriptor
-                whole.write(secrets.token_bytes(_RANDOM_BYTES))
-                whole.flush()
-                os.fsync(whole.fileno())
-            if file.exists():
-                new.replace(file)
-            else:
-                with contextlib.suppress(FileExistsError):  # another process was first
-                    file.hardlink_to(new)
-        finally:
-            new.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _only_one(folder: Path) -> Iterator[bool]:
-    """Tell whether no other process is in such a block on `folder`; wait for none."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        first = True
-    except BlockingIOError:
-        first = False
-    try:
-        yield first
-    finally:
-        os.close(descriptor)
 
 
 def programs_outside_usr(patterns: tuple[str, ...]) -> tuple[Path, ...]:

@@ -59,7 +59,7 @@ def command(
     packs_of(loaded)  # a mistake in a pack is said once, before anything is done
     systems = systems_of(loaded, system)
     protected = loaded.plan.protected
-    context.app.look_ahead(
+    context.app.repositories.look_ahead(
         loaded.plan, (each for name in systems for each in protected[name].backup.to)
     )
     codes = list(context.sweep())

@@ -102,7 +102,7 @@ def _prepare(context: Context, plan: Plan, name: str, yes_until: str | None) -> 
         require_all_seen,
     )
 
-    place = context.app.place(plan, name, directly=True)
+    place = context.app.repositories.place(plan, name, directly=True)
     wanted = wanted_bucket(plan.repositories[name], place.location)
     found = look_at_bucket(place)
     judgement = judge_bucket(wanted, NOTHING if found is None else found)

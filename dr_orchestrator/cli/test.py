@@ -65,7 +65,7 @@ def command(
     """
     loaded = context.one_plan(practice)
     requests = _requests(loaded, system, repository, point, sample=sample)
-    context.app.look_ahead(loaded.plan, (request.repository for request in requests))
+    context.app.repositories.look_ahead(loaded.plan, (request.repository for request in requests))
     swept = context.sweep()
     proven = prove_each(context, requests)
     context.print_json_if_asked(proven.json)

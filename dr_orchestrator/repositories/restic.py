@@ -88,7 +88,7 @@ _PATTERN_SIGNS = re.compile(r"([*?\[\\])")
 _RESTORED_AT_ONCE = 400
 """Paths: far below what arguments may take (2 MiB), were each as long as a path may be. restic
 holds each against each name in the folders it enters, so those that lie together go together: with
-0.14, 5,000 of 100,000 files took a minute in one call, and half of that so many at a time."""
+0.14, 5,000 of 100,000 files took a minute in one call, and a third of that so many at a time."""
 _TRIES_FOR_A_REMOTE_PACK = 3
 """An object store may not show yet what is there; a local folder shows what it has at once."""
 

@@ -65,7 +65,7 @@ def half(site: Site) -> Site:
         (loaded,) = app.plans(("riverside",))
 
         def open_repository(plan: Plan, name: str) -> Any:
-            repository = app.open_for_writing(plan, name)
+            repository = app.repositories.open_for_writing(plan, name)
             return _FullFor(repository, site.documents) if name == "onsite" else repository
 
         tools = BackupTools(

@@ -140,13 +140,13 @@ def test_restore_test_holds_its_point_and_never_waits_for_a_repository(
     point = point_key("riverside", _newest(app))
     unread = reading_key(_repository(app, "onsite").partition("/")[2])
     seen, look = _looking(app, point, unread)
-    plain = app.open_for_reading
+    plain = app.repositories.open_for_reading
 
     def open_for_reading(plan: Plan, name: str) -> ResticRepository:
         look()
         return plain(plan, name)
 
-    monkeypatch.setattr(app, "open_for_reading", open_for_reading)
+    monkeypatch.setattr(app.repositories, "open_for_reading", open_for_reading)
     with _alone(app, _repository(app, "onsite")), _alone(app, SYSTEM):
         (test,) = app.prove(_proof(loaded))
 

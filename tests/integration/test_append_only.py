@@ -128,7 +128,7 @@ def test_nothing_is_removed_through_a_server_that_is_said_to_refuse_it(practice:
     loaded = practice.plan(practice.served.append_only, ", append_only: true")
     assert loaded.plan.repositories["onsite"].maintenance.forget == "never"
     with practice.app() as app:
-        repository = app.open_for_reading(loaded.plan, "onsite")
+        repository = app.repositories.open_for_reading(loaded.plan, "onsite")
         with pytest.raises(RemovalRefused, match="lets nothing be removed"):
             repository.forget(["ab" * 32])
         with pytest.raises(RemovalRefused):
@@ -145,7 +145,7 @@ def test_a_lock_of_the_dead_is_removed_through_the_server(practice: Practice) ->
     cache = practice.site.folder / "raw-cache"
     RawRestic(practice.served.append_only, cache, password).leave_a_dead_lock()
     with practice.app() as app:
-        app.open_for_writing(loaded.plan, "onsite")
+        app.repositories.open_for_writing(loaded.plan, "onsite")
     assert list((practice.served.folder / "locks").iterdir()) == []
 
 
@@ -193,7 +193,7 @@ def test_command_is_refused_where_the_plan_promises_nothing(practice: Practice) 
 def test_command_says_what_succeeded(practice: Practice) -> None:
     practice.plan(practice.served.open, ", append_only: true")
     with practice.app() as app:
-        app.open_for_reading(load_plan(practice.site.plan).plan, "onsite")
+        app.repositories.open_for_reading(load_plan(practice.site.plan).plan, "onsite")
     ended = practice.site.dro("repository", "immutability", "riverside", "--repository", "onsite")
     assert ended.code == 1, ended.said
     assert "SUCCEEDED  delete what was made for this test (200)" in ended.stdout

@@ -313,7 +313,7 @@ def test_backup_makes_a_repository_like_the_one_it_shares_copies_with(
 
     with contextlib.closing(App(load_settings(), SystemClock())) as app:
         for name in ("offsite", "onsite"):
-            app.open_for_writing(plan, name)
+            app.repositories.open_for_writing(plan, name)
 
     first, second = (
         RawRestic(str(tmp_path / name), tmp_path / "cache", "battery") for name in plan.repositories

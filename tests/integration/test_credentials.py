@@ -118,7 +118,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def save_and_check(app: App, made: Plan, source: Path) -> str:
-    repository = app.open_for_writing(made, "offsite")
+    repository = app.repositories.open_for_writing(made, "offsite")
     saved = repository.save_tree(source, tags={"dro": "x"}, time=AT, timeout=LONG)
     repository.check(1, 1, timeout=LONG)
     assert repository.read_file(saved.snapshot, f"{source}/letter.txt", limit_bytes=9) == b"hello"
@@ -140,7 +140,9 @@ def test_restic_is_let_in_with_keys_however_they_are_found(
 
     with s3.enforcing():
         save_and_check(app, made, source)
-        held = app.place(made, "offsite").client.list_objects_v2(Bucket="first", Prefix="dr/locks/")
+        held = app.repositories.place(made, "offsite").client.list_objects_v2(
+            Bucket="first", Prefix="dr/locks/"
+        )
 
     assert held["KeyCount"] == 0
 
@@ -149,7 +151,7 @@ def test_restic_is_not_let_in_with_keys_that_are_not_right(s3: S3, app: App) -> 
     made = plan(offsite=f'{s3.location("first", "dr")}", {KEYS}')
 
     with s3.enforcing(), pytest.raises(RepositoryError) as caught:
-        app.open_for_reading(made, "offsite")
+        app.repositories.open_for_reading(made, "offsite")
 
     assert "made-up" not in str(caught.value)
 
@@ -175,7 +177,7 @@ def test_restic_copies_with_the_keys_of_whichever_side_is_in_s3(
 
     with s3.enforcing():
         # all quick repositories have one id, which two of a practice may not
-        first, second = (app._repository(made, name) for name in ("onsite", "offsite"))
+        first, second = (app.repositories.at(made, name) for name in ("onsite", "offsite"))
         saved = first.save_tree(source, tags={"dro": "copied"}, time=AT, timeout=LONG)
         second.copy_from(first, [saved.snapshot], timeout=LONG)
         originals = {each.original for each in second.snapshots({"dro": "copied"})}
@@ -194,10 +196,10 @@ def test_rest_server_is_told_who_we_are(
         login = "credentials: {user: dr, password: {env: LOGIN}}"
         made = plan(offsite=f'{location}", {login}')
         if opens:
-            assert app.open_for_reading(made, "offsite").identity()
+            assert app.repositories.open_for_reading(made, "offsite").identity()
             return
         with pytest.raises(RepositoryError) as caught:
-            app.open_for_reading(made, "offsite")
+            app.repositories.open_for_reading(made, "offsite")
 
     assert "another" not in str(caught.value)
 

@@ -26,10 +26,10 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
 
 
 def test_files_key_is_made_once_and_private(app: App) -> None:
-    key = app.files_key("riverside")
+    key = app.state.files_key("riverside")
     assert len(key) == 32
-    assert app.files_key("riverside") == key
-    assert app.files_key("lakeside") != key
+    assert app.state.files_key("riverside") == key
+    assert app.state.files_key("lakeside") != key
     (file, _) = sorted((app.settings.state / "keys").iterdir(), reverse=True)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
@@ -40,10 +40,10 @@ def test_files_key_is_never_the_empty_one_of_a_start_that_was_cut_short(app: App
     file.parent.mkdir(mode=0o700, parents=True)
     file.touch(mode=0o600)
 
-    key = app.files_key("riverside")
+    key = app.state.files_key("riverside")
 
     assert len(key) == 32
-    assert app.files_key("riverside") == key
+    assert app.state.files_key("riverside") == key
 
 
 def test_sweep_leaves_it_to_the_process_that_sweeps_already(app: App) -> None:
