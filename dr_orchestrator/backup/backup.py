@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.assets.base import CaptureRequest, Stream
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.assets.base import AssetDriver
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.core.point import AssetKind, Manifest, PointCopy, RecoveryPoint
+    from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.plan.model import Asset, Plan, ProtectedSystem
     from dr_orchestrator.store.base import Store
 
@@ -305,6 +307,7 @@ class _Backup:
                     tags=tags,
                     time=at,
                     exclude=content.exclude,
+                    parent=self._newest_of_ours(held.asset_id, name),
                     timeout=held.timeout,
                     on_progress=report,
                 )
@@ -313,6 +316,22 @@ class _Backup:
             except DroError as error:
                 results[name] = error
         return results
+
+    @cached_property
+    def _record(self) -> PracticeRecord:
+        return self._tools.store.practice_record(self._plan.practice.id)
+
+    def _newest_of_ours(self, asset: str, repository: str) -> str | None:
+        """Return the snapshot of an asset that is believed where a file looks unchanged."""
+        copies = (
+            copy
+            for point in reversed(self._record.points)
+            if point.system == self._request.system
+            and (copy := point.copy_in(repository)) is not None
+            and asset in copy.snapshots
+            and self._record.vouches_for(copy)
+        )
+        return next((copy.snapshots[asset] for copy in copies), None)
 
     def _make_point(
         self, done: list[Held], repositories: dict[str, Repository]

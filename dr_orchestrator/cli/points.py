@@ -81,7 +81,7 @@ def _rebuild(context: Context, loaded: LoadedPlan, repository: str | None) -> Ex
         where = f"{plan.practice.id} --repository {repository}"
         context.say(
             f"what is new stands for nothing until somebody looked into it: `dro retention show "
-            f"{where}`, then `dro retention release {where}`"
+            f"{where}`, then `dro retention release {where} --reason TEXT`"
         )
     context.print_json_if_asked(
         {

@@ -33,11 +33,12 @@ command.add_command(repository_undelete.undelete)
 
 
 @command.command(
+    short_help="read back a share of what is there",
     epilog="""\b
 Examples:
   dro repository check riverside
   dro repository check riverside --repository onsite --part 7
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--repository", metavar="ID", help="only this repository")
@@ -89,10 +90,11 @@ def check(
 
 
 @command.command(
+    short_help="free the space of what was forgotten",
     epilog="""\b
 Examples:
   dro repository prune riverside --repository onsite
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--repository", metavar="ID", help="only this repository")

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="copy recovery points to where the plan wants them too",
     epilog="""\b
 Examples:
   dro repository copy riverside
   dro repository copy riverside --system emr --repository offsite
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--system", metavar="ID", help="only this system")

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="renew object locks that would run out",
     epilog="""\b
 Examples:
   dro repository extend riverside
   dro repository extend riverside --repository offsite --json
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--repository", metavar="ID", help="only this repository")

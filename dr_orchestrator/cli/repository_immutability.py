@@ -13,17 +13,18 @@ from dr_orchestrator.errors import ExitCode, UsageMistake
 if TYPE_CHECKING:
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.core.immutability import Attempt
-    from dr_orchestrator.plan.model import RepositorySpec
+    from dr_orchestrator.plan.model import Plan, RepositorySpec
 
 _WORDS = {Answer.REFUSED: "refused", Answer.DONE: "SUCCEEDED", Answer.UNKNOWN: "not known"}
 
 
 @click.command(
+    short_help="try to destroy what nobody may destroy",
     epilog="""\b
 Examples:
   dro repository immutability riverside
   dro repository immutability riverside --repository offsite --json
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--repository", metavar="ID", help="only this repository")
@@ -55,6 +56,9 @@ def immutability(
         context.say(f"{name}: {result.reason or nothing}")
         for each in attempts:
             context.say(f"  {_WORDS[each.answer]:9}  {_attempt_words(each)}")
+        if any(each.answer is Answer.DONE for each in attempts):
+            mend = _mend_words(plan, name)
+            click.echo(f"hint: {mend}; then run this test again", err=True)
         found: dict[str, object] = {
             "repository": name,
             "outcome": result.outcome.value,
@@ -71,6 +75,18 @@ def immutability(
 
 def _is_safe(spec: RepositorySpec) -> bool:
     return spec.keeps_attackers_out
+
+
+def _mend_words(plan: Plan, name: str) -> str:
+    """Return what lets a backup destroy what is there, as a rule, and what to do about it."""
+    practice = plan.practice.id
+    if plan.repositories[name].is_s3:
+        return (
+            "give the backup credential what `dro repository prepare "
+            f"{practice} --repository {name} --policy` prints, and no more; "
+            f"`dro doctor {practice}` says what the bucket lacks"
+        )
+    return "start the server so that it lets nothing be removed, as with `--append-only`"
 
 
 def _attempt_words(attempt: Attempt) -> str:

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="make a bucket in S3 what the plan says, print its policies",
     epilog="""\b
 Examples:
   dro repository prepare riverside --policy
   dro repository prepare riverside --repository offsite
   dro repository prepare riverside --yes-until 2026-12-22
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--repository", metavar="ID", help="which, where several are in S3")
@@ -68,9 +69,14 @@ def _in_s3(plan: Plan, wanted: str | None) -> str:
         return names[0]
     if wanted in names:
         return wanted
+    if not names:
+        raise UsageMistake(
+            "no repository of the plan is in S3, so there is no bucket to prepare",
+            hint="one is where its `location` begins with s3:",
+        )
     raise UsageMistake(
         f"{wanted} is no repository in S3" if wanted else "which repository is meant?",
-        hint=f"in S3 are: {', '.join(names)}" if names else "none of the plan is in S3",
+        hint=f"in S3 are: {', '.join(names)}; name one: --repository ID",
     )
 
 
@@ -182,8 +188,8 @@ def _ask_for(until: date, days: int, given: str | None) -> None:
         given = sys.stdin.readline().strip()
     if given != until.isoformat():
         raise UsageMistake(
-            f"that is not the date until which it binds: {until}; nothing was changed",
-            hint=f"in a script: --yes-until {until}",
+            f"that is not the date: it binds until {until}; nothing was changed",
+            hint=f"type {until} when asked, or say `--yes-until {until}`",
         )
 
 

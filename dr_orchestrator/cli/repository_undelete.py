@@ -32,13 +32,14 @@ _STEPS = {
 
 
 @click.command(
+    short_help="make a repository what it was before an attack",
     epilog="""\b
 Examples:
   dro repository undelete riverside --repository offsite --show
   dro repository undelete riverside --repository offsite --before "2026-11-21 02:14:09"
   dro repository undelete riverside --repository offsite --before 2026-11-21T08:14:09Z \\
       --yes riverside
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--repository", metavar="ID", required=True, help="which one, in a bucket of S3")
@@ -102,7 +103,11 @@ def _instant(stated: str, zone: ZoneInfo, now: datetime) -> datetime:
     try:
         read = datetime.fromisoformat(stated)
     except ValueError:
-        raise UsageMistake(f"{stated} is no time", hint="write 2026-11-21T02:14:09") from None
+        raise UsageMistake(
+            f"{stated} is no time",
+            hint="write \"2026-11-21 02:14:09\", by the practice's clock and without its zone's "
+            "name, or 2026-11-21T02:14:09-06:00",
+        ) from None
     # The server's times are of whole seconds: what it did within this one counts as done after.
     instant = (read if read.tzinfo else read.replace(tzinfo=zone)).astimezone(UTC)
     if instant > now:

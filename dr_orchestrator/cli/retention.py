@@ -41,11 +41,12 @@ def command() -> None:
 
 
 @command.command(
+    short_help="show which points are kept, and why",
     epilog="""\b
 Examples:
   dro retention show riverside
   dro retention show riverside --repository offsite --json
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--repository", metavar="ID", help="only this repository")
@@ -65,11 +66,12 @@ def show(
 
 
 @command.command(
+    short_help="let go of the points that the plan does not keep",
     epilog="""\b
 Examples:
   dro retention apply riverside --dry-run
   dro retention apply riverside --repository onsite
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--repository", metavar="ID", help="only this repository")
@@ -110,10 +112,11 @@ def apply(
 
 
 @command.command(
+    short_help="keep a point whatever the plan says",
     epilog="""\b
 Examples:
   dro retention hold riverside --point 20261121-191500 --for 90d --reason "before the update"
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--point", metavar="ID", required=True, help="the recovery point, or how it begins")
@@ -160,11 +163,12 @@ def hold(
 
 
 @command.command(
+    short_help="let retention go on where it is frozen, or let a point go",
     epilog="""\b
 Examples:
   dro retention release riverside --repository onsite --reason "the clock was wrong for an hour"
   dro retention release riverside --point 20261121-191500 --reason "the update went well"
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--repository", metavar="ID", help="in which retention is frozen")
@@ -221,10 +225,11 @@ def release(
 
 
 @command.command(
+    short_help="make this machine the one that lets go of points",
     epilog="""\b
 Examples:
   dro retention take riverside --repository offsite --reason "the old server is gone"
-"""
+""",
 )
 @click.argument("practice", required=False)
 @click.option("--repository", metavar="ID", required=True, help="in which to let go of points")
@@ -279,6 +284,10 @@ def _lines(plan: Plan, name: str, insight: Insight, points: dict[str, RecoveryPo
     if insight.frozen is not None:
         since = instant_words(insight.frozen.at, zone)
         lines.append(f"  frozen since {since}: {printable(insight.frozen.why)}")
+        lines.append(
+            "  once somebody looked into it: `dro retention release "
+            f"{plan.practice.id} --repository {name} --reason TEXT`"
+        )
     lines += [f"  suspicious: {printable(each)}" for each in insight.survey.doubts]
     lines += [f"  not ours: {each}" for each in _stranger_lines(insight.survey.strangers, zone)]
     if insight.owner is None:

@@ -148,7 +148,8 @@ def _requests(
         ]
     if not wanted and sample:
         raise UsageMistake(
-            f"no restore test in the plan of {plan.practice.id} restores a share of the files",
+            f"no restore test{f' from {repository}' if repository else ''} in the plan of "
+            f"{plan.practice.id} restores a share of the files",
             hint="`restore_tests: [{.., files: {sample: 5%}}]` makes one that does",
         )
     if not wanted:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE, Case
+from dr_orchestrator.compliance.shares import last_word
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.immutability import Answer, ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.point import PointCopy
@@ -43,6 +44,8 @@ def protected_until(
     proven = _newest_proven(record, system, repository)
     if spec.object_lock is None or seen is None or proven is None:
         return None
+    if seen.location != spec.location:
+        return None
     return _locked_until(spec.object_lock, seen, saved_at=proven.recorded_at)
 
 
@@ -71,7 +74,9 @@ def judge_immutability(case: Case, record: PracticeRecord) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class _Known:
-    """What may be believed of one repository: nothing that a wrong clock dated ahead."""
+    """What may be believed of one repository: nothing that a wrong clock dated ahead, and nothing
+    of where it lay before.
+    """
 
     case: Case
     record: PracticeRecord
@@ -81,12 +86,16 @@ class _Known:
     @property
     def test(self) -> ImmutabilityTested | None:
         found = self.record.immutability.get(self.repository)
-        return found if found and found.at <= self.case.now + CLOCK_TOLERANCE else None
+        return found if found and self._counts(found) else None
 
     @property
     def locks(self) -> LocksExtended | None:
         found = self.record.locks.get(self.repository)
-        return found if found and found.at <= self.case.now + CLOCK_TOLERANCE else None
+        return found if found and self._counts(found) else None
+
+    def _counts(self, found: ImmutabilityTested | LocksExtended) -> bool:
+        is_past = found.at <= self.case.now + CLOCK_TOLERANCE
+        return is_past and found.location == self.spec.location
 
     @property
     def tested_within(self) -> timedelta:
@@ -122,7 +131,7 @@ def _broken(known: _Known) -> _Ruling | None:
     if known.spec.object_lock is None or locks is None:
         return None
     if locks.until is None:
-        reason = f"not all that {known.repository} is made of is locked"
+        reason = f"not all that {known.repository} is made of is locked, or not what is saved next"
         return _Ruling(Verdict.BREACHED, reason, since=min(locks.at, case.now))
     if locks.until <= case.now:
         reason = f"locks in {known.repository} ran out and were not renewed"
@@ -175,13 +184,11 @@ def _newest_proven(record: PracticeRecord, system: str, repository: str) -> Poin
     """Return the copy in a repository of the newest point that was last restored from there with
     success.
     """
-    of_both = (t for t in record.tests if (t.system, t.repository) == (system, repository))
-    conclusive = (test for test in of_both if test.result is not Result.UNPROVEN)
-    last = {t.point: t.result for t in sorted(conclusive, key=lambda t: (t.started_at, t.id))}
+    word = last_word(test for test in record.tests if test.system == system)
     copies = (
         copy
         for point in sorted(record.points, key=lambda point: (point.as_of, point.id), reverse=True)
-        if last.get(point.id) is Result.PASSED
+        if (test := word.get((point.id, repository))) and test.result is Result.PASSED
         if (copy := point.copy_in(repository)) and record.vouches_for(copy)
     )
     return next(copies, None)

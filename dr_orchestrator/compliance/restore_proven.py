@@ -6,7 +6,7 @@ takes by the plan: what was not restored is not proven.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from dr_orchestrator.compliance.case import Case
@@ -103,21 +103,35 @@ def _all_files_due(case: Case, proof: Proof) -> datetime:
     """
     planned = case.restore_tests(proof.repository)
     allowed = min(spec.all_files_every + spec.prove_every for spec in planned)
-    oldest = _oldest(proof)
-    first = min(test.started_at for test in proof.conclusive if not test.share.is_whole)
-    return (max(oldest, first) if oldest else first) + allowed
+    tests = _of_all_assets(case, proof)
+    oldest = _oldest(tests)
+    of_shares = [test.started_at for test in tests if not test.share.is_whole]
+    return max([*([oldest] if oldest else []), *of_shares[:1]]) + allowed
 
 
 def _came_round(case: Case, proof: Proof, *, late: bool) -> str:
-    if oldest := _oldest(proof):
+    tests = _of_all_assets(case, proof)
+    if oldest := _oldest(tests):
         what = "part of the files was not restored" if late else "all files came back"
         return f"{what} since {case.at(oldest)}"
-    return f"{100 * share_restored(proof.conclusive):.0f} % of the files came back so far"
+    return f"{100 * share_restored(tests):.0f} % of the files came back so far"
 
 
-def _oldest(proof: Proof) -> datetime | None:
+def _of_all_assets(case: Case, proof: Proof) -> tuple[RestoreTest, ...]:
+    """Return the tests that restored a share of all that the plan has now: nothing came back of an
+    asset before it was in the plan. What they looked at tells where their points are long gone.
+    """
+
+    def looked_at(test: RestoreTest) -> frozenset[str]:
+        return frozenset(each.asset for each in test.verifications).intersection(case.system.assets)
+
+    now = looked_at(proof.conclusive[-1])
+    return tuple(t for t in proof.conclusive if now <= looked_at(t) and not case.untested(t))
+
+
+def _oldest(tests: Iterable[RestoreTest]) -> datetime | None:
     """Return when what was not restored for longest came back; `None` where not all did yet."""
-    restored = last_restored(proof.conclusive)
+    restored = last_restored(tests)
     if len(restored) < MOST_PARTS:
         return None
     return min(test.started_at for test in restored.values())

@@ -48,6 +48,8 @@ class ImmutabilityTested:
 
     practice: str
     repository: str
+    location: str
+    """What the plan said of where it lies: of another place it proves nothing."""
     run: str
     at: datetime
     attempts: tuple[Attempt, ...]
@@ -67,6 +69,8 @@ class LocksExtended:
 
     practice: str
     repository: str
+    location: str
+    """What the plan said of where it lies."""
     run: str
     at: datetime
     objects: int
@@ -74,4 +78,5 @@ class LocksExtended:
     extended: int
     """Of how many of them the lock was renewed now."""
     until: datetime | None
-    """Until when every one of them is locked; `None` where one of them is not."""
+    """Until when every one of them is locked, and what is saved next will be; `None` where one of
+    them is not, or the bucket locks nothing by itself."""

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 _LONGEST_SKEW = timedelta(days=365 * 1000).total_seconds()
+_YEARS = range(1000, 9000)
+"""Beyond them no zone or window can be reckoned with: whoever forges a time may say any."""
+_MOST_BYTES = 2**63 - 1
+"""What a database can keep."""
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """Of what plans name, and of points: it is shown to people, and becomes the name of a folder."""
@@ -50,7 +54,7 @@ def decode_manifest(content: bytes) -> Manifest:
     try:
         raw = json.loads(content)
         schema = raw["schema"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ManifestInvalid("the manifest is damaged: this program wrote no such thing") from None
     if not isinstance(schema, int) or schema > MANIFEST_SCHEMA:
         raise ManifestInvalid(
@@ -70,17 +74,22 @@ def decode_manifest(content: bytes) -> Manifest:
 
 def _require_sound(manifest: Manifest) -> None:
     """Refuse what parses but cannot be: names that lead somewhere else, times without zone."""
-    instants = [manifest.as_of, manifest.finished, manifest.recoverable.start]
+    instants = [manifest.as_of, manifest.finished]
+    instants += [manifest.recoverable.start, manifest.recoverable.end]
     instants += [state.captured_at for state in manifest.assets.values()]
     made = (manifest.data_as_of, *(state.data_as_of for state in manifest.assets.values()))
     instants += [instant for instant in made if instant is not None]
     if any(instant.utcoffset() is None for instant in instants):
         raise ManifestInvalid("the manifest is damaged: a time in it has no zone")
+    if any(instant.year not in _YEARS for instant in instants):
+        raise ManifestInvalid("the manifest is damaged: a time in it is no time of ours")
     if not 0 <= manifest.skew_seconds <= _LONGEST_SKEW:
         raise ManifestInvalid("the manifest is damaged: its assets cannot be that far apart")
-    names = (manifest.practice, manifest.system, manifest.point, *manifest.assets)
-    if not all(_NAME.fullmatch(name) for name in names):
+    names = (manifest.practice, manifest.system, manifest.point, manifest.run, *manifest.assets)
+    if not all(_NAME.fullmatch(name) for name in names) or "\0" in (manifest.label or ""):
         raise ManifestInvalid("the manifest is damaged: a name in it is none")
+    if not all(0 <= state.bytes <= _MOST_BYTES for state in manifest.assets.values()):
+        raise ManifestInvalid("the manifest is damaged: nothing is that large")
     for asset, state in manifest.assets.items():
         if not _FULL_ID.fullmatch(state.snapshot):
             raise ManifestInvalid(f"the manifest names no full snapshot id for {asset}")

@@ -5,7 +5,8 @@ are made of it (restic#3195).
 
 Every lock is looked at each time, of young objects too: a bucket that lost its default retention,
 or never had it, locks nothing, and that must not be taken for protection. It is one request an
-object, and the same again for each that is renewed.
+object, and the same again for each that is renewed. Nor is it taken for protection that we lock
+what was not locked: what is saved next would be open until the next round.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from dr_orchestrator.repositories.object_locks import (
     LockMode,
     ObjectLock,
     StoredVersion,
+    default_lock,
     put_lock,
     read_lock,
     renewed,
@@ -97,17 +99,20 @@ def extend_locks(request: RepositoryRequest, tools: MaintenanceTools) -> ExtendR
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="look_") as pool:
             renewing = pool.map(lambda each: _renew(place, each, wanted, below), needed.versions)
             seen = list(renewing)
+        by_default = default_lock(place)
+        young = now + by_default if by_default else None
         locks = LocksExtended(
             practice=request.practice,
             repository=request.repository,
+            location=request.plan.repositories[request.repository].location,
             run=run.id,
             at=now,
             objects=len(needed.paths),
             extended=sum(each.renewed for each in seen),
-            until=None if needed.missing else _earliest(seen),
+            until=None if needed.missing else _earliest(seen, young),
         )
         tools.store.record(locks)
-        outcome, reason = _conclude(request.repository, needed, seen)
+        outcome, reason = _conclude(request, needed, seen, locks_by_default=by_default is not None)
         run.conclude(outcome, reason)
         return ExtendResult(locks=locks, outcome=outcome, reason=reason)
 
@@ -175,10 +180,13 @@ def _look(place: S3Place, packs: frozenset[str], known: frozenset[str]) -> _Need
     )
 
 
-def _earliest(seen: list[_Seen]) -> datetime | None:
-    """Return until when every one is locked, `None` where one is not."""
-    ends = [each.until for each in seen if each.until]
-    return min(ends) if ends and len(ends) == len(seen) else None
+def _earliest(seen: list[_Seen], young: datetime | None) -> datetime | None:
+    """Return until when every one is locked, and the next one that is saved will be; `None` where
+    one is not.
+    """
+    ends = [*(each.until for each in seen), young]
+    known = [each for each in ends if each]
+    return min(known) if seen and len(known) == len(ends) else None
 
 
 def _renew(place: S3Place, stored: StoredVersion, wanted: ObjectLock, below: datetime) -> _Seen:
@@ -198,7 +206,10 @@ def _renew(place: S3Place, stored: StoredVersion, wanted: ObjectLock, below: dat
     return _Seen(then.until, renewed=True, refused=refused)  # as weak as it was, and longer
 
 
-def _conclude(repository: str, needed: _Needed, seen: list[_Seen]) -> tuple[Outcome, str]:
+def _conclude(
+    request: RepositoryRequest, needed: _Needed, seen: list[_Seen], *, locks_by_default: bool
+) -> tuple[Outcome, str]:
+    repository = request.repository
     parts = [
         f"{count_words(number, 'object')} that {repository} needs {what}"
         for number, what in (
@@ -211,8 +222,14 @@ def _conclude(repository: str, needed: _Needed, seen: list[_Seen]) -> tuple[Outc
     refused = Counter(each.refused for each in seen if each.refused)
     done = any(each.renewed for each in seen)
     outcome = Outcome.FAILED if parts or (refused and not done) else Outcome.DONE
+    if outcome is Outcome.DONE and (refused or not locks_by_default):
+        outcome = Outcome.PARTIAL
+    if not locks_by_default:
+        parts.append(
+            "its bucket locks nothing that is saved from now on: see `dro repository prepare "
+            f"{request.practice} --repository {repository}`"
+        )
     if refused:
-        outcome = Outcome.FAILED if outcome is Outcome.FAILED else Outcome.PARTIAL
         codes = ", ".join(sorted(refused))
         parts.append(
             f"{count_words(refused.total(), 'lock')} could not be renewed ({codes}): may the "

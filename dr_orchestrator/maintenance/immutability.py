@@ -90,6 +90,7 @@ def try_to_destroy(
         tested = ImmutabilityTested(
             practice=request.practice,
             repository=request.repository,
+            location=request.plan.repositories[request.repository].location,
             run=run.id,
             attempts=strike(kept, run.id),
             at=tools.clock.now(),

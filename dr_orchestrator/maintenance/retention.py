@@ -47,8 +47,8 @@ def kept(
 
     - Always kept: what the RPO is judged on, which is each point of the window and the one before
       it, and the same for each asset alone; the newest point; the newest that was proven, from here
-      and from anywhere; what is labelled and not `released`; what is held; what is dated in the
-      future, which no rule can place.
+      (and the newest of which all files came back) and from anywhere; what is labelled and not
+      `released`; what is held; what is dated in the future, which no rule can place.
     - By the policy: the newest point of each of the newest so many hours, days … of the practice's
       `zone` that have any. One that holds every asset goes before one that does not.
     - A point whose last conclusive restore test from here failed stands for nothing, so it pushes
@@ -96,7 +96,8 @@ def _reasons(
 ) -> Iterator[tuple[RecoveryPoint, str]]:
     """Yield each point that stays with each reason; `held` are those in the repository, by age."""
     believed = [point for point in held if point.as_of <= now + CLOCK_TOLERANCE]
-    conclusive = _last_conclusive(tests, now)
+    tests = [test for test in tests if test.started_at <= now + CLOCK_TOLERANCE]
+    conclusive = last_word(tests)
     failed = {
         point: test
         for (point, place), test in conclusive.items()
@@ -108,7 +109,7 @@ def _reasons(
         (point, "dated in the future") for point in held if point.as_of > now + CLOCK_TOLERANCE
     )
     yield from ((point, "the newest") for point in believed[-1:])
-    yield from _proven(sound, conclusive, repository)
+    yield from _proven(sound, conclusive, tests, repository)
     yield from _in_window(sound, window, repository, assets)
     yield from _by_policy(sound, policy, zone, repository, assets)
     yield from (
@@ -116,13 +117,6 @@ def _reasons(
         for point in believed
         if point.id in failed and now - failed[point.id].finished_at <= EXAMINED_FOR
     )
-
-
-def _last_conclusive(
-    tests: Iterable[RestoreTest], now: datetime
-) -> dict[tuple[str, str], RestoreTest]:
-    """Return the test that decides what is known of a copy, by (point, repository)."""
-    return last_word(test for test in tests if test.started_at <= now + CLOCK_TOLERANCE)
 
 
 def _named(
@@ -147,15 +141,26 @@ def _named(
 def _proven(
     points: list[RecoveryPoint],
     conclusive: Mapping[tuple[str, str], RestoreTest],
+    tests: Iterable[RestoreTest],
     repository: str,
 ) -> Iterator[tuple[RecoveryPoint, str]]:
-    """Yield the newest points that came back: from here, and from anywhere."""
+    """Yield the newest points that came back: from here, if only a share of its files, and with all
+    of them; and from anywhere.
+    """
     passed = {key for key, test in conclusive.items() if test.result is Result.PASSED}
     anywhere = {point for point, _ in passed}
     from_here = [point for point in points if (point.id, repository) in passed]
     yield from ((point, PROVEN_HERE) for point in from_here[-1:])
+    whole = {test.point for test in tests if _is_whole_proof(test, repository)}
+    wholly = [point for point in from_here if point.id in whole]
+    if wholly and wholly[-1] is not from_here[-1]:
+        yield wholly[-1], "the newest of which all files came back from here"
     proven = [point for point in points if point.id in anywhere]
     yield from ((point, "the newest proven") for point in proven[-1:])
+
+
+def _is_whole_proof(test: RestoreTest, repository: str) -> bool:
+    return test.result is Result.PASSED and test.share.is_whole and test.repository == repository
 
 
 def _in_window(

@@ -35,9 +35,8 @@ def wrong_dates(
         if copy is None or (looked_into is not None and copy.recorded_at <= looked_into):
             continue
         ahead += point.as_of > min(now, copy.recorded_at) + CLOCK_TOLERANCE
-        # what we made ourselves may reach a repository much later
-        seen = copy.recorded_at if copy.read_back else point.finished
-        late += seen - point.as_of > FIRST_SEEN_LATE
+        # what we made ourselves may take days to save, and reach a repository much later
+        late += copy.read_back and copy.recorded_at - point.as_of > FIRST_SEEN_LATE
     if ahead:
         yield f"{_are(ahead)} dated ahead of the time at which this was noticed: check the clock"
     if late:

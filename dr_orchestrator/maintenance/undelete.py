@@ -228,10 +228,10 @@ def undelete(
     ):
         place = maintenance.open_place(request.plan, request.repository)
         require_versions(place)
-        _carry_out_all(place, planned.changes)
+        refused = _carry_out_all(place, planned.changes)
         _drop(tools.cache / restic_id, request.repository)
         left = len(_survey(place, planned.before).changes)
-        result = _recorded(request, maintenance, planned, left)
+        result = _recorded(request, maintenance, planned, left=left, refused=refused)
         run.conclude(result.outcome, result.reason)
         return result
 
@@ -287,17 +287,35 @@ def _identity(
     return found
 
 
-def _carry_out_all(place: S3Place, changes: Iterable[Change]) -> None:
-    """Carry changes out, several at once within one folder, folder after folder."""
+def _carry_out_all(place: S3Place, changes: Iterable[Change]) -> Counter[str]:
+    """Carry changes out, several at once within one folder, folder after folder; return which codes
+    single ones were refused with. Somebody may have put an object there to be a stumbling block, as
+    one encrypted with a key of his own: it must not keep all others from coming back.
+
+    Raises:
+        StorageUnusable: none of the first folder could be carried out.
+    """
     stages: list[list[Change]] = []
     for change in changes:
         if not stages or _stage(stages[-1][0]) != _stage(change):
             stages.append([])
         stages[-1].append(change)
+    refused: Counter[str] = Counter()
+
+    def carried_out(change: Change) -> StorageUnusable | None:
+        try:
+            carry_out(place, change)
+        except StorageUnusable as error:
+            return error
+        return None
+
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for stage in stages:
-            for _ in pool.map(lambda change: carry_out(place, change), stage):
-                pass
+            errors = [error for error in pool.map(carried_out, stage) if error]
+            if len(errors) == len(stage) and stage is stages[0]:
+                raise errors[0]
+            refused.update(error.code or "no answer" for error in errors)
+    return refused
 
 
 def _stage(change: Change) -> tuple[bool, str]:
@@ -317,7 +335,12 @@ def _drop(cache: Path, repository: str) -> None:
 
 
 def _recorded(
-    request: RepositoryRequest, tools: MaintenanceTools, planned: UndeletePlan, left: int
+    request: RepositoryRequest,
+    tools: MaintenanceTools,
+    planned: UndeletePlan,
+    *,
+    left: int,
+    refused: Counter[str],
 ) -> UndeleteResult:
     """Look at what is there now, and record which points were set aside."""
     name = request.repository
@@ -344,7 +367,8 @@ def _recorded(
     )
     known = {point.id for point in tools.store.points(request.practice, repository=name)}
     found = {point for point, remains in holdings.points.items() if remains.manifests}
-    reason = "; ".join(_doubts(planned, left, _lacking(planned.back, name, holdings)))
+    lacking = _lacking(planned.back, name, holdings)
+    reason = "; ".join(_doubts(planned, left=left, refused=refused, lacking=lacking))
     return UndeleteResult(
         forgotten=tuple(gone),
         unknown=len(found - known),
@@ -358,13 +382,19 @@ def _lacking(points: Iterable[RecoveryPoint], name: str, holdings: Holdings) -> 
     return sum(holdings.lacks(copy) for copy in copies if copy)
 
 
-def _doubts(planned: UndeletePlan, left: int, lacking: int) -> Iterator[str]:
+def _doubts(
+    planned: UndeletePlan, *, left: int, refused: Counter[str], lacking: int
+) -> Iterator[str]:
     """Yield why the repository is not all it was."""
+    if refused:
+        files, codes = count_words(refused.total(), "file"), ", ".join(sorted(refused))
+        yield f"the bucket refused what {files} needed ({codes})"
     if planned.lost:
         lost = count_words(planned.lost, "file")
         yield f"{lost} could not be brought back: the bucket no longer keeps any version"
-    if left:
-        yield f"{count_words(left, 'file')} changed while it was done: do it again"
+    if left > refused.total():
+        changed = count_words(left - refused.total(), "file")
+        yield f"{changed} changed while it was done: do it again"
     if lacking:
         yield f"{count_words(lacking, 'recovery point')} should be there, and restic lists them not"
     if planned.missing:

@@ -362,7 +362,7 @@ class _Look:
         """
         for repository, tested in self._at.record.immutability.items():
             spec = self._plan.repositories.get(repository)
-            if spec is None or not spec.keeps_attackers_out:
+            if spec is None or not spec.keeps_attackers_out or tested.location != spec.location:
                 continue
             key = _destroyable_key(repository)
             done = [each for each in tested.attempts if each.answer is Answer.DONE]

@@ -40,7 +40,7 @@ class Saved:
     added_bytes: int
     """What was new to the repository, before compression on 0.14."""
     changed_files: int | None = None
-    """New, or not as the newest snapshot of the same path has them; `None` where nobody counted."""
+    """New, or not as the parent has them; `None` where nobody counted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +133,12 @@ class Repository(Protocol):
         tags: Mapping[str, str],
         time: datetime,
         exclude: tuple[str, ...] = (),
+        parent: str | None = None,
         timeout: timedelta,
         on_progress: OnProgress | None = None,
     ) -> Saved:
-        """Save a folder or file.
+        """Save a folder or file. Files that look as they do in the snapshot `parent` are not read
+        again, so it must be one of ours; without it all are.
 
         Raises:
             CaptureFailed: a source file could not be read, so the save is not complete.

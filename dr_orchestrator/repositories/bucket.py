@@ -164,7 +164,7 @@ def judge_bucket(wanted: Wanted, found: Found) -> Judgement:
     said = [each for setting in Setting for each in _judged(setting, wanted, found)]
     drifts = tuple(each for each in said if isinstance(each, Drift))
     locks = (each for each in drifts if each.setting is Setting.OBJECT_LOCK)
-    target = _locked_by(next((each.change or {} for each in locks), {}).get(_LOCK, {}))
+    target = locked_by(next((each.change or {} for each in locks), {}).get(_LOCK, {}))
     return Judgement(
         drifts=drifts,
         stricter=tuple(each for each in said if isinstance(each, Stricter)),
@@ -218,7 +218,7 @@ def _versioning(_wanted: Wanted, answer: Mapping[str, Any]) -> Iterator[Drift]:
 
 
 def _object_lock(wanted: Wanted, answer: Mapping[str, Any]) -> Iterator[Drift | Stricter]:
-    is_on, found = answer.get("ObjectLockEnabled") == _ON, _locked_by(answer)
+    is_on, found = answer.get("ObjectLockEnabled") == _ON, locked_by(answer)
     want = wanted.lock or Lock()
     target = found.and_at_least(want)
     if target != want:
@@ -235,7 +235,8 @@ def _object_lock(wanted: Wanted, answer: Mapping[str, Any]) -> Iterator[Drift | 
     )
 
 
-def _locked_by(answer: Mapping[str, Any]) -> Lock:
+def locked_by(answer: Mapping[str, Any]) -> Lock:
+    """Return the default retention of an object lock configuration as S3 answers it."""
     retention = (answer.get("Rule") or {}).get("DefaultRetention") or {}
     mode = str(retention.get("Mode") or "").lower()
     days = int(retention.get("Days") or 0) + _DAYS_A_YEAR * int(retention.get("Years") or 0)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dr_orchestrator.aws import in_our_words
+from dr_orchestrator.errors import StorageUnusable
+from dr_orchestrator.repositories.bucket import locked_by
 from dr_orchestrator.repositories.s3_place import S3Place
 
 _REFUSALS = frozenset({"AccessDenied", "InvalidRequest"})
@@ -85,6 +87,26 @@ def read_lock(place: S3Place, stored: StoredVersion) -> ObjectLock | None:
         )
     mode, until = head.get("ObjectLockMode"), head.get("ObjectLockRetainUntilDate")
     return ObjectLock(mode=LockMode(mode), until=until) if mode and until else None
+
+
+def default_lock(place: S3Place) -> timedelta | None:
+    """Return for how long the bucket locks what is saved to it from now on, `None` where it does
+    not.
+
+    API: GetObjectLockConfiguration.
+
+    Raises:
+        StorageUnusable: it cannot be read.
+    """
+    try:
+        with in_our_words(place.name):
+            found = place.client.get_object_lock_configuration(Bucket=place.bucket)
+    except StorageUnusable as error:
+        if error.code == "ObjectLockConfigurationNotFoundError":
+            return None
+        raise
+    days = locked_by(found.get("ObjectLockConfiguration") or {}).days
+    return timedelta(days=days) if days else None
 
 
 def renewed(lock: ObjectLock | None, mode: LockMode, until: datetime) -> ObjectLock:

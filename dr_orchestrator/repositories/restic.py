@@ -223,27 +223,47 @@ class ResticRepository:
         tags: Mapping[str, str],
         time: datetime,
         exclude: tuple[str, ...] = (),
+        parent: str | None = None,
         timeout: timedelta,
         on_progress: OnProgress | None = None,
     ) -> Saved:
         _check_savable(path)
+        if parent is not None:
+            _check_snapshot_id(parent)
         arguments: tuple[str, ...] = self._backup_arguments(tags, time)
         if self._program.version.has(Feature.NO_SCAN) and on_progress is None:
             arguments += ("--no-scan",)
         arguments += (*(f"--exclude={pattern}" for pattern in exclude), "--", str(path))
         last = self._clock.monotonic() + timeout.total_seconds()
 
-        def attempt() -> Saved | Unread:
-            left = max(1.0, last - self._clock.monotonic())
-            return self._back_up(arguments, timedelta(seconds=left), on_progress)
+        def save(against: str | None) -> Saved | Unread:
+            # Told neither, restic takes the newest snapshot that anybody saved of this path: one
+            # that is forged says of unchanged files that they hold what they do not, and one that
+            # cannot be read ends the save (both reproduced with 0.14).
+            parent_words = ("--force",) if against is None else (f"--parent={against}",)
 
-        saved = self._outlasting_locks(attempt)
+            def attempt() -> Saved | Unread:
+                left = timedelta(seconds=max(1.0, last - self._clock.monotonic()))
+                words = (arguments[0], *parent_words, *arguments[1:])
+                return self._back_up(words, left, on_progress)
+
+            return self._outlasting_locks(attempt)
+
+        asked = parent
+        try:
+            saved = save(parent)
+        except RepositoryDamaged:
+            if parent is None:
+                raise
+            parent, saved = None, save(None)  # it is gone, or cannot be read
         if isinstance(saved, Unread) and saved.vanished:
             # Somebody removed a file between our listing and our reading it, as people do all day.
             # A second save is quick, since it knows the first, and is complete or is not.
-            saved = self._outlasting_locks(attempt)
+            saved = save(parent or saved.snapshot)
         if isinstance(saved, Unread):
             raise _incomplete(path, saved)
+        if parent != asked:
+            saved = replace(saved, changed_files=None)  # it took them all for new
         return self._with_full_id(saved, tags)
 
     def save_stream(

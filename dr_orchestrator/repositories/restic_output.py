@@ -23,6 +23,8 @@ FULL_ID = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{8,64}")
 _SKIPPED = re.compile(r"does not exist, skipping\s*$", re.MULTILINE)
 _LONGEST_KNOWN = 4096
+_YEARS = range(1970, 9000)
+_NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Unread:
     """In words of the operating system; empty where restic 0.14 lost the reason."""
     vanished: bool
     """Nothing worse than files that were gone when their turn came."""
+    snapshot: str | None = None
+    """What holds all the others, where restic said so."""
 
 
 class BackupReader:
@@ -87,7 +91,12 @@ class BackupReader:
         if not self._errors and returncode != 3:  # noqa: PLR2004 - a snapshot, but incomplete
             return None
         causes = tuple(cause for cause in self._causes if cause)
-        return Unread(max(self._errors, 1), causes, vanished=self._errors > 0 and not self._others)
+        return Unread(
+            max(self._errors, 1),
+            causes,
+            vanished=self._errors > 0 and not self._others,
+            snapshot=self.saved.snapshot if self.saved else None,
+        )
 
     def _report(self, message: dict[str, Any]) -> None:
         if self._on_progress is not None:
@@ -204,13 +213,24 @@ def _snapshot(listed: dict[str, Any]) -> Snapshot:
         raise ValueError("no snapshot id")
     return Snapshot(
         id=listed["id"],
-        time=datetime.fromisoformat(listed["time"]).astimezone(UTC),
+        time=_time(listed["time"]),
         hostname=str(listed.get("hostname", "")),
         tags=frozenset(listed.get("tags") or ()),
         paths=tuple(listed.get("paths") or ()),
         original=listed.get("original"),
         tree=str(listed.get("tree", "")),
     )
+
+
+def _time(said: str) -> datetime:
+    """Return the time a snapshot says it is of; one that cannot be reckoned with (restic takes the
+    year 0) is 1970, so that who saves such a one keeps nobody from the others.
+    """
+    try:
+        time = datetime.fromisoformat(said).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return _NO_TIME
+    return time if time.year in _YEARS else _NO_TIME
 
 
 def _age(snapshot: Snapshot) -> tuple[datetime, str]:

@@ -6,10 +6,11 @@ HTTPS unless the host is written as `http://HOST`.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dr_orchestrator.errors import UsageMistake
 
@@ -69,8 +70,13 @@ def s3_location(location: str) -> S3Location:
         UsageMistake: it names no bucket.
     """
     rest = location.removeprefix("s3:")
-    parts = urlsplit(rest if "://" in rest else f"https://{rest.lstrip('/')}")
-    bucket, _, prefix = parts.path.strip("/").partition("/")
+    if "://" in rest:
+        parts = urlsplit(rest)
+        path = unquote(parts.path)
+    else:
+        host, _, path = rest.removeprefix("//").partition("/")
+        parts = urlsplit(f"https://{host}")
+    bucket, _, below = path.removeprefix("/").partition("/")
     if not parts.hostname or not bucket:
         raise UsageMistake(
             "the location names no bucket", hint="write it as s3:https://HOST/BUCKET/PREFIX"
@@ -80,5 +86,15 @@ def s3_location(location: str) -> S3Location:
         endpoint=None if amazon else f"{parts.scheme}://{parts.netloc}",
         region=amazon["region"] if amazon else None,
         bucket=bucket,
-        prefix=f"{prefix}/" if prefix else "",
+        prefix=_prefix(below),
     )
+
+
+def _prefix(below: str) -> str:
+    """Return what keys begin with, tidied up as restic does: Go's `path.Clean` (restic 0.14, its
+    internal/backend/s3/config.go).
+    """
+    if not below:
+        return ""
+    clean = re.sub("^/+", "/", posixpath.normpath(below))
+    return "" if clean == "." else f"{clean.rstrip('/')}/"

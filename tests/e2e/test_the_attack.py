@@ -23,7 +23,7 @@ from botocore.exceptions import ClientError
 from tests.support.s3 import REGION, S3, s3_server
 from tests.support.site import MARKER, SMALL_EMR, Ended, Site, make_small_practice, new_site
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 BUCKET, PREFIX = "riverside-backups", "dro/"
 DAYS = 30

@@ -354,6 +354,26 @@ def test_point_that_carries_commands_runs_none(site: Site) -> None:
     assert not (site.folder / "ran").exists()
 
 
+# --- what the next backup goes by ---------------------------------------------------------------
+
+
+def test_backup_goes_by_no_snapshot_but_ours(site: Site) -> None:
+    # restic believes the parent of each file that looks unchanged, and takes the newest there is
+    (ours,) = json.loads(site.restic("snapshots", "--json", "--tag=asset=documents"))
+    site.restic("backup", "--host=riverside", str(site.documents))
+    unreadable = site.repository / "snapshots" / ("0" * 64)
+    unreadable.write_bytes(b"what whoever can only upload leaves")
+    try:
+        ended = site.dro("backup", "riverside")
+        assert ended.code == 0, ended.said
+    finally:
+        unreadable.unlink()
+
+    saved = json.loads(site.restic("snapshots", "--json", "--tag=asset=documents"))
+    (made,) = (each for each in saved if each["id"] != ours["id"])
+    assert made["parent"] == ours["id"]
+
+
 # --- another repository in its place ------------------------------------------------------------
 
 

@@ -155,6 +155,15 @@ class Bucket:
         """Put an object there; with a checksum, as a bucket with locks demands."""
         self.do("put_object", path, Body=content, ChecksumAlgorithm="SHA256")
 
+    def lock_by_default(self) -> None:
+        """Have the bucket lock from now on what is saved to it: moto takes that of an empty bucket
+        only.
+        """
+        from moto.s3.models import s3_backends
+
+        kept = s3_backends["123456789012"]["aws"].buckets[self.name]
+        kept.default_lock_mode, kept.default_lock_days = "COMPLIANCE", DAYS
+
     def days_from_now(self, days: int) -> datetime:
         """Return an instant as S3 keeps it."""
         return (self.clock.now() + days * DAY).replace(microsecond=0)
@@ -240,11 +249,16 @@ def test_extend_locks_what_never_was_and_shortens_or_weakens_nothing(s3: S3) -> 
         longer = {"Mode": "COMPLIANCE", "RetainUntilDate": far}
         bucket.do("put_object_retention", "config", Retention=longer)
 
-        locks = bucket.extended()
+        result = bucket.extend()
 
-        assert locks.until == bucket.days_from_now(DAYS)
-        assert bucket.ends()[snapshot] == {locks.until}
+        assert result.locks is not None
+        assert result.locks.until is None, "what is saved next is not locked"
+        assert result.outcome is Outcome.PARTIAL
+        assert "its bucket locks nothing that is saved from now on" in result.reason
+        assert bucket.ends()[snapshot] == {bucket.days_from_now(DAYS)}
         assert bucket.ends()["config"] == {far}
+        bucket.lock_by_default()
+        assert bucket.extended().until == bucket.days_from_now(DAYS)
 
         bucket.clock.advance(20 * DAY)
         replace(bucket, plan=locked_plan("governance")).extended()
@@ -299,6 +313,7 @@ def test_extend_claims_no_protection_where_packs_or_their_index_are_gone(s3: S3)
 
 def test_extend_fails_and_claims_no_more_than_is_true_where_it_may_not(s3: S3) -> None:
     actions = ["s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:ListBucketVersions"]
+    actions.append("s3:GetBucketObjectLockConfiguration")
     allowed = {"Effect": "Allow", "Resource": "*", "Action": actions}
     s3.add_user("reader", json.dumps({"Version": "2012-10-17", "Statement": [allowed]}))
     with in_bucket(s3, "refused") as bucket:
@@ -352,6 +367,7 @@ def test_extend_is_a_command_and_follows_a_prune(s3: S3, monkeypatch: pytest.Mon
         (folder / "dro.yaml").write_text(json.dumps(paths))
         monkeypatch.setenv("DRO_SETTINGS", str(folder / "dro.yaml"))
         assert bucket.ends()["config"] == {None}
+        bucket.lock_by_default()
 
         pruned = dro("prune", "riverside")
         assert (pruned.exception, pruned.return_value, pruned.stdout) == (

@@ -86,7 +86,9 @@ def test_second_save_of_a_tree_adds_next_to_nothing(bench: Bench, repository: Re
 
     first = repository.save_tree(tree, tags={"point": "p1"}, time=AS_OF, timeout=MINUTES)
     later = AS_OF + timedelta(hours=1)
-    second = repository.save_tree(tree, tags={"point": "p2"}, time=later, timeout=MINUTES)
+    second = repository.save_tree(
+        tree, tags={"point": "p2"}, time=later, parent=first.snapshot, timeout=MINUTES
+    )
 
     assert first.added_bytes > 5_000_000
     assert second.added_bytes < 20_000

@@ -149,11 +149,14 @@ def looked_after(at: datetime, *repositories: str, practice: str = PRACTICE) -> 
     }
 
 
-def make_locks(at: datetime, until: datetime | None, repository: str = "offsite") -> LocksExtended:
+def make_locks(
+    at: datetime, until: datetime | None, repository: str = "offsite", location: str = ""
+) -> LocksExtended:
     """Return that the locks of a repository were looked at, and renewed where that was needed."""
     return LocksExtended(
         practice=PRACTICE,
         repository=repository,
+        location=location or f"/srv/restic/{repository}",
         run=f"locks-{at:%Y%m%d-%H%M%S}",
         at=at,
         objects=10_240,
@@ -163,13 +166,14 @@ def make_locks(at: datetime, until: datetime | None, repository: str = "offsite"
 
 
 def make_attempts(
-    at: datetime, *answers: Answer, repository: str = "offsite"
+    at: datetime, *answers: Answer, repository: str = "offsite", location: str = ""
 ) -> ImmutabilityTested:
     """Return that it was tried to destroy what a repository holds; refused unless stated."""
     given = (*answers, *[Answer.REFUSED] * (len(Deed) - len(answers)))
     return ImmutabilityTested(
         practice=PRACTICE,
         repository=repository,
+        location=location or f"/srv/restic/{repository}",
         run=f"attempts-{at:%Y%m%d-%H%M%S}",
         at=at,
         attempts=tuple(

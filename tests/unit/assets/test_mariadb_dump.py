@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dr_orchestrator.assets.mariadb_dump import BLOCK, for_loading, is_complete
@@ -107,6 +107,7 @@ def dumps(draw: st.DrawFn) -> bytes:
     return b"".join(line.encode() + b"\n" for line in lines)
 
 
+@settings(max_examples=60)
 @given(text=dumps(), block=st.integers(1, 200))
 def test_joining_keeps_every_row_in_its_statement(text: bytes, block: int) -> None:
     assert _apart(loaded(text, block)) == text.splitlines(keepends=True)

@@ -81,6 +81,13 @@ def test_immutability_is_met_and_says_until_when() -> None:
     assert finding.due == NOW - DAY + 15 * DAY
 
 
+def test_immutability_is_unproven_of_another_place_than_was_tried() -> None:
+    elsewhere = {"offsite": make_attempts(NOW - DAY, location="s3:https://s3.example.com/before")}
+    assert verdict(LOCKED, record_of(locks=LOOKED_AT, immutability=elsewhere)) is not Verdict.MET
+    before = {"offsite": make_locks(NOW - DAY, NOW + 20 * DAY, location="/srv/before")}
+    assert verdict(LOCKED, record_of(locks=before, immutability=TRIED)) is not Verdict.MET
+
+
 def test_immutability_is_met_on_an_append_only_server_without_a_date() -> None:
     finding = judged(APPEND_ONLY, record_of(immutability=TRIED))
 
@@ -204,6 +211,15 @@ def test_protected_until_says_nothing_of_a_point_that_was_not_proven(results: li
         for number, result in enumerate(results)
     ]
     known = record_of(points=[point], tests=tests, locks=LOOKED_AT)
+    assert protected_until(known, LOCKED, SYSTEM, "offsite") is None
+
+
+def test_protected_until_says_nothing_of_a_point_of_which_another_share_came_back_damaged() -> None:
+    point = make_point(NOW - 2 * DAY, repositories=("offsite",))
+    shares: dict[str, Any] = {"repository": "offsite", "point": point.id, "parts": 4}
+    damaged = make_test(NOW - 2 * timedelta(hours=1), Result.FAILED, part=1, **shares)
+    sound = make_test(NOW - timedelta(hours=1), part=2, **shares)
+    known = record_of(points=[point], tests=[damaged, sound], locks=LOOKED_AT)
     assert protected_until(known, LOCKED, SYSTEM, "offsite") is None
 
 

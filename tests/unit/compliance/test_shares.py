@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -144,6 +145,18 @@ def test_judge_lets_no_other_share_outweigh_damage() -> None:
     assert restore_test.since == START + WEEK
     healed = _judged([*tests, _test(2.1, 2)], START + 2.2 * WEEK)
     assert healed[Objective.RESTORE_TEST, "offsite"].verdict is Verdict.MET
+
+
+def test_judge_counts_no_share_restored_before_an_asset_was_in_the_plan() -> None:
+    (of_database,) = _test(0, 1).verifications
+    of_both = (of_database, replace(of_database, asset="documents"))
+    before = [_test(week, week + 1) for week in range(4)]
+    since = [_test(4 + week, week + 1, verifications=of_both) for week in range(4)]
+
+    first = _proven([*before, *since[:1]], START + 4.5 * WEEK)
+    assert first.verdict is Verdict.MET
+    assert first.reason.endswith("; 25 % of the files came back so far")
+    assert "; all files came back since" in _proven([*before, *since], START + 7.5 * WEEK).reason
 
 
 def test_judge_counts_a_test_of_all_files_for_every_share() -> None:

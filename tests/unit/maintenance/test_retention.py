@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dr_orchestrator.core.point import RecoveryPoint
@@ -167,6 +167,17 @@ def test_newest_that_was_proven_is_kept_from_here_and_from_anywhere() -> None:
     points = every(DAY, 20)
     tests = [passed(points[9]), passed(points[15]), passed(points[4], repository="offsite")]
     assert stay(*points, tests=tests) == [NOW, NOW - 4 * DAY, NOW - 9 * DAY]
+
+
+def test_newest_of_which_all_files_came_back_is_kept_beside_newer_shares() -> None:
+    points = every(DAY, 20)
+    shares = [passed(points[4], part=3, parts=20), passed(points[15], part=4, parts=20)]
+    whole = passed(points[9])
+    assert stay(*points, tests=[*shares, whole]) == [NOW, NOW - 4 * DAY, NOW - 9 * DAY]
+    again = failed(points[9], NOW, part=1, parts=20)
+    assert NOW - 9 * DAY in stay(*points, tests=[*shares, whole, again])  # to be examined
+    later = replace(again, finished_at=NOW - 40 * DAY, started_at=NOW - 40 * DAY)
+    assert stay(*points, tests=[*shares, later]) == [NOW, NOW - 4 * DAY]
 
 
 def test_labelled_and_held_points_are_kept_until_released() -> None:
@@ -408,6 +419,7 @@ def test_forgetting_twice_forgets_no_more(case: Case) -> None:
     assert replace(case, points=left).reasons().keys() == reasons.keys()
 
 
+@settings(max_examples=50)
 @given(cases(), st.lists(_ages, unique=True, max_size=14), st.data())
 def test_no_point_that_we_made_goes_because_of_any_that_were_read_back(
     case: Case, ages: list[int], data: st.DataObject

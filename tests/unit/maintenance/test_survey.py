@@ -137,7 +137,11 @@ def test_survey_doubts_wrong_dates_until_a_person_looked(forged: RecoveryPoint, 
 def test_survey_doubts_no_point_of_ours_that_reached_a_repository_late() -> None:
     late = make_point(NOW - 20 * DAY)
     (copy,) = late.copies
-    late = replace(late, copies=(replace(copy, recorded_at=NOW - HOUR),))
+    late = replace(
+        late,
+        finished=late.as_of + 4 * DAY,  # the first over a slow line
+        copies=(replace(copy, recorded_at=NOW - HOUR),),
+    )
     assert look(make_record(points=(*POINTS, late))).doubts == ()
 
 

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dr_orchestrator.core.finding import Objective, Verdict
@@ -132,6 +132,7 @@ HOSTILE = (
 )
 
 
+@settings(max_examples=40)
 @given(st.sampled_from(HOSTILE) | st.text(min_size=1))
 def test_hostile_text_is_shown_and_does_nothing(text: str) -> None:
     hostile = practices.system(

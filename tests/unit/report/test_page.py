@@ -414,7 +414,8 @@ def in_vault(*, verdict: Verdict = Verdict.MET, left: timedelta = 29 * DAY) -> P
     plan = plan.model_copy(update={"repositories": {**plan.repositories, "vault": vault}})
     test = restored("emr", at=NOW - timedelta(hours=1), repository="vault")
     point = make_point(test.point_as_of, id=test.point, repositories=("onsite", "vault"))
-    locks = {"vault": make_locks(NOW - timedelta(minutes=30), NOW + left, "vault")}
+    at = NOW - timedelta(minutes=30)
+    locks = {"vault": make_locks(at, NOW + left, "vault", plan.repositories["vault"].location)}
     said = finding("emr", Objective.IMMUTABILITY, verdict, repository="vault")
     return page_of(
         Practice(

@@ -183,6 +183,7 @@ def test_save_tree_passes_exact_arguments(tmp_path: Path, source: Path) -> None:
     assert launcher.commands[-1].argv == (
         "restic",
         "backup",
+        "--force",
         "--json",
         "--host=riverside",
         "--time=2026-11-18 12:00:01",
@@ -194,6 +195,23 @@ def test_save_tree_passes_exact_arguments(tmp_path: Path, source: Path) -> None:
         str(source),
     )
     assert (saved.snapshot, saved.files, saved.bytes, saved.added_bytes) == (ID, 3, 10, 5)
+
+
+def test_save_tree_goes_by_the_parent_it_is_given_and_by_none_where_that_is_gone(
+    tmp_path: Path, source: Path
+) -> None:
+    gone = Answer(("backup",), returncode=1, stderr="Fatal: invalid id: no matching ID found")
+    launcher = ScriptedLauncher(version(), gone, Answer(("backup",), stdout=SUMMARY))
+
+    saved = driver(launcher, tmp_path).save_tree(
+        source, tags={}, time=AS_OF, parent="b" * 64, timeout=MINUTE
+    )
+
+    assert [command.argv[2] for command in launcher.commands[-2:]] == [
+        f"--parent={'b' * 64}",
+        "--force",
+    ]
+    assert saved.changed_files is None
 
 
 def test_save_tree_finds_the_full_id_of_a_local_snapshot_by_its_file(

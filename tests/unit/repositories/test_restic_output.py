@@ -152,6 +152,18 @@ def test_snapshots_are_listed_oldest_first() -> None:
     assert newer.time == datetime(2026, 1, 2, 9, 4, 5, 123456, tzinfo=UTC)
 
 
+@pytest.mark.parametrize(
+    "time", ["0000-01-01T00:00:00Z", "0001-01-01T00:00:00+09:18", "9999-12-31T23:59:59-05:00"]
+)
+def test_snapshots_are_listed_beside_one_of_a_time_that_no_clock_shows(time: str) -> None:
+    listed = [{"id": _ID, "time": "2026-01-02T03:04:05Z"}, {"id": _ID[::-1], "time": time}]
+
+    forged, ours = restic_output.snapshots(json.dumps(listed).encode()) or ()
+
+    assert (forged.id, forged.time) == (_ID[::-1], datetime(1970, 1, 1, tzinfo=UTC))
+    assert ours.id == _ID
+
+
 @pytest.mark.parametrize("stdout", [b"", b"null", b"[{}]", b'[{"id":"x"}]', b"{}x", b"[3]"])
 def test_snapshots_is_none_when_the_list_cannot_be_read(stdout: bytes) -> None:
     assert restic_output.snapshots(stdout) is None
