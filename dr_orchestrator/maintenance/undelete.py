@@ -54,6 +54,14 @@ if TYPE_CHECKING:
     from dr_orchestrator.repositories.base import Repository
     from dr_orchestrator.repositories.s3_place import S3Place
 
+_OF_ONE_OBJECT = frozenset(
+    {
+        *("AccessDenied", "InvalidArgument", "InvalidObjectState", "InvalidRequest"),
+        *("NoSuchKey", "NoSuchVersion", "ObjectLocked"),
+    }
+)
+"""Codes that say nothing of other objects (S3's API reference, "Error responses"): `InvalidRequest`
+is what it answers for one that is encrypted with a key it was not given."""
 _AT_ONCE = 8
 """Requests; a bucket takes thousands a second, each of which takes it 30 ms or more."""
 _LARGEST_KEY = 64 * 1024
@@ -293,7 +301,8 @@ def _carry_out_all(place: S3Place, changes: Iterable[Change]) -> Counter[str]:
     one encrypted with a key of his own: it must not keep all others from coming back.
 
     Raises:
-        StorageUnusable: none of the first folder could be carried out.
+        StorageUnusable: the bucket does not answer, or none of the first folder could be carried
+            out.
     """
     stages: list[list[Change]] = []
     for change in changes:
@@ -306,6 +315,8 @@ def _carry_out_all(place: S3Place, changes: Iterable[Change]) -> Counter[str]:
         try:
             carry_out(place, change)
         except StorageUnusable as error:
+            if error.code not in _OF_ONE_OBJECT:
+                raise
             return error
         return None
 
@@ -314,7 +325,7 @@ def _carry_out_all(place: S3Place, changes: Iterable[Change]) -> Counter[str]:
             errors = [error for error in pool.map(carried_out, stage) if error]
             if len(errors) == len(stage) and stage is stages[0]:
                 raise errors[0]
-            refused.update(error.code or "no answer" for error in errors)
+            refused.update(error.code for error in errors)
     return refused
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -348,6 +348,32 @@ def test_what_was_cut_short_is_gone_on_with(s3: S3) -> None:
         _a_machine_that_remembers_nothing_can_do_it_too(keeper, before)
 
 
+def test_one_object_that_nobody_can_copy_keeps_no_other_from_coming_back(s3: S3) -> None:
+    with in_a_bucket(s3, "stumbling-block") as keeper:
+        keeper.back_up(keeper.clock.now() - timedelta(hours=2))
+        before = next_second()
+        for key in keeper.keys("config", "data", "index", "snapshots"):
+            keeper.put(key, GARBAGE)
+        planned = keeper.plan_undelete(before)
+        (first, *_) = keeper.keys("data")
+        tools = replace(
+            keeper.undelete_tools,
+            maintenance=replace(
+                keeper.tools,
+                open_place=lambda _plan, _name: _refusing(
+                    keeper.s3_place, "InvalidRequest", lambda key: key.endswith(first)
+                ),
+            ),
+        )
+
+        result = undelete(keeper.request, tools, planned)
+
+        assert result.outcome is Outcome.PARTIAL
+        assert "refused what 1 file needed (InvalidRequest)" in result.reason
+        (left,) = keeper.plan_undelete(before).changes
+        assert first.endswith(left.path)
+
+
 def test_nobody_reads_or_writes_there_meanwhile(s3: S3) -> None:
     with in_a_bucket(s3, "busy-bucket") as keeper:
         planned = keeper.plan_undelete(soon())
@@ -413,6 +439,12 @@ def _in_an_order_in_which_no_snapshot_lacks_its_data(planned: UndeletePlan) -> N
 
 def _refuse_after(place: S3Place, *, requests: int) -> S3Place:
     """Return a place whose client is told to slow down after so many changes."""
+    made = iter(range(requests))
+    return _refusing(place, "SlowDown", lambda _key: next(made, None) is None)
+
+
+def _refusing(place: S3Place, code: str, is_refused: Callable[[str], bool]) -> S3Place:
+    """Return a place whose client is answered with `code` when it would change some keys."""
     import boto3
     from botocore.config import Config
 
@@ -425,11 +457,10 @@ def _refuse_after(place: S3Place, *, requests: int) -> S3Place:
             s3={"addressing_style": "path"},
         ),
     )
-    made = iter(range(requests))
 
-    def maybe_refuse(**_: Any) -> None:
-        if next(made, None) is None:
-            raise ClientError({"Error": {"Code": "SlowDown"}}, "CopyObject")
+    def maybe_refuse(params: Any, **_: Any) -> None:
+        if is_refused(params["url_path"]):
+            raise ClientError({"Error": {"Code": code}}, "CopyObject")
 
     for operation in ("CopyObject", "DeleteObject"):
         client.meta.events.register(f"before-call.s3.{operation}", maybe_refuse)
