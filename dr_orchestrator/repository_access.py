@@ -26,7 +26,7 @@ from dr_orchestrator.errors import (
 )
 from dr_orchestrator.process import SystemLauncher
 from dr_orchestrator.process_folder import make_process_folder
-from dr_orchestrator.repositories.restic_location import with_login
+from dr_orchestrator.repositories.restic_location import where_it_went, with_login
 from dr_orchestrator.repositories.s3_place import S3Place, s3_location, stated_region
 from dr_orchestrator.secrets import SecretReader
 from dr_orchestrator.settings import Settings
@@ -186,8 +186,8 @@ class RepositoryAccess:
                 raise
             raise RepositoryAbsent(
                 f"the repository {name} was here ({known[:8]}) and is gone",
-                hint="is its disk mounted? it is not made anew, so that nobody takes an empty one "
-                "for yours",
+                hint=f"{where_it_went(practice, name, plan.repositories[name].location)}; it is "
+                "not made anew, so that nobody takes an empty one for yours",
             ) from absent
         if known is None:
             self._seen(practice, name, answered)

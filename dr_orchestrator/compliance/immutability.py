@@ -126,7 +126,7 @@ def _broken(known: _Known) -> _Ruling | None:
     case, test, locks = known.case, known.test, known.locks
     if test is not None and test.result is Result.FAILED:
         done = (each.deed.value for each in test.attempts if each.answer is Answer.DONE)
-        reason = f"whoever has the backup credential can {' and '.join(dict.fromkeys(done))}"
+        reason = f"whoever has the backup credential can {', '.join(dict.fromkeys(done))}"
         return _Ruling(Verdict.BREACHED, reason, _refused(case, test), since=min(test.at, case.now))
     if known.spec.object_lock is None or locks is None:
         return None

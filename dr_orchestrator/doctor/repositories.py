@@ -26,7 +26,7 @@ from dr_orchestrator.errors import (
     WrongPassword,
 )
 from dr_orchestrator.plan.schedule import Schedule
-from dr_orchestrator.repositories.restic_location import local_path
+from dr_orchestrator.repositories.restic_location import local_path, where_it_went
 
 if TYPE_CHECKING:
     from dr_orchestrator.doctor.instruments import Patient
@@ -127,7 +127,9 @@ def _absent(patient: Patient, name: str, error: RepositoryAbsent) -> Iterator[Co
     known = _known(patient, name)
     if known is not None:
         what = f"the repository {name} was here ({known[:8]}) and is gone"
-        yield of_plan(loaded, field, Kind.REPOSITORY_GONE, what, "is its disk mounted?")
+        practice, location = patient.plan.practice.id, patient.plan.repositories[name].location
+        do = where_it_went(practice, name, location)
+        yield of_plan(loaded, field, Kind.REPOSITORY_GONE, what, do)
         return
     folder = local_path(patient.plan.repositories[name].location)
     above = nearest_existing(folder) if folder else None

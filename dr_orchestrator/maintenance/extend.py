@@ -211,11 +211,11 @@ def _conclude(
 ) -> tuple[Outcome, str]:
     repository = request.repository
     parts = [
-        f"{count_words(number, 'object')} that {repository} needs {what}"
+        f"{count_words(number, 'object')} that {repository} needs: {what}"
         for number, what in (
-            (needed.missing, "cannot be found in its bucket: have it read back"),
-            (needed.hidden, "was deleted: see `dro repository undelete`"),
-            (needed.overwritten, "was overwritten: see `dro repository undelete`"),
+            (needed.missing, "not found in its bucket; have it read back"),
+            (needed.hidden, "deleted; see `dro repository undelete`"),
+            (needed.overwritten, "overwritten; see `dro repository undelete`"),
         )
         if number
     ]

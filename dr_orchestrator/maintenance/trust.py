@@ -76,8 +76,8 @@ def strange_snapshots(found: Collection[Stranger]) -> Iterator[str]:
     also = f", {seconds} of them beside what we saved ourselves" if seconds else ""
     yield (
         f"{count_words(len(found), 'snapshot')} here {_is(len(found))} on no record of this machine"
-        f"{also}: somebody else saves here, or this machine lost its memory (`dro points rebuild` "
-        "reads it back)"
+        f"{also}: somebody else saves here (`dro retention show` lists them), or this machine lost "
+        "its memory (`dro points rebuild` reads it back)"
     )
 
 

@@ -102,7 +102,7 @@ def _backup(notes: Notes, system: Node) -> list[str]:
     for node in (*elements(listed), *elements(copied)):
         name = notes.reference(node, notes.repositories, "repository")
         if name is not None and name in known:
-            notes.mistake(node, "is named twice")
+            notes.mistake(node, "is named twice", "it is saved or copied to once: take one out")
         elif name is not None:
             known.append(name)
     copying = child(system, "backup", "copying")

@@ -549,10 +549,11 @@ class ResticRepository:
             raise self._refused()
 
     def _refused(self) -> RemovalRefused:
+        declare = "" if self._append_only else "say so in the plan: `append_only: true`; "
         return RemovalRefused(
             f"the server of {self._name} takes what is new, and lets nothing be removed",
-            hint="say so in the plan: `append_only: true`; where this machine can reach the same "
-            "repository another way, `maintenance: {location: ..}` lets it forget and prune there",
+            hint=f"{declare}where this machine can reach the same repository another way, "
+            "`maintenance: {location: ..}` lets it forget and prune there",
         )
 
     def _failure(self, completed: Completed, doing: str, *, reads_back: bool = False) -> DroError:

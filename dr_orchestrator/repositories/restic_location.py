@@ -33,6 +33,16 @@ def with_login(location: str, user: str, password: Secret) -> Secret:
     return Secret(f"rest:{urlunsplit(parts._replace(netloc=f'{login}@{host}'))}")
 
 
+def where_it_went(practice: str, name: str, location: str) -> str:
+    """Return what to look at first where a repository is gone that was there."""
+    if location.startswith("s3:"):
+        return (
+            "if the bucket is there, somebody deleted it: see "
+            f"`dro repository undelete {practice} --repository {name} --show`"
+        )
+    return "is its disk mounted?"
+
+
 def is_certainly_empty(path: Path) -> bool:
     """Return whether nothing is at `path`, or an empty folder.
 

@@ -282,8 +282,8 @@ def test_extend_fails_and_keeps_good_versions_locked_after_an_attack(s3: S3) -> 
         result = bucket.extend()
 
         assert result.outcome is Outcome.FAILED
-        assert "1 object that offsite needs was deleted" in result.reason
-        assert "1 object that offsite needs was overwritten" in result.reason
+        assert "1 object that offsite needs: deleted" in result.reason
+        assert "1 object that offsite needs: overwritten" in result.reason
         assert result.locks is not None
         for path in (deleted, overwritten, snapshot):
             assert bucket.ends()[path] == {result.locks.until}
@@ -301,7 +301,7 @@ def test_extend_claims_no_protection_where_packs_or_their_index_are_gone(s3: S3)
         result = bucket.extend()
 
         assert result.outcome is Outcome.FAILED
-        assert "1 object that offsite needs cannot be found" in result.reason
+        assert "1 object that offsite needs: not found" in result.reason
         assert result.locks is not None
         assert result.locks.until is None
         for path in bucket.ends():

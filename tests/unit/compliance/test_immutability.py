@@ -104,7 +104,7 @@ def test_immutability_is_breached_when_an_attempt_succeeded_however_long_ago(pla
     assert finding is not None
     assert (finding.verdict, finding.since) == (Verdict.BREACHED, LONG_AGO)
     assert finding.reason == (
-        "whoever has the backup credential can delete what recovery points are made of and "
+        "whoever has the backup credential can delete what recovery points are made of, "
         "overwrite what was saved"
     )
 
