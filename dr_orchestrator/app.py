@@ -468,7 +468,7 @@ class App:
 
     def disturbances(self, plan: Plan, repository: str) -> Disturbances:
         """Return when something was deleted or overwritten in a repository, and whether by us."""
-        return disturbances(self._look_after(plan, repository, None), self._maintenance)
+        return disturbances(self._look_after(plan, repository, None), self._undelete)
 
     @property
     def _undelete(self) -> UndeleteTools:

@@ -83,7 +83,7 @@ def aws_client(service: str, access: AwsAccess) -> Any:
         s3={"addressing_style": "path" if endpoint else "auto"},
     )
     key = access.access_key_id, access.secret_access_key
-    with in_our_words(NAMES.get(service, service)):
+    with _naming(access.profile), in_our_words(NAMES.get(service, service)):
         session = boto3.session.Session(
             profile_name=access.profile,
             region_name=access.region,
@@ -91,6 +91,17 @@ def aws_client(service: str, access: AwsAccess) -> Any:
             aws_secret_access_key=key[1].reveal() if key[1] else None,
         )
         return session.client(service, endpoint_url=endpoint, config=config)
+
+
+@contextmanager
+def _naming(profile: str | None) -> Iterator[None]:
+    try:
+        yield
+    except StorageUnusable as error:
+        if profile is None:
+            raise
+        message = f"{error.message} (aws_profile: {profile})"
+        raise StorageUnusable(message, code=error.code, hint=error.hint) from None
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from dr_orchestrator.errors import (
     Interrupted,
     RepositoryAbsent,
     RepositoryChanged,
+    StorageUnusable,
     UsageMistake,
 )
 from dr_orchestrator.process import SystemLauncher
@@ -149,7 +150,13 @@ class RepositoryAccess:
             region=spec.bucket.region or location.region,
             endpoint=location.endpoint,
         )
-        return S3Place(name=name, location=location, client=aws_client("s3", access))
+        try:
+            client = aws_client("s3", access)
+        except StorageUnusable as error:
+            raise StorageUnusable(
+                f"the repository {name}: {error.message}", code=error.code, hint=error.hint
+            ) from None
+        return S3Place(name=name, location=location, client=client)
 
     def look_ahead(self, plan: Plan, names: Iterable[str]) -> None:
         """Ask repositories who they are while we still prepare: each answer takes restic a while.

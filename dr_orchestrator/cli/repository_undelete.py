@@ -10,7 +10,13 @@ import click
 
 from dr_orchestrator.cli.each_repository import EXIT, repositories_of
 from dr_orchestrator.cli.test import Proven, prove_each
-from dr_orchestrator.core.wording import count_words, instant_words, size_words, some_names
+from dr_orchestrator.core.wording import (
+    count_words,
+    instant_words,
+    printable,
+    size_words,
+    some_names,
+)
 from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
 from dr_orchestrator.repositories.object_history import Deed, Step
 
@@ -128,11 +134,12 @@ def _show(context: Context, plan: Plan, name: str) -> None:
         files = " ".join(f"{hour.counts.get(deed, 0):>8,} {deed.value}" for deed in Deed)
         ours = f"  ({hour.by_us:,} while we forgot, pruned or undeleted)" if hour.by_us else ""
         context.say(f"{instant_words(hour.start, zone)} {files}{ours}")
-    if found.unrecorded:
-        added = count_words(len(found.unrecorded), "snapshot")
+    if found.strange:
+        added, ids = found.strange[0][0], [name[:8] for _, name in found.strange]
+        doubt = "" if found.is_told_apart else "; it does not open, so ours may be among them"
         context.say(
-            f"{added} there that nobody here saw being made, the first added "
-            f"{_moment(found.unrecorded[0], zone)}"
+            f"{count_words(len(ids), 'snapshot')} there that nobody here made, the first added "
+            f"{_moment(added, zone)}: {printable(some_names(ids))}{doubt}"
         )
     if found.first is not None:
         when = found.first.astimezone(zone).isoformat(timespec="seconds")
@@ -152,7 +159,8 @@ def _show(context: Context, plan: Plan, name: str) -> None:
                 for hour in found.hours
             ],
             "first": found.first,
-            "unrecorded": list(found.unrecorded),
+            "strange": [{"snapshot": name, "added": at} for at, name in found.strange],
+            "told_apart": found.is_told_apart,
         }
     )
 

@@ -1,9 +1,14 @@
 """A share of the files of a tree: what one restore test of a far copy brings back.
 
-Which share a file is in is told by a hash of its path, so that it is the same in every recovery
-point, and after as many tests as there are shares each file was restored once. Shares are told
-apart by the first byte of that hash, as restic tells shares of a repository apart: so what was
-restored is known by byte, and a plan that asks for other shares starts nothing anew.
+Which share a file is in is told by a hash of the folder it lies in, so that it is the same in every
+recovery point, and after as many tests as there are shares each file was restored once. Files of
+one folder lie side by side in the repository, and restic 0.14 reads what lies between two files it
+wants unless that is more than 4 MiB (`maxUnusedRange`): a share of scattered files would bring
+nearly everything over the line. Files in no folder are scattered nevertheless: a tree may have
+nothing else, and would be one share.
+
+Shares are told apart by the first byte of that hash, as restic tells shares of a repository apart:
+so what was restored is known by byte, and a plan that asks for other shares starts nothing anew.
 """
 
 from __future__ import annotations
@@ -34,12 +39,13 @@ class Share:
 
     @property
     def first_bytes(self) -> range:
-        """The first bytes of the hashes of the paths that are in it."""
+        """The first bytes of the hashes that are in it."""
         return range(MOST_PARTS)[self.part - 1 :: self.parts]
 
     def holds(self, path: bytes) -> bool:
         """Whether the file at `path`, relative to its tree, is in it."""
-        return hashlib.blake2b(path, digest_size=1).digest()[0] in self.first_bytes
+        together = path.rpartition(b"/")[0] or path
+        return hashlib.blake2b(together, digest_size=1).digest()[0] in self.first_bytes
 
     def __str__(self) -> str:
         return f"{100 / self.parts:.2g} % of the files (part {self.part} of {self.parts})"

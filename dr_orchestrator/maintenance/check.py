@@ -96,7 +96,10 @@ def check(
 def what_to_do(request: RepositoryRequest, part: int) -> str:
     """Return, in one sentence, what a person does about damage in one share."""
     where = f"{request.practice} --repository {request.repository}"
+    location, _ = request.plan.repositories[request.repository].reached(directly=True)
+    see = f"see what was deleted or overwritten with `dro repository undelete {where} --show`, "
     return (
+        f"{see if location.startswith('s3:') else ''}"
         f"run `dro test {where}` to see what still comes back, back up to another repository, "
         f"repair this one, then run `dro repository check {where} --part {part}`"
     )

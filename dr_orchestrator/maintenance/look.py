@@ -86,7 +86,7 @@ def look(
     record = tools.store.practice_record(request.practice)
     if given_up:
         record = replace(record, points=_without(record.points, given_up, request.repository))
-    known = _known(request, tools, record)
+    known = known_here(request, tools, record)
     now = tools.clock.now()
     return survey(
         request.plan,
@@ -95,7 +95,7 @@ def look(
         now,
         listing=listing,
         known=known,
-        runs=_runs(tools, unrecorded(listing.snapshots, known)),
+        runs=backups_of(tools, unrecorded(listing.snapshots, known)),
         last_forget=_last_forget(request, tools, now),
     )
 
@@ -117,7 +117,9 @@ def frozen_because(request: RepositoryRequest, tools: MaintenanceTools, surveyed
     return frozen.why if frozen else ""
 
 
-def _known(request: RepositoryRequest, tools: MaintenanceTools, record: PracticeRecord) -> Known:
+def known_here(
+    request: RepositoryRequest, tools: MaintenanceTools, record: PracticeRecord
+) -> Known:
     """Return what is on record of the repository: of all practices of this memory, since several
     may share one.
     """
@@ -129,7 +131,7 @@ def _known(request: RepositoryRequest, tools: MaintenanceTools, record: Practice
     return known_in(names, (*record.points, *points))
 
 
-def _runs(tools: MaintenanceTools, points: Collection[str]) -> dict[str, Run]:
+def backups_of(tools: MaintenanceTools, points: Collection[str]) -> dict[str, Run]:
     """Return the backups of ours that would have made these points, by id."""
     found = (run for point in points for run in tools.store.find_runs(point, limit=1))
     return {run.id: run for run in found if run.id in points and run.operation is Operation.BACKUP}

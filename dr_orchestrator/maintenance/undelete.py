@@ -12,6 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,9 +65,10 @@ _OF_ONE_OBJECT = frozenset(
 is what it answers for one that is encrypted with a key it was not given."""
 _AT_ONCE = 8
 """Requests; a bucket takes thousands a second, each of which takes it 30 ms or more."""
-_LARGEST_KEY = 64 * 1024
-"""Bytes; restic's own key files are of half a KiB."""
+_LARGEST_FILE = 64 * 1024
+"""Bytes; restic's own key files, and its snapshots of ours, are of half a KiB."""
 _OPENS = re.compile(rf"{CONFIG}|{KEYS}[0-9a-f]{{64}}")
+_SNAPSHOT = re.compile(r"snapshots/[0-9a-f]{64}")
 """No other name reaches a path of this machine: whoever can write to a bucket can name an object
 `keys/../…`."""
 _LAYOUT = ("data", "index", "keys", "locks", "snapshots")
@@ -155,7 +157,7 @@ class _Survey:
                 self.snapshots.add(name)
             elif file.is_newer:
                 self.newer.add(name)
-        elif file.then is not None and _OPENS.fullmatch(file.path):
+        elif file.then is not None and opens(file.path):
             self.opening[file.path] = file.then
 
     def in_order(self) -> tuple[Change, ...]:
@@ -244,6 +246,46 @@ def undelete(
         return result
 
 
+def opens(path: str) -> bool:
+    """Return whether a file of a repository is one of those that open it."""
+    return _OPENS.fullmatch(path) is not None
+
+
+@contextmanager
+def opened_from(
+    request: RepositoryRequest,
+    tools: UndeleteTools,
+    place: S3Place,
+    files: Mapping[str, Version],
+) -> Iterator[Repository]:
+    """Put the small files among these versions, those that open a repository and its snapshots,
+    into a folder of ours, and open that for a block.
+
+    Raises:
+        RepositoryError: by its class, as restic is asked.
+        StorageUnusable: the bucket cannot be read.
+    """
+    small = {
+        path: version
+        for path, version in files.items()
+        if (opens(path) or _SNAPSHOT.fullmatch(path))
+        and version.size is not None
+        and version.size <= _LARGEST_FILE
+    }
+    with tempfile.TemporaryDirectory(dir=tools.maintenance.scratch) as scratch:
+        root = Path(scratch, "repository")
+        for folder in _LAYOUT:
+            (root / folder).mkdir(parents=True)
+
+        def fetch(path: str) -> None:
+            (root / path).write_bytes(read_version(place, path, small[path]))
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for _ in pool.map(fetch, small):
+                pass
+        yield tools.open_folder(request.plan, request.repository, Path(scratch))
+
+
 def _survey(place: S3Place, before: datetime) -> _Survey:
     survey = _Survey()
     for history in histories(place, LOCKS):  # whoever held them holds none as of an earlier time
@@ -270,21 +312,15 @@ def _identity(
             f"there was no repository in {name} just before {moment}",
             hint="choose a later time, at which it held what you need",
         )
-    with tempfile.TemporaryDirectory(dir=tools.maintenance.scratch) as scratch:
-        root = Path(scratch, "repository")
-        for folder in _LAYOUT:
-            (root / folder).mkdir(parents=True)
-        for path, version in survey.opening.items():
-            if (version.size or 0) <= _LARGEST_KEY:
-                (root / path).write_bytes(read_version(place, path, version))
-        try:
-            found = tools.open_folder(request.plan, name, Path(scratch)).identity()
-        except RepositoryError as error:
-            raise RepositoryDamaged(
-                f"what {name} was just before {moment} does not open: {error.message}",
-                hint="if it had been overwritten by then, choose an earlier time: "
-                f"`dro repository undelete {request.practice} --repository {name} --show`",
-            ) from error
+    try:
+        with opened_from(request, tools, place, survey.opening) as repository:
+            found = repository.identity()
+    except RepositoryError as error:
+        raise RepositoryDamaged(
+            f"what {name} was just before {moment} does not open: {error.message}",
+            hint="if it had been overwritten by then, choose an earlier time: "
+            f"`dro repository undelete {request.practice} --repository {name} --show`",
+        ) from error
     known = tools.maintenance.store.repository_id(request.practice, name)
     if known not in {None, found}:
         raise RepositoryChanged(

@@ -65,6 +65,18 @@ _UNREACHABLE = (
     ("transport endpoint is not connected", "its file system is not connected"),
     ("host is down", "host is down"),
 )
+_OF_THE_KEYS = frozenset(
+    {
+        *("the server refuses", "the access key is not known", "the secret key is not accepted"),
+        "credentials are missing",
+    }
+)
+"""Reasons that, in S3, are somebody's mistake in the plan, in a profile or in a policy. Without any
+keys, as with a profile that is not there, 0.14 asks as nobody, and is refused."""
+_KEYS_HINT = (
+    "is its `aws_profile` in ~/.aws/credentials of the user who runs dro, or are its keys right? "
+    "is the bucket in `location` the right one? does the policy of these keys allow it?"
+)
 _ABSENT = re.compile(
     r"unable to open config file: ("
     r"<config/> does not exist"  # rest, rclone
@@ -85,6 +97,7 @@ _DAMAGE = re.compile(
     r"|input/output error"
     r"|repository contains errors)"  # check
 )
+_NO_BUCKET = "the specified bucket does not exist"
 _NOT_OPENED = re.compile(r"unable to open (repository|config file)")
 _ITEMS = re.compile(r"there were (\d+) errors")
 _OUR_OWN_TEMPORARY = "restic-temp-"
@@ -100,7 +113,8 @@ _REMOVAL_REFUSED = re.compile(
     r"remove\(<.*(\(403\)|403 forbidden|access ?denied|not permitted|objectlocked)"
 )
 _PACK_GONE = re.compile(
-    r"load\(<data/[0-9a-f]+>.*retrying.*(no such file or directory|does not exist)"
+    r"load\(<data/[0-9a-f]+>.*retrying.*"
+    r"(no such file or directory|does not exist|range is not satisfiable)"  # it is cut short
 )
 
 
@@ -116,6 +130,9 @@ class Failure:
     version: ResticVersion
     reads_back: bool = False
     """It was to read data back: then what is missing is damage, and a full disk is the target's."""
+    in_s3: bool = False
+    profile: str | None = None
+    """AWS's, whose keys it looked for."""
 
     @property
     def error(self) -> DroError:
@@ -159,13 +176,23 @@ class Failure:
         if reason is None:
             return None
         return RepositoryUnreachable(
-            f"the repository {self.repository} cannot be reached: {reason}"
+            f"the repository {self.repository} cannot be reached: {reason}{self._whose_keys}",
+            hint=_KEYS_HINT if self.in_s3 and reason in _OF_THE_KEYS else "",
         )
+
+    @property
+    def _whose_keys(self) -> str:
+        return f" (aws_profile: {self.profile})" if self.in_s3 and self.profile else ""
 
     def _absent(self, text: str) -> RepositoryAbsent | None:
         stated = self.version.has(Feature.EXIT_CODES) and self.returncode == _NO_REPOSITORY
         if stated or _ABSENT.search(text) or _ABSENT_LOCAL.search(text):
-            return RepositoryAbsent(f"there is no repository at the location of {self.repository}")
+            return RepositoryAbsent(
+                f"there is no repository at the location of {self.repository}",
+                hint="there is no such bucket: is its name in `location` right?"
+                if _NO_BUCKET in text
+                else "",
+            )
         return None
 
     def _damaged(self, text: str) -> RepositoryError | None:
@@ -191,7 +218,8 @@ class Failure:
         words = f"{exit_words(self.returncode)}{known_cause(text)}"
         if _NOT_OPENED.search(text):
             return RepositoryUnreachable(
-                f"the repository {self.repository} could not be opened ({words})"
+                f"the repository {self.repository} could not be opened ({words}){self._whose_keys}",
+                hint=_KEYS_HINT if self.in_s3 else "",
             )
         return RepositoryError(
             f"restic failed while {self.doing} (repository {self.repository}, {words})"
@@ -199,7 +227,10 @@ class Failure:
 
 
 def pack_is_gone(line: bytes) -> bool:
-    """Return whether restic says that a pack is not there. 0.14 would try again for 45 s a file."""
+    """Return whether restic says that a pack is not there, or not all of it.
+
+    0.14 would try again for 45 s a file.
+    """
     return _PACK_GONE.search(line.decode(errors="replace").lower()) is not None
 
 

@@ -145,8 +145,9 @@ class ResticProgram:
         timeout: timedelta,
         output_limit: int | None = None,
         reads_back: bool = True,
+        on_error_line: OnLine | None = None,
     ) -> Completed:
-        """Run something short, and return what it printed.
+        """Run something, and return what it printed. What `on_error_line` raises ends it.
 
         Raises:
             RepositoryUnreachable: it could not, or not in time.
@@ -157,7 +158,7 @@ class ResticProgram:
         if output_limit is not None:
             command = replace(command, output_limit=output_limit)
         try:
-            completed = self.launcher.run(command)
+            completed = self.launcher.run(command, on_error_line=on_error_line)
         except ProgramTimedOut:
             raise RepositoryUnreachable(
                 f"the repository {self.repository} did not answer within "
@@ -172,7 +173,14 @@ class ResticProgram:
     ) -> Failure:
         """Return what is known of a call that failed."""
         return Failure(
-            self.repository, doing, completed.returncode, completed.stderr, version, reads_back
+            self.repository,
+            doing,
+            completed.returncode,
+            completed.stderr,
+            version,
+            reads_back,
+            in_s3=self.location.reveal().startswith("s3:"),
+            profile=None if self.aws_credentials else self.extra_env.get("AWS_PROFILE"),
         )
 
 

@@ -114,7 +114,7 @@ def test_an_attack_with_the_backup_credential_is_survived(practice: Practice) ->
     shown = practice.offsite("repository", "undelete", "--show")
     assert shown.code == 0, shown.said
     assert datetime.fromisoformat(shown.json["first"]) >= before
-    assert len(shown.json["unrecorded"]) == 2, "his manifest, and what it names"
+    assert len(shown.json["strange"]) == 2, "his manifest, and what it names"
     _back_from_it(practice, before, newest)
     assert set(verified) <= set(practice.versions())
     assert not ran.exists()

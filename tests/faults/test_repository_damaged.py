@@ -52,7 +52,7 @@ def test_restore_fails_when_one_byte_of_a_pack_is_flipped(
     assert "big" not in str(caught.value)
 
 
-def test_restore_fails_soon_when_a_pack_is_gone(
+def test_restore_and_check_fail_soon_when_a_pack_is_gone(
     saved: tuple[Repository, Path, str], target: NewDirectoryTarget
 ) -> None:
     repository, store, snapshot = saved
@@ -60,6 +60,9 @@ def test_restore_fails_soon_when_a_pack_is_gone(
 
     with pytest.raises(RepositoryDamaged, match="a pack of data is not there"):
         repository.restore(snapshot, target, "x", timeout=SHORTER_THAN_RESTICS_PATIENCE)
+    with pytest.raises(RepositoryDamaged, match="a pack of data is not there"):
+        repository.check(1, 1, timeout=SHORTER_THAN_RESTICS_PATIENCE)
+    assert not any((store / "locks").iterdir())
 
 
 def test_restore_fails_when_the_snapshot_is_gone(

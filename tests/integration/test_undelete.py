@@ -28,6 +28,8 @@ from dr_orchestrator.errors import (
     StorageUnusable,
 )
 from dr_orchestrator.maintenance.disturbances import disturbances
+from dr_orchestrator.maintenance.forget import forget
+from dr_orchestrator.maintenance.prune import prune
 from dr_orchestrator.maintenance.tools import MaintenanceTools
 from dr_orchestrator.maintenance.undelete import (
     UndeletePlan,
@@ -226,10 +228,11 @@ def test_repository_is_what_it_was_and_nothing_is_destroyed(attack: Attack) -> N
     keeper = attack.keeper
     keeper.raw.run("snapshots", "--no-lock", check=False)  # restic keeps what it has read
 
-    shown = disturbances(keeper.request, keeper.tools)
+    shown = disturbances(keeper.request, keeper.undelete_tools)
     assert shown.first is not None
     assert shown.first >= attack.before
-    assert len(shown.unrecorded) == 1, "the forged one"
+    assert [name for _, name in shown.strange] == ["f" * 64]
+    assert shown.is_told_apart, "by its files of before, whatever lies on top"
     assert sum(hour.counts[Deed.DELETED] for hour in shown.hours) == attack.deleted
     assert sum(hour.counts[Deed.OVERWRITTEN] for hour in shown.hours) == attack.overwritten
 
@@ -246,6 +249,7 @@ def test_repository_is_what_it_was_and_nothing_is_destroyed(attack: Attack) -> N
     (cached / lie[:2]).mkdir(parents=True, exist_ok=True)
     (cached / lie[:2] / lie).write_bytes(GARBAGE)
 
+    keeper.clock.set(datetime.now(UTC))
     result = undelete(keeper.request, keeper.undelete_tools, planned)
 
     assert (result.outcome, result.reason, result.unknown) == (Outcome.DONE, "", 0)
@@ -260,13 +264,39 @@ def test_repository_is_what_it_was_and_nothing_is_destroyed(attack: Attack) -> N
     copied = keeper.s3.client().head_object(Bucket=keeper.bucket, Key=f"{PREFIX}config")
     assert copied["ObjectLockMode"] == "COMPLIANCE"
 
-    by_us = disturbances(keeper.request, keeper.tools)
+    by_us = disturbances(keeper.request, keeper.undelete_tools)
     assert sum(hour.by_us for hour in by_us.hours) > 0
     again = keeper.plan_undelete(attack.before)
     assert (again.changes, again.aside, again.missing) == ((), (), ())
     versions = keeper.versions()
     assert undelete(keeper.request, keeper.undelete_tools, again).outcome is Outcome.DONE
     assert keeper.versions() == versions
+
+
+def test_what_is_ours_is_not_called_strange_nor_an_attack_beside_a_failed_prune_ours(
+    s3: S3,
+) -> None:
+    with in_a_bucket(s3, "ours-and-his") as keeper:
+        keeper.back_up(keeper.clock.now() - timedelta(hours=2))
+        forget(keeper.request, keeper.tools)  # leaves the note of who forgets here
+        asset = keeper.folder / "database.data"
+        for kind, host in (("probe", PRACTICE), ("asset", "elsewhere")):
+            keeper.raw.run(
+                *("backup", "--host", host, "--tag", f"dro={kind},practice={PRACTICE}", str(asset))
+            )
+        (his,) = (each["id"] for each in keeper.raw.snapshots() if each["hostname"] == "elsewhere")
+        quiet = disturbances(keeper.request, keeper.undelete_tools)
+        assert ([name for _, name in quiet.strange], quiet.first) == ([his], None)
+
+        keeper.delete(f"{PREFIX}config")
+        keeper.clock.set(datetime.now(UTC))
+        with pytest.raises(RepositoryAbsent):
+            prune(keeper.request, keeper.tools)
+        keeper.delete(*keeper.keys("data", "index"))
+        shown = disturbances(keeper.request, keeper.undelete_tools)
+        assert shown.first is not None
+        assert sum(hour.by_us for hour in shown.hours) == 0
+        assert [name for _, name in shown.strange] == [his], "though nothing opens now"
 
 
 def test_a_wrong_time_is_told_before_anything_is_done(attack: Attack) -> None:

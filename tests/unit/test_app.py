@@ -13,6 +13,10 @@ import pytest
 
 from dr_orchestrator.app import App
 from dr_orchestrator.clock import SystemClock
+from dr_orchestrator.errors import StorageUnusable
+from dr_orchestrator.maintenance.check import what_to_do
+from dr_orchestrator.maintenance.tools import RepositoryRequest
+from dr_orchestrator.plan.load import read_plan
 from dr_orchestrator.settings import load_settings
 
 
@@ -23,6 +27,35 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     monkeypatch.setenv("DRO_SETTINGS", str(settings))
     with contextlib.closing(App(load_settings(), SystemClock())) as app:
         yield app
+
+
+def test_place_names_the_repository_and_the_profile_that_is_not_there(app: App) -> None:
+    plan = read_plan(
+        b"""\
+version: 1
+practice: {id: riverside, name: Riverside}
+repositories:
+  offsite:
+    location: s3:https://s3.example/riverside-dr
+    password: {env: REPOSITORY_KEY}
+    maintenance: {credentials: {aws_profile: nobody}}
+systems:
+  emr: {rto: 4h, rpo: 1h, assets: {files: {kind: files, path: /srv/emr}}}
+""",
+        "riverside.yaml",
+    ).plan
+
+    with pytest.raises(StorageUnusable) as caught:
+        app.repositories.place(plan, "offsite", directly=True)
+
+    assert caught.value.message == (
+        "the repository offsite: S3 cannot be used: ProfileNotFound (aws_profile: nobody)"
+    )
+    assert "~/.aws/credentials" in caught.value.hint
+    request = RepositoryRequest(plan=plan, repository="offsite")
+    assert "`dro repository undelete riverside --repository offsite --show`" in what_to_do(
+        request, 1
+    )
 
 
 def test_files_key_is_made_once_and_private(app: App) -> None:

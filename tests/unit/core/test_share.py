@@ -17,6 +17,15 @@ def test_share_holds_each_path_in_exactly_one_of_all(parts: int, path: bytes) ->
     assert sum(share.holds(path) for share in shares) == 1
 
 
+@given(parts=_PARTS, folder=st.binary(min_size=1), names=st.lists(st.binary(), min_size=2))
+def test_files_of_one_folder_are_in_one_share(
+    parts: int, folder: bytes, names: list[bytes]
+) -> None:
+    paths = [folder + b"/" + name.replace(b"/", b"") for name in names]
+    share = Share(1, parts)
+    assert len({share.holds(path) for path in paths}) == 1
+
+
 @given(parts=_PARTS)
 def test_shares_have_each_first_byte_once(parts: int) -> None:
     found = [byte for part in range(parts) for byte in Share(part + 1, parts).first_bytes]

@@ -124,6 +124,13 @@ def test_command_has_its_secrets_in_pipes_and_nothing_of_ours(tmp_path: Path) ->
     assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
 
 
+def test_refusal_names_the_profile_that_restic_was_given(tmp_path: Path) -> None:
+    refused = Answer(("cat",), 1, stderr="Fatal: unable to open config file: Stat: Access Denied.")
+    launcher = ScriptedLauncher(version(), refused)
+    with pytest.raises(RepositoryUnreachable, match=r"offsite .* \(aws_profile: riverside\)"):
+        driver(launcher, tmp_path, location="s3:https://h/bucket").identity()
+
+
 def test_command_has_the_keys_of_aws_in_a_file_that_is_on_no_disk(tmp_path: Path) -> None:
     launcher = ScriptedLauncher(version(), Answer(("restic", "snapshots"), stdout=b"[]"))
     keys = credentials_file(Secret("id"), Secret("canary-key"), Secret("canary-token"))
@@ -619,6 +626,36 @@ def test_check_is_damaged_when_it_still_is_alone(tmp_path: Path) -> None:
     with pytest.raises(RepositoryDamaged, match="is damaged"):
         driver(launcher, tmp_path).check(1, 1, timeout=MINUTE)
     assert launcher.unused == []
+
+
+@pytest.mark.parametrize(("location", "tries"), [("/srv/r", 1), ("s3:https://h/bucket", 3)])
+@pytest.mark.parametrize("doing", ["check", "copy", "dump"])
+def test_restic_is_ended_when_packs_are_gone(
+    tmp_path: Path, location: str, tries: int, doing: str
+) -> None:
+    """Each of thousands would be tried again for 45 s."""
+    retry = (
+        "Load(<data/{:010x}>, 1800582, 0) returned error, retrying after 552.330144ms: The "
+        "specified key does not exist.\n"
+    )
+
+    def work(lines: int) -> None:
+        said = "".join(retry.format(number) for number in range(lines))
+        answers = [Answer((doing,), stderr=said) for _ in range(2)]  # a check looks twice
+        launcher = ScriptedLauncher(version(), *answers)
+        repository = driver(launcher, tmp_path, location=location)
+        if doing == "check":
+            repository.check(1, 1, timeout=MINUTE)
+        elif doing == "copy":
+            driver(launcher, tmp_path, location="/srv/other").copy_from(
+                repository, [ID], timeout=MINUTE
+            )
+        else:
+            repository.read_file(ID, "/manifest", limit_bytes=9)
+
+    work(tries - 1)
+    with pytest.raises(RepositoryDamaged):
+        work(tries)
 
 
 def test_check_is_no_damage_when_the_line_is_down(tmp_path: Path) -> None:

@@ -107,6 +107,32 @@ def test_repository_is_unreachable_when_it_could_not_be_looked_at(stderr: str) -
     assert type(error(stderr)) is RepositoryUnreachable
 
 
+@pytest.mark.parametrize("inner", ["Stat: Access Denied.", "Stat: <!doctype html>"])
+def test_refusal_of_s3_names_the_profile_and_where_to_look(inner: str) -> None:
+    """Recorded with 0.14 and a profile that is not there: a refusal, and a server's own error."""
+
+    def refused(*, in_s3: bool) -> DroError:
+        said = _OPEN + inner + _IS_THERE
+        return Failure(
+            "offsite", "opening it", 1, said, _OLD, in_s3=in_s3, profile="riverside"
+        ).error
+
+    caught = refused(in_s3=True)
+    assert type(caught) is RepositoryUnreachable
+    assert "offsite" in caught.message
+    assert caught.message.endswith(" (aws_profile: riverside)")
+    assert "~/.aws/credentials" in caught.hint
+    assert "riverside" not in str(refused(in_s3=False))
+    assert refused(in_s3=False).hint == ""
+
+
+def test_bucket_that_is_not_there_is_told_in_the_hint() -> None:
+    caught = error(_OPEN + "Stat: The specified bucket does not exist" + _IS_THERE)
+
+    assert type(caught) is RepositoryAbsent
+    assert "bucket" in caught.hint
+
+
 def test_unreachable_wins_over_exit_code_10() -> None:
     stderr = _OPEN + "dial tcp 10.0.0.1:443: connect: connection refused"
 
@@ -191,6 +217,9 @@ def test_pack_is_gone_when_restic_begins_to_try_again() -> None:
     )
 
     assert pack_is_gone(retry)
+    assert pack_is_gone(
+        retry.replace(b"no such file or directory", b"The requested range is not satisfiable")
+    )
     assert not pack_is_gone(retry.replace(b"no such file or directory", b"connection reset"))
     assert not pack_is_gone(b"ignoring error for /x: no such file or directory")
 
