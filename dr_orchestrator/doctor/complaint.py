@@ -94,6 +94,10 @@ class Kind(Enum):
         *("not-append-only", Severity.FAILS),
         "whoever holds this machine's keys can destroy what is there",
     )
+    DESTROYABLE = (
+        *("destroyable", Severity.FAILS),
+        "whoever gets into this machine can destroy what is there",
+    )
     APPEND_ONLY_UNSAID = (
         *("append-only-unsaid", Severity.NOTE),
         "it is not tested that nobody can destroy what is there",

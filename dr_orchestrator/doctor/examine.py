@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.doctor.append_only import look_at_direct_way, look_at_removal
 from dr_orchestrator.doctor.assets import look_at_asset
+from dr_orchestrator.doctor.attempts import look_at_attempts
 from dr_orchestrator.doctor.buckets import look_at_bucket_settings
 from dr_orchestrator.doctor.clock import look_at_clock, look_at_time_zones
 from dr_orchestrator.doctor.complaint import Complaint, Kind, worst_first
@@ -168,6 +169,7 @@ def _at_practice(patient: Patient) -> Iterator[Look]:
         yield look(at=f"what the server of {at} lets be removed", complain=complain)
         complain = partial(look_at_direct_way, patient, name)
         yield look(at=f"the way by which {at} is looked after", complain=complain)
+    yield look(at="the last immutability tests", complain=partial(look_at_attempts, patient))
     for system, spec in plan.protected.items():
         yield look(
             at=f"the staging of {system}", complain=partial(look_at_staging, patient, system)
