@@ -1,7 +1,7 @@
 """Telling by Amazon's SNS and SES, with the keys that boto3 finds.
 
-apprise's own plugins for both want the keys in a URL and take no session token (2.2, `NotifySNS`,
-`NotifySES`), so a machine's role, whose keys are temporary, could not be used.
+Not through apprise's plugins for both (2.2.0, `NotifySNS`, `NotifySES`): these reach one fixed host
+only, create a topic where the name is misspelt, and log why something failed instead of saying so.
 """
 
 from __future__ import annotations
