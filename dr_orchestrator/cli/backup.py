@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from dr_orchestrator.cli.copies import Copies, wanted_copies
+from dr_orchestrator.cli.each_repository import EXIT
 from dr_orchestrator.cli.progress import ProgressLine
-from dr_orchestrator.core.run import Outcome
 from dr_orchestrator.core.wording import count_words, duration_words, size_words
 from dr_orchestrator.errors import DroError, ExitCode, UsageMistake, most_important
 
@@ -18,12 +18,6 @@ if TYPE_CHECKING:
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.plan.load import LoadedPlan
-
-_EXIT = {
-    Outcome.DONE: ExitCode.OK,
-    Outcome.PARTIAL: ExitCode.PARTIAL,
-    Outcome.FAILED: ExitCode.FAILED,
-}
 
 
 @click.command(
@@ -74,7 +68,7 @@ def command(
             failures.append({"system": name, "asset": None, "reason": error.message})
             _say_failure(name, error.message, error.hint)
             continue
-        codes.append(_EXIT[result.outcome])
+        codes.append(EXIT[result.outcome])
         codes += [ExitCode.BUSY for each in result.failures if each.busy]
         failures += [_failure_json(each) for each in result.failures]
         if result.point is not None:

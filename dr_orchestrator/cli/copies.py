@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dr_orchestrator.core.run import Outcome
+from dr_orchestrator.cli.each_repository import EXIT
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import DroError, ExitCode, most_important
 
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
     from dr_orchestrator.backup.copy import CopyResult
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.plan.model import Plan
-
-_EXIT = {
-    Outcome.DONE: ExitCode.OK,
-    Outcome.PARTIAL: ExitCode.PARTIAL,
-    Outcome.FAILED: ExitCode.FAILED,
-}
 
 
 def wanted_copies(
@@ -57,7 +51,7 @@ class Copies:
             self.codes.append(error.exit_code)
             self._fail(system, to, error.message, error.hint)
             return
-        self.codes.append(_EXIT[result.outcome])
+        self.codes.append(EXIT[result.outcome])
         self.made.append(_copy_json(system, to, result))
         context.say(f"{system}: {count_words(len(result.copied), 'point')} copied to {to}")
         for point, why in result.left:

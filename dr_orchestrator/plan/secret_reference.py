@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from dr_orchestrator.plan.quantity import mistake
 
 KINDS = ("env", "file", "command", "aws_secret")
-LATER_KINDS = ("keyring",)
 _OF_AWS = ("key", "aws_profile", "region")
 HINT = (
     "write {file: /etc/dro/keys/NAME}, {env: NAME}, {command: [program, argument]} or "

@@ -76,7 +76,7 @@ def look_at_bucket(place: S3Place) -> Found | None:
         StorageUnusable: it does not answer, or not to us.
     """
     try:
-        return {setting: _look(place, *asked) for setting, asked in _READ.items()}
+        return {setting: _look(place, setting) for setting in _READ}
     except StorageUnusable as error:
         if error.code == _NO_BUCKET:
             return None
@@ -160,15 +160,30 @@ def _judge(place: S3Place, wanted: Wanted) -> Judgement:
     return judgement
 
 
-def _look(place: S3Place, call: str, absent: str) -> Mapping[str, Any] | Unseen:
+def read_setting(place: S3Place, setting: Setting) -> Mapping[str, Any] | None:
+    """Return a setting as S3 answers it, `None` where it was never made.
+
+    Raises:
+        StorageUnusable: it cannot be read.
+    """
+    call, absent = _READ[setting]
     try:
-        answer = _ask(place, call, {})
+        return _ask(place, call, {})
     except StorageUnusable as error:
         if error.code == absent:
-            return {}
+            return None
+        raise
+
+
+def _look(place: S3Place, setting: Setting) -> Mapping[str, Any] | Unseen:
+    try:
+        answer = read_setting(place, setting)
+    except StorageUnusable as error:
         if error.code == "AccessDenied" or error.code in _NOT_KNOWN:
             return Unseen(code=error.code, is_known=error.code not in _NOT_KNOWN)
         raise
+    if answer is None:
+        return {}
     if "Policy" in answer:
         return _policy(answer["Policy"])
     return next((answer[name] for name in _WRAPPED if name in answer), answer)

@@ -205,7 +205,7 @@ class ResticRepository:
             "list", "index", "--no-lock", doing="listing the index", timeout=_LIST_TIMEOUT
         )
         found: set[str] = set()
-        for identity in restic_output.lock_ids(listed.stdout):
+        for identity in restic_output.listed_ids(listed.stdout):
             index = self._program.ask(
                 *("cat", "index", identity, "--no-lock"),
                 doing="reading the index",
@@ -588,7 +588,7 @@ class ResticRepository:
         completed = self._program.ask(
             "list", "locks", "--no-lock", doing="listing locks", timeout=_LOCKS_TIMEOUT
         )
-        return restic_output.lock_ids(completed.stdout)
+        return restic_output.listed_ids(completed.stdout)
 
     def _locks(self) -> list[Lock]:
         """Return the locks that can be read: others went meanwhile, or are not ours to judge."""

@@ -143,8 +143,8 @@ def listed_file(line: bytes) -> Listed | None:
     return Listed(path, is_link, 0 if is_link else _count(node.get("size")))
 
 
-def lock_ids(stdout: bytes) -> tuple[str, ...]:
-    """Return the ids that `list locks` prints, one a line."""
+def listed_ids(stdout: bytes) -> tuple[str, ...]:
+    """Return the ids that `list locks` or `list index` prints, one a line."""
     lines = stdout.decode(errors="replace").split()
     return tuple(line for line in lines if FULL_ID.fullmatch(line))
 

@@ -22,6 +22,8 @@ from dr_orchestrator.aws import in_our_words
 from dr_orchestrator.core.immutability import Answer, Attempt, Deed
 from dr_orchestrator.errors import StorageUnusable
 from dr_orchestrator.repositories.attack import Kept, Reply, Victim, attempt, withstood, worst
+from dr_orchestrator.repositories.bucket import Setting
+from dr_orchestrator.repositories.bucket_settings import read_setting
 from dr_orchestrator.repositories.s3_place import S3Place
 
 _MADE = "dro-immutability/attempt"
@@ -158,8 +160,7 @@ class S3Access:
     def _settings_rewritten(self) -> Iterator[Reply]:
         for read in (self._lifecycle, self._versioning, self._object_lock, self._policy):
             try:
-                with in_our_words(self._looking.name):
-                    write = read()
+                write = read()
             except StorageUnusable as error:
                 if error.code not in _UNKNOWN_THERE:
                     yield Reply(Answer.UNKNOWN, error.code)
@@ -168,7 +169,7 @@ class S3Access:
                 yield _any_of(write)
 
     def _lifecycle(self) -> _Act | None:
-        found = self._setting("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration")
+        found = read_setting(self._looking, Setting.LIFECYCLE)
         writing = self._place.client
         if found is None:  # there is none: to remove it needs the same right, and changes nothing
             return partial(writing.delete_bucket_lifecycle, Bucket=self._place.bucket)
@@ -179,7 +180,7 @@ class S3Access:
         return partial(put, Bucket=self._place.bucket, **said)
 
     def _versioning(self) -> _Act | None:
-        status = (self._setting("get_bucket_versioning") or {}).get("Status")
+        status = (read_setting(self._looking, Setting.VERSIONING) or {}).get("Status")
         return status and partial(
             self._place.client.put_bucket_versioning,
             Bucket=self._place.bucket,
@@ -187,31 +188,21 @@ class S3Access:
         )
 
     def _object_lock(self) -> _Act | None:
-        found = self._setting(
-            "get_object_lock_configuration", "ObjectLockConfigurationNotFoundError"
-        )
-        return found and partial(
+        found = read_setting(self._looking, Setting.OBJECT_LOCK)
+        if found is None:
+            return None
+        return partial(
             self._place.client.put_object_lock_configuration,
             Bucket=self._place.bucket,
             ObjectLockConfiguration=found["ObjectLockConfiguration"],
         )
 
     def _policy(self) -> _Act | None:
-        found = self._setting("get_bucket_policy", "NoSuchBucketPolicy")
+        found = read_setting(self._looking, Setting.TLS_ONLY)  # stands in the policy
         writing = self._place.client
         if found is None:  # as of the lifecycle
             return partial(writing.delete_bucket_policy, Bucket=self._place.bucket)
         return partial(writing.put_bucket_policy, Bucket=self._place.bucket, Policy=found["Policy"])
-
-    def _setting(self, read: str, absent: str = "") -> Any:
-        """Return a setting of the bucket, `None` where there is none of it."""
-        try:
-            with in_our_words(self._looking.name):
-                return getattr(self._looking.client, read)(Bucket=self._looking.bucket)
-        except StorageUnusable as error:
-            if error.code == absent:
-                return None
-            raise
 
 
 def attack_s3(

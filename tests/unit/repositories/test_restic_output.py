@@ -196,4 +196,4 @@ def test_lock_is_none_when_its_process_is_none(pid: str) -> None:
 
 
 def test_lock_ids_are_full_ids_only() -> None:
-    assert restic_output.lock_ids(f"warning: x\n{_ID}\n".encode()) == (_ID,)
+    assert restic_output.listed_ids(f"warning: x\n{_ID}\n".encode()) == (_ID,)
