@@ -20,6 +20,7 @@ from dr_orchestrator.backup.backup import BackupResult, BackupTools, back_up
 from dr_orchestrator.backup.copy import CopyRequest, CopyResult, CopyTools, copy_points
 from dr_orchestrator.backup.recovery_point import BackupRequest
 from dr_orchestrator.backup.staging import sweep_staging
+from dr_orchestrator.core.identity import new_id
 from dr_orchestrator.core.point import AssetKind
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.errors import (
@@ -73,7 +74,14 @@ from dr_orchestrator.restore.restore import (
     restore_point,
 )
 from dr_orchestrator.restore.restore_test import RestoreTestRequest, RestoreTestTools, prove
-from dr_orchestrator.schedule.plan_shelf import KEPT, PlansRead, kept_version, read_plans
+from dr_orchestrator.runbook.shelf import blanks_on, files_to_keep, plan_problems, shelf_of
+from dr_orchestrator.schedule.plan_shelf import (
+    KEPT,
+    PlansRead,
+    kept_plan,
+    kept_version,
+    read_plans,
+)
 from dr_orchestrator.secrets import SecretReader
 from dr_orchestrator.state_folder import StateFolder
 from dr_orchestrator.store.ledger import close_dead_runs, run_in_ledger
@@ -88,10 +96,13 @@ if TYPE_CHECKING:
     from dr_orchestrator.core.run import Run
     from dr_orchestrator.doctor.examine import Examination
     from dr_orchestrator.doctor.instruments import DoctorTools
+    from dr_orchestrator.doctor.runbooks import RunbooksSeen
     from dr_orchestrator.plan.load import LoadedPlan
-    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.plan.model import Contact, Plan
     from dr_orchestrator.plan.schedule import Schedule
     from dr_orchestrator.repositories.base import Progress
+    from dr_orchestrator.runbook.kit.mail import KitMail
+    from dr_orchestrator.runbook.kit.make import MadeKit
     from dr_orchestrator.sandbox.base import SandboxDriver
     from dr_orchestrator.sandbox.lab import LabDriver
     from dr_orchestrator.settings import Settings
@@ -108,6 +119,22 @@ _INSTALLATION = "installation"
 _WORKERS = ("backup_", "restore_", "look_")
 """How the threads of our pools are named; they end soon once no program runs any more."""
 _WORKER_SECONDS = 30.0
+
+
+def seen_of_runbooks(loaded: LoadedPlan) -> RunbooksSeen:
+    """Return what the doctor looks at: what is wrong with the runbooks of a practice."""
+    from dr_orchestrator.doctor.runbooks import RunbooksSeen
+
+    shelf = shelf_of(loaded)
+    with_commands = (
+        each for each in shelf.runbooks.values() if any(step.command for step in each.runbook.steps)
+    )
+    return RunbooksSeen(
+        problems=shelf.problems,
+        misled=plan_problems(loaded, shelf),
+        not_trusted={each.origin: each.why_not for each in with_commands if not each.trusted},
+        blanks=blanks_on(shelf, loaded.plan),
+    )
 
 
 def _silent(_asset: str, _progress: Progress) -> None:
@@ -135,6 +162,14 @@ class App:
         self.state = StateFolder(settings.state)
         self._runtime = settings.state / "runtime"
         self._lab_notes = settings.state / "labs"
+        # a cached property may be made twice by two threads (Python 3.12 and later)
+        self._making = threading.Lock()
+        self._commands_allowed = True  # plans come from files of this machine, unless it is said
+
+    @property
+    def scratch(self) -> Path:
+        """A private folder that is gone when this process is."""
+        return make_process_folder(self._runtime)
 
     @property
     def _cache(self) -> Path:
@@ -258,9 +293,17 @@ class App:
             secrets=self.secrets,
             postgres_programs=self.settings.postgres_programs,
             mariadb_programs=self.settings.mariadb_programs,
-            commands_allowed=True,  # plans come from files of this machine only
-            runtime=make_process_folder(self._runtime),
+            commands_allowed=self._commands_allowed,
+            runtime=self.scratch,
         )
+
+    def refuse_commands(self) -> None:
+        """From now on run no program that a plan names: one that is no file of this machine is
+        worked with.
+        """
+        self._commands_allowed = False
+        self.secrets.refuse_commands()
+        self.__dict__.pop("drivers", None)
 
     def plans(self, practices: tuple[str, ...] = ()) -> tuple[LoadedPlan, ...]:
         """Return the plans of these practices (ids or files); all of the plans folder where none
@@ -279,6 +322,28 @@ class App:
             UsageMistake, PlanInvalid: there is no such plan, or none at all.
         """
         return read_plans(self._plan_files(practices), self.kept_plans)
+
+    def plan_at_hand(self, practice: str) -> tuple[LoadedPlan, str]:
+        """Return the plan of a practice for somebody who cannot wait until it is mended: where its
+        file cannot be used, the version that a scheduler keeps, and a clause that says so.
+
+        Raises:
+            UsageMistake, PlanInvalid: there is neither.
+        """
+        try:
+            return self.plans((practice,))[0], ""
+        except (UsageMistake, PlanInvalid) as error:
+            before = self._kept_plan(practice)
+            if before is None:
+                raise
+            return before, f"{error.message.splitlines()[0]}: the version before is used instead"
+
+    def _kept_plan(self, practice: str) -> LoadedPlan | None:
+        """Return what a scheduler keeps of a plan: of its id, or of the path of a file."""
+        with contextlib.suppress(PlanInvalid):
+            if practice_plan := kept_plan(self.kept_plans, practice, self.settings.plans):
+                return practice_plan
+        return kept_version(self.kept_plans, Path(practice))
 
     def _plan_files(self, practices: tuple[str, ...]) -> tuple[Path, ...]:
         folder = self.settings.plans
@@ -338,7 +403,7 @@ class App:
         request = BackupRequest(
             plan=loaded.plan,
             plan_text=effective_yaml(loaded),
-            runbooks=runbooks_of(loaded),
+            runbooks=files_to_keep(loaded),
             system=system,
             label=label,
             packs=packs_of(loaded),
@@ -383,29 +448,31 @@ class App:
         self, request: RestoreTestRequest, on_progress: OnProgress = _silent
     ) -> tuple[RestoreTest, ...]:
         """Test one recovery point of one system from one repository."""
-        tools = RestoreTestTools(
-            store=self.store,
-            clock=self.clock,
-            drivers=self.drivers,
-            open_repository=self.repositories.open_for_reading,
-            sandboxes=self.sandboxes,
-            labs=self.labs,
-            jobs=self.settings.work_jobs,
-            lock_wait=self.settings.lock_wait,
-            on_progress=on_progress,
-        )
+        with self._making:
+            tools = RestoreTestTools(
+                store=self.store,
+                clock=self.clock,
+                drivers=self.drivers,
+                open_repository=self.repositories.open_for_reading,
+                sandboxes=self.sandboxes,
+                labs=self.labs,
+                jobs=self.settings.work_jobs,
+                lock_wait=self.settings.lock_wait,
+                on_progress=on_progress,
+            )
         return prove(request, tools)
 
     def restore(self, request: RestoreToDirectory, on_progress: OnProgress) -> RestoreResult:
         """Restore a recovery point to a directory that was just created."""
-        tools = RestoreTools(
-            store=self.store,
-            clock=self.clock,
-            drivers=self.drivers,
-            open_repository=self.repositories.open_for_reading,
-            lock_wait=self.settings.lock_wait,
-            on_progress=on_progress,
-        )
+        with self._making:
+            tools = RestoreTools(
+                store=self.store,
+                clock=self.clock,
+                drivers=self.drivers,
+                open_repository=self.repositories.open_for_reading,
+                lock_wait=self.settings.lock_wait,
+                on_progress=on_progress,
+            )
         return restore_point(request, tools)
 
     def rebuild(self, plan: Plan, repository: str) -> RebuildResult:
@@ -507,7 +574,7 @@ class App:
             installation=Installation(
                 self.state.lasting_random(_INSTALLATION).hex(), self.settings.site
             ),
-            scratch=make_process_folder(self._runtime),
+            scratch=self.scratch,
             lock_wait=self.settings.lock_wait,
         )
 
@@ -580,6 +647,49 @@ class App:
         ):
             return write_page(page_of(self.store, loaded, self.clock.now()), wanted.folder)
 
+    def make_kit(
+        self,
+        loaded: LoadedPlan,
+        *,
+        out: Path | None = None,
+        serves: Serves | None = None,
+        paper: bool = True,
+    ) -> MadeKit:
+        """Make the kit of a practice, and bring it to where the plan wants it, or to `out`; without
+        the PDF, which takes seconds, where it is not for people.
+        """
+        from dr_orchestrator.runbook.kit.make import KitRequest, KitTools, make_kit
+        from dr_orchestrator.runbook.kit.paper import paper_pdf
+
+        tools = KitTools(
+            store=self.store,
+            clock=self.clock,
+            open_repository=self.repositories.open_for_reading,
+            programs=self.settings.kit_programs,
+            send=self._send_kit,
+            lock_wait=self.settings.lock_wait,
+            make_paper=paper_pdf if paper else lambda _page, _made: None,
+        )
+        return make_kit(KitRequest(loaded=loaded, out=out, serves=serves), tools)
+
+    def _send_kit(self, contact: Contact, mail: KitMail) -> None:
+        from dr_orchestrator.notify.deliver import Post, deliver_by_mail
+        from dr_orchestrator.notify.message import Attachment, Message
+
+        now = self.clock.now()
+        attached = Attachment(
+            name=mail.attachment, media_type=mail.media_type, content=mail.content
+        )
+        message = Message(
+            id=new_id(now),
+            subject=mail.subject,
+            text=mail.text,
+            facts={},
+            attachments=(attached,) if mail.attachment else (),
+        )
+        post = Post(mail=self.settings.mail, read_secret=self.secrets.read)
+        deliver_by_mail(message, contact.email or "", post, now)
+
     def examine(self, practices: tuple[str, ...]) -> Examination:
         """Return what would make tonight's run of these practices fail; of all where none is named.
 
@@ -598,6 +708,7 @@ class App:
 
     def _doctor_tools(self) -> DoctorTools:
         from dr_orchestrator.doctor.instruments import DoctorTools
+        from dr_orchestrator.runbook.kit.make import kit_due
         from dr_orchestrator.store.sqlite import FILE_NAME
 
         state = self.settings.state
@@ -614,6 +725,8 @@ class App:
             direct_repository=partial(self.repositories.at, directly=True),
             location=self.repositories.location,
             place=partial(self.repositories.place, directly=True),
+            runbooks=seen_of_runbooks,
+            is_kit_due=lambda loaded: kit_due(loaded, self.store) is not None,
             store=lambda: self.store if recorded else None,
             staging=state / "staging",
             mirrors=state / "mirrors",
@@ -642,24 +755,3 @@ def programs_outside_usr(patterns: tuple[str, ...]) -> tuple[Path, ...]:
     return tuple(
         sorted(each for each in found if each != Path("/") and not each.is_relative_to("/usr"))
     )
-
-
-def runbooks_of(loaded: LoadedPlan) -> dict[str, bytes]:
-    """Return the runbooks that are saved with the plan, by name.
-
-    They are the files of `runbooks/` beside the plan or beside its folder, and of
-    `runbooks/PRACTICE/`; never those of another practice.
-    """
-    above = loaded.path.resolve().parent
-    places = (above / "runbooks", above.parent / "runbooks")
-    folder = next((each for each in places if each.is_dir()), None)
-    if folder is None:
-        return {}
-    own = folder / loaded.plan.practice.id
-    return {
-        str(each.relative_to(folder)): each.read_bytes()
-        for place in (folder, own)
-        if place.is_dir()
-        for each in sorted(place.iterdir())
-        if each.is_file() and each.suffix in {".yaml", ".yml", ".md"}
-    }

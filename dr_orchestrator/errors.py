@@ -3,6 +3,7 @@
 DroError                        base: text for a person, `hint`, `exit_code`
 ├── UsageMistake                2   the command cannot mean anything
 ├── PlanInvalid                 2   the plan file, with every mistake at its line and column
+├── RunbookInvalid              2   a runbook, with every mistake at its line and column
 ├── SettingsInvalid             2   the machine's settings file
 ├── SecretUnavailable           1   a reference led to no secret
 ├── ProgramMissing              4   a program is not on this machine: could not verify
@@ -96,6 +97,16 @@ class UsageMistake(DroError):
 
 class PlanInvalid(DroError):
     """A plan that must not be used. `problems` is every mistake found, in file order."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, message: str, *, problems: tuple[object, ...] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
+
+
+class RunbookInvalid(DroError):
+    """A runbook that must not be followed. `problems` is every mistake found, in file order."""
 
     exit_code = ExitCode.USAGE
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,19 @@ if TYPE_CHECKING:
     from dr_orchestrator.repositories.base import Repository
     from dr_orchestrator.repositories.restic import ResticRepository
     from dr_orchestrator.store.base import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepositoryKey:
+    """What opens a repository for whoever has nothing but restic."""
+
+    password: Secret
+    rest_password: Secret | None
+    """Of a REST server."""
+    aws_credentials: Secret | None
+    """A file as AWS's programs read it."""
+    environment: Mapping[str, str]
+    """Nothing secret."""
 
 
 class RepositoryAccess:
@@ -111,6 +125,22 @@ class RepositoryAccess:
             SecretUnavailable: the password cannot be had.
         """
         return self._with_login(*plan.repositories[name].reached(directly=directly))
+
+    def key(self, plan: Plan, name: str) -> RepositoryKey:
+        """Return what opens a repository by plain restic.
+
+        Raises:
+            SecretUnavailable: a secret cannot be had.
+        """
+        spec = plan.repositories[name]
+        login = spec.credentials.password if spec.location.startswith("rest:") else None
+        region = stated_region(spec.location, spec.bucket.region)
+        return RepositoryKey(
+            password=self._secrets.read(spec.password),
+            rest_password=self._secrets.read(login) if login else None,
+            aws_credentials=self._aws_credentials(spec.location, spec.credentials),
+            environment=self._settings.storage_environment(spec.credentials.aws_profile, region),
+        )
 
     def _with_login(self, location: str, credentials: Credentials) -> Secret:
         if not (location.startswith("rest:") and credentials.user and credentials.password):

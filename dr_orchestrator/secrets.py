@@ -55,6 +55,10 @@ class SecretReader:
         self._environment = environment
         self._commands_allowed = commands_allowed
 
+    def refuse_commands(self) -> None:
+        """From now on run no `{command:}` reference: a plan that is data is worked with."""
+        self._commands_allowed = False
+
     def read(self, reference: SecretReference) -> Secret:
         """Return the secret, without the line break at its end.
 

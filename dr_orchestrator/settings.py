@@ -124,6 +124,21 @@ class Fleet(Section):
     )
 
 
+class KitProgram(Section):
+    """restic for another machine, that goes into every kit: as its maker publishes it, with the
+    hash of its maker's list.
+    """
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$",
+        description="what it is called in the kit, as `restic_0.17.3_windows_amd64.exe`",
+    )
+    file: Path = Field(description="absolute path of the program")
+    sha256: str = Field(
+        pattern=r"^[0-9a-f]{64}$", description="of that file; no kit is made with another one"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """The settings of this machine, complete."""
@@ -156,6 +171,8 @@ class Settings:
     metrics: Path | None = None
     """File for the node exporter of Prometheus."""
     fleet: Fleet = field(default_factory=Fleet.model_construct)
+    kit_programs: tuple[KitProgram, ...] = ()
+    """restic for other machines, that goes into every kit."""
     no_color: bool = False
     """Whether the person asked for no colour (`NO_COLOR`)."""
     source: Path | None = None
@@ -272,6 +289,9 @@ class SettingsFile(BaseModel):
         description="file written for the textfile collector of Prometheus' node exporter",
     )
     fleet: Fleet = Field(default=Fleet.model_construct())
+    kit_programs: tuple[KitProgram, ...] = Field(
+        default=(), description="restic for other machines, that goes into every kit"
+    )
 
 
 def environment_value(name: str) -> str | None:
@@ -347,6 +367,7 @@ def _complete(stated: SettingsFile, source: Path | None) -> Settings:
         publish=stated.publish,
         metrics=stated.metrics,
         fleet=stated.fleet,
+        kit_programs=stated.kit_programs,
         no_color=bool(os.environ.get("NO_COLOR")),
         source=source,
     )
@@ -376,7 +397,8 @@ def _relative_paths(document: Document) -> list[Problem]:
     ]
     patterns = ("postgres_programs", "mariadb_programs", "command_programs")
     programs = [node for key in patterns for node in elements(child(root, key))]
-    for node in (*paths, *programs):
+    in_kits = [child(each, "file") for each in elements(child(root, "kit_programs"))]
+    for node in (*paths, *programs, *in_kits):
         text = text_of(node)
         if node is not None and text is not None and not text.startswith("/"):
             problems.append(

@@ -15,11 +15,13 @@ from dr_orchestrator.schedule.carry_out import carry_out
 from dr_orchestrator.schedule.child_worker import ChildWorker
 from dr_orchestrator.schedule.loop import Chore, Planning
 from dr_orchestrator.schedule.plan_shelf import PlanShelf, kept_plan
+from dr_orchestrator.schedule.planner import kit_after_change
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
     from dr_orchestrator.app import App
+    from dr_orchestrator.core.occurrence import Occurrence
     from dr_orchestrator.notify.tell import Teller
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.schedule.dispatcher import Dispatcher
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _SWEEP_EVERY = timedelta(minutes=10)
 _TELL_EVERY = timedelta(minutes=1)
+_KITS_EVERY = timedelta(minutes=1)
 
 
 class Unattended:
@@ -87,8 +90,25 @@ class Unattended:
                 every=_TELL_EVERY,
                 do=lambda: self.teller.tell(self._running_plans(), planning.problems()),
             ),
+            Chore(
+                name="looking for kits that are stale",
+                every=_KITS_EVERY,
+                do=lambda: planning.have_done(self._changed_kits()),
+            ),
             *self._publishing(),
         )
+
+    def _changed_kits(self) -> list[Occurrence]:
+        from dr_orchestrator.runbook.kit.make import kit_due
+
+        store, now = self._app.store, self._app.clock.now()
+        last_due = store.ledger.last_due()
+        due = (
+            kit_after_change(practice, inputs, last_due, now)
+            for practice, loaded in self.shelf.plans.items()
+            if (inputs := kit_due(loaded, store))
+        )
+        return [each for each in due if each is not None]
 
     def _running_plans(self) -> list[Plan]:
         return [loaded.plan for loaded in self.shelf.plans.values()]

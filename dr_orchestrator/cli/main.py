@@ -7,6 +7,7 @@ as `error: …` and `hint: …` on stderr.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -43,6 +44,9 @@ _COMMANDS = {
     "points": "list recovery points, or read them back from a repository",
     "test": "restore a recovery point to a sandbox and prove it",
     "restore": "restore a recovery point to a new directory",
+    "drill": "bring all systems of a practice back in sandboxes, under one clock",
+    "incident": "find out what has happened, and follow what helps",
+    "runbook": "read and follow the steps for when something has happened",
     "doctor": "say what would make tonight's run fail, and what to do",
     "status": "say which promises are kept, not kept or not proven",
     "publish": "publish this site's status for whoever looks after many",
@@ -60,7 +64,6 @@ _MEANT = {
     "prune": "`dro repository prune`",
     "forget": "`dro retention apply`",
     "verify": "`dro test`",
-    "drill": "`dro test`",
     "list": "`dro points`",
     "snapshots": "`dro points`",
     "run": "`dro backup` or `dro test`",
@@ -166,7 +169,7 @@ class Context:
 
 
 _STOPPED = Interrupted().message
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _Commands(click.Group):
@@ -252,10 +255,11 @@ def _our_frames(error: BaseException) -> list[str]:
 
 
 def _fail(context: Context, message: str, hint: str, code: ExitCode) -> ExitCode:
-    click.echo(f"error: {message}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
-    _print_failure(context, message, hint)
+    with contextlib.suppress(OSError):  # the terminal may be gone, and what is left be cleaned up
+        click.echo(f"error: {message}", err=True)
+        if hint:
+            click.echo(f"hint: {hint}", err=True)
+        _print_failure(context, message, hint)
     return code
 
 
@@ -267,14 +271,17 @@ def _print_failure(context: Context, message: str, hint: str) -> None:
 
 
 def _stop_on_signals(context: Context) -> None:
-    """Make SIGINT and SIGTERM end everything in order; a second one ends us at once.
+    """Make signals end everything in order; a second one ends us at once, but for SIGHUP: a
+    terminal that closes sends it more than once, and nobody waits there any more.
 
     Programs are ended from another thread: the handler may have interrupted the very code that
     holds the lock this needs.
     """
     stopping = threading.Event()
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if stopping.is_set() and number == signal.SIGHUP:
+            return
         if stopping.is_set():
             os._exit(ExitCode.INTERRUPTED)  # children die with us
         stopping.set()
@@ -282,4 +289,5 @@ def _stop_on_signals(context: Context) -> None:
         raise Interrupted
 
     for number in _STOP_SIGNALS:
-        signal.signal(number, stop)
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # by nohup
+            signal.signal(number, stop)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from dr_orchestrator.core.wording import duration_words
+from dr_orchestrator.core.wording import count_words, duration_words
 from dr_orchestrator.errors import ExitCode, PlanInvalid
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ Examples:
 @click.option("--json", "_json", is_flag=True, help="print one JSON object")
 @click.pass_obj
 def validate(context: Context, practices: tuple[str, ...], *, _json: bool) -> ExitCode:
-    """Say everything that is wrong with plans: all of the plans folder where none is named.
+    """Say everything that is wrong with plans and their runbooks: with all of the plans folder
+    where none is named.
 
     Exit codes: 0 all are valid (there may be warnings); 2 at least one is not.
     """
@@ -64,6 +65,7 @@ def _validated(path: Path) -> dict[str, Any]:
     from dr_orchestrator.packs.choice import packs_of
     from dr_orchestrator.plan.load import load_plan
     from dr_orchestrator.plan.problem import report
+    from dr_orchestrator.runbook.shelf import blanks_on, plan_problems, shelf_of
 
     try:
         loaded = load_plan(path)
@@ -72,12 +74,29 @@ def _validated(path: Path) -> dict[str, Any]:
         problems = cast("tuple[Problem, ...]", error.problems)
         click.echo(report(problems), err=True)
         return _result(path, None, [problem.as_dict() for problem in problems], [])
+    shelf = shelf_of(loaded)
+    problems = (*plan_problems(loaded, shelf), *shelf.problems)
+    notes = (*_notes(loaded.plan), *_blanks(blanks_on(shelf, loaded.plan)))
     for warning in loaded.warnings:
         click.echo(f"warning: {warning.text()}", err=True)
-    _say_notes(loaded.plan)
-    click.echo(f"{path}: valid", err=True)
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
+    if problems:
+        click.echo(report(problems), err=True)
+        click.echo(f"{path}: valid; not all of its runbooks are", err=True)
+    else:
+        click.echo(f"{path}: valid", err=True)
     warnings = [warning.as_dict() for warning in loaded.warnings]
-    return _result(path, loaded.plan.practice.id, [], warnings, _notes(loaded.plan))
+    practice = loaded.plan.practice.id
+    return _result(path, practice, [each.as_dict() for each in problems], warnings, notes)
+
+
+def _blanks(blanks: Sequence[str]) -> list[str]:
+    """Return what runbooks ask for and the plan does not say."""
+    if not blanks:
+        return []
+    count = count_words(len(blanks), "blank")
+    return [f"runbooks: {count} to fill in by hand, which the plan may say: {', '.join(blanks)}"]
 
 
 def _result(
@@ -116,7 +135,8 @@ def show(context: Context, practice: str | None, *, origin: bool, _json: bool) -
     from dr_orchestrator.plan.load import effective_yaml, find_plan, load_plan
 
     loaded = load_plan(find_plan(practice, context.settings.plans))
-    _say_notes(loaded.plan)
+    for note in _notes(loaded.plan):
+        click.echo(f"note: {note}", err=True)
     if context.json:
         context.print_json(_shown(loaded, origin=origin))
     elif origin:
@@ -150,11 +170,6 @@ def _notes(plan: Plan) -> list[str]:
     ]
 
 
-def _say_notes(plan: Plan) -> None:
-    for note in _notes(plan):
-        click.echo(f"note: {note}", err=True)
-
-
 def _show_origins(loaded: LoadedPlan) -> None:
     from dr_orchestrator.plan.load import origin_lines
 
@@ -164,14 +179,19 @@ def _show_origins(loaded: LoadedPlan) -> None:
 
 @command.command(
     epilog="""\b
-Example:
+Examples:
   dro plan schema > plan.schema.json
+  dro plan schema --runbook > runbook.schema.json
 """
 )
+@click.option("--runbook", is_flag=True, help="that of runbooks")
 @click.option("--json", "_json", is_flag=True, hidden=True, help="the schema is JSON anyway")
-def schema(*, _json: bool) -> ExitCode:
-    """Print the JSON Schema of plans, for editors."""
-    from dr_orchestrator.plan.reference import plan_schema
+def schema(*, runbook: bool, _json: bool) -> ExitCode:
+    """Print the JSON Schema of plans, for editors; with --runbook that of runbooks."""
+    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.plan.reference import schema_of
+    from dr_orchestrator.runbook.model import Runbook
 
-    click.echo(json.dumps(plan_schema(), indent=2, ensure_ascii=False))
+    described = schema_of(Runbook if runbook else Plan)
+    click.echo(json.dumps(described, indent=2, ensure_ascii=False))
     return ExitCode.OK

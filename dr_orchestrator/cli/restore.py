@@ -12,13 +12,10 @@ from dr_orchestrator.cli.backup import systems_of
 from dr_orchestrator.cli.progress import ProgressLine
 from dr_orchestrator.core.target import claim_new_directory
 from dr_orchestrator.core.wording import instant_words
-from dr_orchestrator.errors import ExitCode, PointNotFound, UsageMistake, most_important
+from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from dr_orchestrator.cli.main import Context
-    from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.restore.restore import RestoreResult
 
@@ -63,7 +60,7 @@ def command(  # noqa: PLR0917 - click passes them by name
 
     Exit codes: 0 all restored; 3 some assets could not be; 1 nothing could be.
     """
-    from dr_orchestrator.restore.choose import choose_point, doubts_about
+    from dr_orchestrator.restore.choose import choose_point, doubts_about, holders
     from dr_orchestrator.restore.restore import RestoreToDirectory
 
     loaded = context.one_plan(practice)
@@ -79,7 +76,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         now=context.clock.now(),
         vouched=vouched,
     )
-    place = repository or _fullest(loaded.plan.repositories, chosen, assets)
+    place = repository or holders(loaded.plan.repositories, chosen, assets)[0]
     as_of = instant_words(chosen.as_of, loaded.plan.practice.timezone)
     context.say(f"{name}: point {chosen.id}, as of {as_of}, from {place}")
     if doubts := doubts_about(chosen, points, vouched):
@@ -99,24 +96,6 @@ def command(  # noqa: PLR0917 - click passes them by name
     if not result.failures:
         return most_important(swept)
     return ExitCode.PARTIAL if result.restored else ExitCode.FAILED
-
-
-def _fullest(repositories: Iterable[str], point: RecoveryPoint, assets: tuple[str, ...]) -> str:
-    """Return the repository that holds most of what is wanted; of several the first of the plan.
-
-    A point can be whole in one repository and lack an asset in another.
-    """
-    held: dict[str, int] = {}
-    for repository in repositories:
-        copy = point.copy_in(repository)
-        if copy is not None:
-            held[repository] = len(set(assets or copy.snapshots) & set(copy.snapshots))
-    if not held:
-        raise PointNotFound(
-            f"point {point.id} is in no repository of the plan",
-            hint=f"it was saved to: {', '.join(copy.repository for copy in point.copies)}",
-        )
-    return max(held, key=lambda repository: held[repository])
 
 
 def _one_system(loaded: LoadedPlan, system: str | None) -> str:

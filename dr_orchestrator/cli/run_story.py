@@ -46,6 +46,8 @@ _INTERRUPTED_MEANS = {
     Operation.IMMUTABILITY: "it says nothing about who could destroy the repository",
     Operation.UNDELETE: "part of the repository may be as it was at that time, and the rest not",
     Operation.REPORT: "the page of before is still there",
+    Operation.KIT: "the kit of before is still there, in each place that did not get this one",
+    Operation.DRILL: "no drill is recorded; the restore tests it had made until then are",
 }
 _TESTED_BEFORE = "its result was recorded before, and counts"
 _WHEN_KILLED = "where its process was killed, `ended` is when that was found"
@@ -163,6 +165,8 @@ def _command_of(run: Run) -> str:
         Operation.IMMUTABILITY: f"dro repository immutability {run.practice}{repository}",
         Operation.UNDELETE: f"dro repository undelete {run.practice}{repository} --before TIME",
         Operation.REPORT: f"dro report {run.practice} --out DIR",
+        Operation.KIT: f"dro runbook kit {run.practice}",
+        Operation.DRILL: f"dro drill {run.practice}",
     }[run.operation]
 
 

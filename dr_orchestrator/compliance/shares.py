@@ -66,6 +66,8 @@ def share_restored(tests: Iterable[RestoreTest]) -> float:
 
 def _deciding(tests: list[RestoreTest]) -> RestoreTest:
     newest = max(tests, key=lambda test: (test.started_at, test.id))
+    if all(test.result is Result.PASSED for test in tests):
+        return newest  # the rule, and a verdict need not look at each share of thousands
     return newest_failure(tests) or newest
 
 

@@ -16,6 +16,7 @@ from dr_orchestrator.core.point import PointCopy, RecoveryPoint
 from dr_orchestrator.core.problem import Problem, Telling
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome, Run
+from dr_orchestrator.core.runbook import Drill, Move, RunbookRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,6 +232,43 @@ class Told:
     telling: Telling
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunbookOpened:
+    """Somebody began to follow a runbook. The same one again changes nothing."""
+
+    run: RunbookRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunbookMoved:
+    """The next move in a runbook run. The same one again changes nothing; another one under its
+    number is refused, since somebody else has gone on.
+    """
+
+    move: Move
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrillRecorded:
+    """A drill came to a result. The same one again changes nothing."""
+
+    drill: Drill
+
+
+@dataclass(frozen=True, kw_only=True)
+class KitMade:
+    """A kit was made and delivered."""
+
+    practice: str
+    run: str
+    at: datetime
+    expires: datetime
+    inputs: str
+    """SHA-256 over the plan and the runbooks that it was made of."""
+    places: tuple[str, ...]
+    """Where it went, in words: a folder, a bucket, a contact."""
+
+
 Entry = (
     RunOpened
     | RunClosed
@@ -254,6 +292,10 @@ Entry = (
     | ProblemAcknowledged
     | ProblemOver
     | Told
+    | RunbookOpened
+    | RunbookMoved
+    | DrillRecorded
+    | KitMade
 )
 
 

@@ -29,6 +29,10 @@ class Operation(StrEnum):
     UNDELETE = "undelete"
     """Makes a repository as it was at an earlier time."""
     REPORT = "report"
+    DRILL = "drill"
+    """Restores all systems of a practice, or starts cold from its kit."""
+    KIT = "kit"
+    """Makes the packet that a responder needs when everything of ours is gone."""
 
 
 class Outcome(StrEnum):

@@ -45,6 +45,23 @@ class Kind(Enum):
         "whoever can write to it decides what is backed up, and where to",
     )
 
+    RUNBOOK_INVALID = "runbook-invalid", Severity.FAILS, "nobody can follow it when it is needed"
+    RUNBOOK_MISSING = "runbook-missing", Severity.FAILS, "nobody is told how the system comes back"
+    RUNBOOK_NOT_TRUSTED = (
+        *("runbook-not-trusted", Severity.NOTE),
+        "others decide what it runs: each of its commands is asked about first",
+    )
+    NO_KIT = (
+        *("no-kit", Severity.NOTE),
+        "when this machine is gone, nobody finds the steps, the backups or the keys",
+    )
+    KIT_MISSING = (
+        *("kit-missing", Severity.SOON),
+        "when this machine is gone, nobody finds the steps, the backups or the keys",
+    )
+    KIT_STALE = "kit-stale", Severity.SOON, "whoever needs it follows what is not so any more"
+    RUNBOOK_BLANKS = "runbook-blanks", Severity.NOTE, "whoever needs it at night has to look for it"
+
     SECRET_UNAVAILABLE = "secret-unavailable", Severity.FAILS, "what it opens stays closed"
     SECRET_OF_OTHERS = "secret-of-others", Severity.NOTE, "they can read it, and change it"
     SECRET_IN_GIT = "secret-in-git", Severity.NOTE, "keys in a work tree get committed"

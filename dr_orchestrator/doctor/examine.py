@@ -29,6 +29,7 @@ from dr_orchestrator.doctor.disks import (
 from dr_orchestrator.doctor.encryption import look_at_encryption
 from dr_orchestrator.doctor.instruments import DoctorTools, Patient
 from dr_orchestrator.doctor.keys import look_at_keys, look_at_settings
+from dr_orchestrator.doctor.kit import look_at_kit
 from dr_orchestrator.doctor.machine import look_at_lab, look_at_programs, look_at_sandbox
 from dr_orchestrator.doctor.notifications import (
     look_at_listener,
@@ -43,6 +44,7 @@ from dr_orchestrator.doctor.repositories import (
     look_at_repository_certificate,
     repositories_in_use,
 )
+from dr_orchestrator.doctor.runbooks import look_at_runbooks
 from dr_orchestrator.doctor.scheduler import look_at_due, look_at_scheduler
 from dr_orchestrator.doctor.side_by_side import Look, look_at_all
 from dr_orchestrator.errors import DroError
@@ -151,6 +153,8 @@ def _at_practice(patient: Patient) -> Iterator[Look]:
     loaded, plan = patient.loaded, patient.plan
     look = partial(Look, practice=plan.practice.id)
     yield look(at="the plan", complain=partial(look_at_plan, loaded))
+    yield look(at="its runbooks", complain=partial(look_at_runbooks, patient))
+    yield look(at="its recovery kit", complain=partial(look_at_kit, patient))
     yield look(at="its keys", complain=partial(look_at_keys, loaded))
     yield look(at="who is told", complain=partial(look_for_listeners, patient))
     yield look(at="what is due", complain=partial(look_at_due, patient))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.core.point import AssetKind
     from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.core.secret import Secret
+    from dr_orchestrator.doctor.runbooks import RunbooksSeen
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.process import SystemLauncher
@@ -47,6 +48,10 @@ class DoctorTools:
     """Where a backup finds it, with the login of a REST server in it."""
     place: Callable[[Plan, str], S3Place]
     """Where a repository lies in S3, with the credential of who looks after the bucket."""
+    runbooks: Callable[[LoadedPlan], RunbooksSeen]
+    """What can be seen of a practice's runbooks."""
+    is_kit_due: Callable[[LoadedPlan], bool]
+    """Whether the newest kit is older than the plan or a runbook, or is not in every place."""
     store: Callable[[], Store | None]
     """Our own record, `None` before there is one."""
     staging: Path

@@ -52,6 +52,7 @@ def look_at_mail(tools: DoctorTools, plans: tuple[LoadedPlan, ...]) -> Iterator[
         for number, entry in enumerate(loaded.plan.notify)
         if entry.by_mail_server
     ]
+    by_mail += [(each, "kit.mail") for each in plans if each.plan.kit and each.plan.kit.mail]
     mail, do = tools.settings.mail, "write `mail` in the machine's settings"
     if mail is None:
         what = "somebody is told by e-mail, and the settings name no mail server"

@@ -53,19 +53,28 @@ def deliver(message: Message, channel: Channel, post: Post, at: datetime) -> Non
     elif spec.ses is not None:
         send_by_ses(message, spec.ses, at=at)
     elif channel.address:
-        if post.mail is None:
-            raise NotDelivered("this machine has no `mail` in its settings")
-        reference = post.mail.password
-        send_email(
-            message,
-            channel.address,
-            post.mail,
-            password=post.read_secret(reference) if reference else None,
-            at=at,
-            timeout_seconds=post.timeout_seconds,
-        )
+        deliver_by_mail(message, channel.address, post, at)
     else:
         raise NotDelivered("it has no e-mail address")
+
+
+def deliver_by_mail(message: Message, address: str, post: Post, at: datetime) -> None:
+    """Send a message to an address, through the machine's mail server.
+
+    Raises:
+        NotDelivered, SecretUnavailable: as `deliver`.
+    """
+    if post.mail is None:
+        raise NotDelivered("this machine has no `mail` in its settings")
+    reference = post.mail.password
+    send_email(
+        message,
+        address,
+        post.mail,
+        password=post.read_secret(reference) if reference else None,
+        at=at,
+        timeout_seconds=post.timeout_seconds,
+    )
 
 
 def ping(channel: Channel, ending: str, post: Post) -> None:

@@ -60,6 +60,9 @@ def written(
     mail["Message-ID"] = f"<{message.id}@{sender.rpartition('@')[2] or host}>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no answers from holidays
     mail.set_content(message.text)
+    for each in message.attachments:
+        kind, _, subtype = each.media_type.partition("/")
+        mail.add_attachment(each.content, maintype=kind, subtype=subtype, filename=each.name)
     return mail
 
 

@@ -36,6 +36,16 @@ _OCCASIONS = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attachment:
+    """A file that goes with a message."""
+
+    name: str
+    media_type: str
+    """As `application/pdf`."""
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class Message:
     """What one channel is told at once."""
 
@@ -46,6 +56,8 @@ class Message:
     text: str
     facts: Mapping[str, Any]
     """The same for programs: of the first problem, where it is about several."""
+    attachments: tuple[Attachment, ...] = ()
+    """For e-mail alone."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,7 +34,7 @@ _TOLD = frozenset(
     {
         *(Operation.BACKUP, Operation.COPY, Operation.RESTORE_TEST, Operation.CHECK),
         *(Operation.FORGET, Operation.PRUNE, Operation.EXTEND, Operation.IMMUTABILITY),
-        Operation.REPORT,
+        *(Operation.REPORT, Operation.KIT),
     }
 )
 """What nobody watches; whoever restores or rebuilds sits before it."""
@@ -247,6 +247,8 @@ class _Look:
             if operation is Operation.IMMUTABILITY and not spec.keeps_attackers_out:
                 return False
             return bool(getattr(spec.maintenance, _UPKEEP[operation]) != "never")
+        if operation is Operation.KIT:
+            return self._plan.kit is not None
         return operation is not Operation.REPORT or self._plan.report is not None
 
     def _names_exist(self, system: str, repository: str) -> bool:
@@ -549,4 +551,5 @@ def _operation_words(operation: Operation, repository: str | None) -> str:
         Operation.EXTEND: f"renewing the locks in {where}",
         Operation.IMMUTABILITY: f"the attempt to destroy what {where} holds",
         Operation.REPORT: "writing the report",
+        Operation.KIT: "making the recovery kit",
     }.get(operation, operation.value)

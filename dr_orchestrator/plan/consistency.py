@@ -18,6 +18,7 @@ from dr_orchestrator.plan.document import (
     elements,
     text_of,
 )
+from dr_orchestrator.plan.kit_consistency import check_kit
 from dr_orchestrator.plan.notes import Notes
 from dr_orchestrator.plan.notification_consistency import check_notifications
 from dr_orchestrator.plan.problem import Problem
@@ -45,6 +46,7 @@ def consistency_problems(
     _dependencies(notes)
     _custody(notes)
     check_report(notes)
+    check_kit(notes)
     check_notifications(notes)
     for reference in _references_to_secrets(notes):
         notes.secret(reference)

@@ -35,6 +35,7 @@ _DEFAULTS: tuple[tuple[str, str], ...] = (
     (r"practice\.timezone", "UTC"),
     (r"practice\.open\..*", "always open"),
     (r"systems\.[^.]+\.title", "the system's id"),
+    (r"systems\.[^.]+\.runbook", "by what the system holds"),
     (r".*\.backup\.schedule", "every half RPO"),
     (r".*\.backup\.copying\..*", "after each backup"),
     (r".*\.backup\.to\[\d+\]", "the plan's first repository"),

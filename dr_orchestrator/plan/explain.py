@@ -34,7 +34,7 @@ Location = tuple[str | int, ...]
 
 LATER = frozenset(
     {
-        *("extends", "keyring", "labels", "runbook", "runbooks"),
+        *("extends", "keyring", "labels"),
     }
 )
 """Keys that the plan format has and this version of the program does not read."""

@@ -2,13 +2,14 @@
 
 Every field that was left out has its default here already, so no reader ever meets a `None` that
 means "work it out yourself". The descriptions become the plan reference and the JSON Schema.
-What a plan may not say yet (runbooks, templates) comes with its own change, under the names the
-design gives them.
+What a plan may not say yet (templates) comes with its own change, under the names the design gives
+them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -685,6 +686,11 @@ class RestoreTestSpec(Timing):
         return self.parts * self.schedule.period
 
 
+def runbook_for(assets: Iterable[Asset]) -> str:
+    """Return the name of the runbook by which a system of such assets is recovered."""
+    return "emr-server-lost" if any(each.kind.is_database for each in assets) else "file-share-lost"
+
+
 class ProtectedSystem(Section):
     """Something the practice works with, that this plan protects."""
 
@@ -702,6 +708,11 @@ class ProtectedSystem(Section):
     )
     recovery: tuple[RecoveryStep, ...] = ()
     assets: dict[Identifier, Asset] = Field(min_length=1)
+    runbook: Identifier = Field(
+        default_factory=lambda data: runbook_for(data["assets"].values()),
+        description="name of the runbook by which it is recovered: `emr-server-lost` where it has "
+        "a database, else `file-share-lost`, unless stated",
+    )
     newest: NewestRow | None = None
     backup: BackupSpec = Field(
         default_factory=lambda data: BackupSpec(schedule=Schedule.half_of(data["rpo"])),
@@ -764,6 +775,39 @@ class ReportSpec(Section):
     folder: Path = Field(description="absolute path of the folder it is written to")
 
 
+class KitBucket(Section):
+    """A bucket that the kit is put into."""
+
+    to: str = Field(pattern=r"^s3://[^/]", description="s3://BUCKET/PREFIX")
+    aws_profile: str | None = Field(default=None, description="profile in ~/.aws/credentials")
+    endpoint: str | None = Field(
+        default=None, description="of S3-compatible storage that is not Amazon's"
+    )
+
+
+class KitSpec(Section):
+    """The packet for a responder when everything of ours is gone: when it is made anew, and where
+    it goes. A change of the plan or of a runbook has it made anew too.
+    """
+
+    schedule: Schedule = Field(
+        default=Schedule.parse("06:00"), description="when it is made anew, for the newest points"
+    )
+    folder: Path | None = Field(
+        default=None,
+        description="absolute path of a folder it is put into, below the practice's id",
+    )
+    s3: KitBucket | None = Field(default=None, description="a bucket it is put into")
+    mail: tuple[Identifier, ...] = Field(
+        default=(),
+        description="contacts that get it by e-mail when plan or runbooks changed, and once in "
+        "each `valid`",
+    )
+    valid: PositiveDuration = Field(
+        default=timedelta(days=30), description="for how long it says of itself that it is current"
+    )
+
+
 class Plan(Section):
     """The whole promise to one practice."""
 
@@ -778,6 +822,9 @@ class Plan(Section):
     )
     report: ReportSpec | None = Field(
         default=None, description="left out: the page is written when somebody asks for it"
+    )
+    kit: KitSpec | None = Field(
+        default=None, description="left out: the kit is made when somebody asks for it"
     )
 
     @property

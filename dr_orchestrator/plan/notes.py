@@ -62,6 +62,14 @@ class Notes:
         self.mistake(node, f"there is no such {what}", hint)
         return None
 
+    def contact_by_mail(self, node: Node | None) -> None:
+        """Note a name that is no contact, or one of a contact without an e-mail address."""
+        name = self.reference(node, self.contacts, "contact")
+        if node is None or name is None:
+            return
+        if not text_of(child(self.root, "contacts", name, "email")):
+            self.mistake(node, "has no e-mail address", f"write one in `contacts.{name}.email`")
+
     def secret(self, reference: Node) -> None:
         """Note a key in a work tree, since it gets committed, and a command others can write.
 

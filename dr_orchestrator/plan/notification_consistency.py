@@ -22,18 +22,10 @@ def check_notifications(notes: Notes, *, of_machine: bool = False) -> None:
         if of_machine:
             _not_of_a_plan(notes, entry)
             continue
-        _contact(notes, child(entry, "to"))
+        notes.contact_by_mail(child(entry, "to"))
         systems = [name for name, _ in notes.systems()]
         for system in elements(child(entry, "systems")):
             notes.reference(system, systems, "system")
-
-
-def _contact(notes: Notes, node: Node | None) -> None:
-    name = notes.reference(node, notes.contacts, "contact")
-    if node is None or name is None:
-        return
-    if not text_of(child(notes.root, "contacts", name, "email")):
-        notes.mistake(node, "has no e-mail address", f"write one in `contacts.{name}.email`")
 
 
 def _not_of_a_plan(notes: Notes, entry: Node) -> None:

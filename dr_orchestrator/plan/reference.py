@@ -101,9 +101,9 @@ class _Schema(GenerateJsonSchema):
         return super().encode_default(dft)
 
 
-def plan_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a plan file."""
-    schema = Plan.model_json_schema(by_alias=True, schema_generator=_Schema)
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON Schema of a file that such a model describes: of a plan, or of a runbook."""
+    schema = model.model_json_schema(by_alias=True, schema_generator=_Schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
@@ -113,10 +113,15 @@ def plan_reference() -> str:
     return _page(_PLAN_HEAD.format(values=values), Plan)
 
 
+def page_beside_plan(head: str, model: type[BaseModel]) -> str:
+    """Return the page that describes another file than the plan, from its model."""
+    # how values are written stands on the plan's page
+    return _page(head, model).replace("(#values)", "(plan.md#values)")
+
+
 def settings_reference(model: type[BaseModel]) -> str:
     """Return the page that describes the machine's settings, from their model."""
-    # how values are written stands on the plan's page
-    return _page(_SETTINGS_HEAD, model).replace("(#values)", "(plan.md#values)")
+    return page_beside_plan(_SETTINGS_HEAD, model)
 
 
 def _page(head: str, model: type[BaseModel]) -> str:
@@ -186,6 +191,8 @@ def _type_words(annotation: Any) -> str:
         return " or ".join(_type_words(each) for each in members)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _anchor(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return ", ".join(f"`{each.value}`" for each in annotation)
     return _WORDS[annotation]
 
 

@@ -10,6 +10,7 @@ A manifest's snapshot is a small folder that a person can read with nothing but 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -230,6 +231,40 @@ def list_manifests(
             if type(error) is not RepositoryError:
                 raise  # of the repository, not of this one snapshot
             yield snapshot, error
+
+
+def newest_manifest(repository: Repository, practice: str) -> FoundManifest:
+    """Return the newest manifest of a practice that can be read, of whichever system.
+
+    Raises:
+        PointNotFound: there is none.
+        RepositoryError: by its class; it could not be found out.
+    """
+    listed = repository.snapshots({"practice": practice})
+    for snapshot in sorted(manifests_among(listed), key=lambda each: each.time, reverse=True):
+        with contextlib.suppress(ManifestInvalid, RepositoryDamaged):
+            return read_manifest(repository, snapshot, listed)
+    raise PointNotFound(
+        f"the repository {repository.name} holds no manifest of {practice} that can be read"
+    )
+
+
+def read_runbooks(repository: Repository, found: FoundManifest) -> dict[str, bytes]:
+    """Return the runbooks that lie beside a manifest, by name: data, whoever saved it.
+
+    Raises:
+        ManifestInvalid: one is not what the manifest says.
+        RepositoryError: by its class.
+    """
+    runbooks = {}
+    for name, sha256 in found.manifest.runbooks.items():
+        content = repository.read_file(
+            found.snapshot, f"{found.folder}/runbooks/{name}", limit_bytes=_MANIFEST_LIMIT
+        )
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise ManifestInvalid(f"the runbook {name} is not the one that its manifest names")
+        runbooks[name] = content
+    return runbooks
 
 
 def read_sidecars(repository: Repository, found: FoundManifest, asset: str) -> dict[str, bytes]:

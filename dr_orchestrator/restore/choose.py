@@ -1,17 +1,18 @@
-"""Which recovery point: the newest, any, or the one that was named."""
+"""Which recovery point: the newest, any, or the one that was named; and out of which repository."""
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
-from dr_orchestrator.core.wording import count_words
+from dr_orchestrator.core.wording import count_words, instant_words
 from dr_orchestrator.errors import PointNotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
     from dr_orchestrator.core.point import PointCopy, RecoveryPoint
@@ -28,6 +29,7 @@ def choose_point(
     wanted: str,
     now: datetime,
     vouched: Callable[[PointCopy], bool] = lambda _copy: True,
+    before: datetime | None = None,
 ) -> RecoveryPoint:
     """Return one of `points` (any order) of `system` that `repository` holds; any repository
     where that is `None`. `wanted` is `latest`, `random`, or the beginning of an id. It has the
@@ -39,16 +41,20 @@ def choose_point(
     is the latest, or any, only where there is no other: whoever can write there could have it
     restored in place of what we made.
 
+    With `before`, only those count that were complete by then: what was captured while somebody
+    was at the data holds some of what they did. Messages tell it in the time zone it has.
+
     Raises:
         PointNotFound: there is none, or the beginning fits several.
     """
-    of_system = [point for point in points if point.system == system]
+    of_system = made_before([point for point in points if point.system == system], before)
     certain = _held([_of_vouched_copies(point, vouched) for point in of_system], repository)
     held = _held(of_system, repository)
     where = f" in {repository}" if repository else ""
     if not held:
+        then = f" from before {instant_words(before, before.tzinfo or UTC)}" if before else ""
         raise PointNotFound(
-            f"{system}: no recovery point is known{where}",
+            f"{system}: no recovery point is known{where}{then}",
             hint="`dro backup` makes one; `dro points rebuild` finds those that a repository holds",
         )
     if wanted == LATEST:
@@ -65,6 +71,35 @@ def choose_point(
             hint="`dro points` lists them",
         )
     return next((point for point in certain if point.id == matching[0].id), matching[0])
+
+
+def made_before(points: Iterable[RecoveryPoint], before: datetime | None) -> list[RecoveryPoint]:
+    """Return the points that were complete before an instant; all where it is `None`."""
+    return [point for point in points if before is None or point.finished < before]
+
+
+def holders(
+    repositories: Iterable[str], point: RecoveryPoint, assets: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """Return those of the repositories that hold a point, with at least one: first the one with
+    most of what is wanted (all of it where nothing is named), of several the first.
+
+    A point can be whole in one repository and lack an asset in another.
+
+    Raises:
+        PointNotFound: none of them holds it.
+    """
+    held: dict[str, int] = {}
+    for repository in repositories:
+        copy = point.copy_in(repository)
+        if copy is not None:
+            held[repository] = len(set(assets or copy.snapshots) & set(copy.snapshots))
+    if not held:
+        raise PointNotFound(
+            f"point {point.id} is in no repository of the plan",
+            hint=f"it was saved to: {', '.join(copy.repository for copy in point.copies)}",
+        )
+    return tuple(sorted(held, key=lambda repository: -held[repository]))
 
 
 def doubts_about(

@@ -51,11 +51,12 @@ if TYPE_CHECKING:
 _TOLD = 3
 """Checks that a reason names; the test has them all."""
 _UNTIMED = "not all files came back, so the time of the whole recovery was not taken"
-_OUTCOMES = {
+OUTCOMES = {
     Result.PASSED: Outcome.DONE,
     Result.FAILED: Outcome.FAILED,
     Result.UNPROVEN: Outcome.UNPROVEN,
 }
+"""How a run ends that came to a result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +197,7 @@ def _test(
             attempt.give_up(error)
         test = attempt.result(run.id, started, follow_up_of)
         tools.store.record(RestoreTestRecorded(test=test))
-        run.conclude(_OUTCOMES[test.result], test.reason)
+        run.conclude(OUTCOMES[test.result], test.reason)
     return test
 
 

@@ -88,6 +88,10 @@ class UseCases(Protocol):
         """Write the practice manager's page to where the plan wants it."""
         ...
 
+    def make_kit(self, loaded: LoadedPlan, *, serves: Serves | None) -> Concluded:
+        """Make the kit, and bring it to where the plan wants it."""
+        ...
+
 
 def carry_out(
     claim: Claim,
@@ -124,6 +128,8 @@ def _asked_for(occurrence: Occurrence, plan: Plan) -> bool:
     """Whether what an occurrence is about is still in the plan."""
     if occurrence.operation is Operation.REPORT:
         return plan.report is not None
+    if occurrence.operation is Operation.KIT:
+        return plan.kit is not None
     return (not occurrence.system or occurrence.system in plan.protected) and (
         occurrence.repository is None or occurrence.repository in plan.repositories
     )
@@ -195,6 +201,14 @@ def _report(_occurrence: Occurrence, loaded: LoadedPlan, serves: Serves, app: Us
     return Ended(outcome=Outcome.DONE)
 
 
+def _kit(_occurrence: Occurrence, loaded: LoadedPlan, serves: Serves, app: UseCases) -> Ended:
+    result = app.make_kit(loaded, serves=serves)
+    done = result.outcome is Outcome.DONE
+    return Ended(
+        outcome=result.outcome, reason=result.reason, again=Again.NO if done else Again.SOME
+    )
+
+
 _Carried = Callable[[Occurrence, "LoadedPlan", Serves, UseCases], Ended]
 _OPERATIONS: Mapping[Operation, _Carried] = {
     Operation.BACKUP: _back_up,
@@ -206,4 +220,5 @@ _OPERATIONS: Mapping[Operation, _Carried] = {
     Operation.EXTEND: _look_after,
     Operation.IMMUTABILITY: _look_after,
     Operation.REPORT: _report,
+    Operation.KIT: _kit,
 }

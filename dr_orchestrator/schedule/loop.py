@@ -24,6 +24,7 @@ from dr_orchestrator.schedule.planner import ScheduledOperation, due, scheduled_
 from dr_orchestrator.schedule.trouble import Troubles
 
 if TYPE_CHECKING:
+    from dr_orchestrator.core.occurrence import Occurrence
     from dr_orchestrator.core.record import SystemPaused
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.store.base import Store
@@ -147,6 +148,11 @@ class Planning:
                 self._admit(those, last_due, now, pauses)
         self._dispatcher.wake()
 
+    def have_done(self, occurrences: Iterable[Occurrence]) -> None:
+        """Have something done that no schedule asks for: once for each schedule id and instant."""
+        self._record(tuple(occurrences))
+        self._dispatcher.wake()
+
     def problems(self) -> tuple[Problem, ...]:
         """Return what is wrong with this machine's scheduling now."""
         return (*self._shelf.problems(), *self._troubles.problems())
@@ -177,7 +183,9 @@ class Planning:
         now: datetime,
         pauses: Mapping[str, list[SystemPaused]],
     ) -> None:
-        found = tuple(due(operations, last_due, now, pauses))
+        self._record(tuple(due(operations, last_due, now, pauses)))
+
+    def _record(self, found: tuple[Occurrence, ...]) -> None:
         if not found:
             return
         for each in self._store.ledger.admit(found, self._dispatcher.submit):

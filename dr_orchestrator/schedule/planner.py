@@ -78,7 +78,12 @@ _POLICIES: Mapping[Operation, Policy] = {
     Operation.EXTEND: Policy(catch_up=CatchUp.LATEST),
     Operation.IMMUTABILITY: Policy(catch_up=CatchUp.LATEST),
     Operation.REPORT: Policy(catch_up=CatchUp.LATEST),
+    Operation.KIT: Policy(catch_up=CatchUp.LATEST),
 }
+_WHATEVER_IS_PAUSED = frozenset({Operation.REPORT, Operation.KIT})
+"""The page tells of the pause, and an emergency waits for none."""
+CHANGED_AGAIN = timedelta(hours=1)
+"""How soon a kit that could not be made after a change is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +193,7 @@ def paused(
     zone: tzinfo,
 ) -> str:
     """Return why nothing of it is started, by the pause that lasts longest; empty without one."""
-    if operation is Operation.REPORT:  # it tells of the pause
+    if operation in _WHATEVER_IS_PAUSED:
         return ""
     about = {"", system}
     in_force = (each for each in pauses if each.system in about and not each.is_over(now))
@@ -307,16 +312,42 @@ def _of_repositories(plan: Plan) -> Iterator[ScheduledOperation]:
 
 
 def _of_practice(plan: Plan) -> Iterator[ScheduledOperation]:
-    if plan.report is None:
-        return
-    yield ScheduledOperation(
-        practice=plan.practice.id,
-        operation=Operation.REPORT,
-        schedule=plan.report.schedule,
-        zone=plan.practice.timezone,
-        policy=_POLICIES[Operation.REPORT],
-        field="report.schedule",
-        id=_id(plan, "", Operation.REPORT, plan.report.schedule),
+    for operation, key, spec in (
+        (Operation.REPORT, "report", plan.report),
+        (Operation.KIT, "kit", plan.kit),
+    ):
+        if spec is not None:
+            yield ScheduledOperation(
+                practice=plan.practice.id,
+                operation=operation,
+                schedule=spec.schedule,
+                zone=plan.practice.timezone,
+                policy=_POLICIES[operation],
+                field=f"{key}.schedule",
+                id=_id(plan, "", operation, spec.schedule),
+            )
+
+
+def kit_after_change(
+    practice: str, inputs: str, last_due: Mapping[str, datetime], now: datetime
+) -> Occurrence | None:
+    """Return a kit that a change has made due, beside its schedule; `None` where one of the same
+    inputs (a hash) was due within the hour: it is being made, or could not be.
+    """
+    schedule_id = f"{practice}/{Operation.KIT.value}/changed-{inputs[:12]}"
+    before = last_due.get(schedule_id)
+    if before is not None and now - CHANGED_AGAIN < before <= now:
+        return None
+    due_at = now.replace(second=0, microsecond=0)
+    return Occurrence(
+        id=f"{schedule_id}@{due_at:%Y%m%dT%H%M%SZ}",
+        schedule_id=schedule_id,
+        due_at=due_at,
+        practice=practice,
+        operation=Operation.KIT,
+        system="",
+        repository=None,
+        point=LATEST,
     )
 
 

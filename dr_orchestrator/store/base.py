@@ -16,9 +16,10 @@ from typing import Protocol, Self
 from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.problem import OpenProblem, Telling
-from dr_orchestrator.core.record import Entry, PracticeRecord, SystemPaused
+from dr_orchestrator.core.record import Entry, KitMade, PracticeRecord, SystemPaused
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Outcome, Run
+from dr_orchestrator.core.runbook import Drill, Move, RunbookRun, StepExercised
 from dr_orchestrator.process import ProcessIdentity
 
 
@@ -256,6 +257,47 @@ class Locks(Protocol):
         ...
 
 
+class Followed(Protocol):
+    """The runbooks that were followed, the drills, and the kits that were made."""
+
+    def runs(
+        self, practice: str | None = None, *, open_only: bool = False
+    ) -> tuple[RunbookRun, ...]:
+        """Return runbook runs, oldest first; of all practices where `None`.
+
+        With `open_only` those that are not closed: somebody is on them, or was.
+        """
+        ...
+
+    def of_incident(self, incident: str) -> tuple[RunbookRun, ...]:
+        """Return the runs that belong to one incident, rehearsal or drill, oldest first."""
+        ...
+
+    def find(self, id_or_prefix: str) -> RunbookRun:
+        """Return the one runbook run whose id is, or begins with, `id_or_prefix`.
+
+        Raises:
+            UsageMistake: there is none, or more than one.
+        """
+        ...
+
+    def moves(self, run: str) -> tuple[Move, ...]:
+        """Return the moves of a runbook run, in order."""
+        ...
+
+    def exercised(self, practice: str) -> tuple[StepExercised, ...]:
+        """Return when each step of each runbook was last really done, for each system."""
+        ...
+
+    def drills(self, practice: str) -> tuple[Drill, ...]:
+        """Return the drills of a practice, oldest first."""
+        ...
+
+    def kit(self, practice: str) -> KitMade | None:
+        """Return the newest kit of a practice; `None` where none was ever made here."""
+        ...
+
+
 def repository_key(restic_id: str) -> str:
     """Return the key of a repository: restic's own id, under whatever address it is reached."""
     return f"repository/{restic_id}"
@@ -395,6 +437,11 @@ class Store(Protocol):
     @property
     def locks(self) -> Locks:
         """Who may write where, in the same memory."""
+        ...
+
+    @property
+    def followed(self) -> Followed:
+        """What was followed, drilled and packed, in the same memory."""
         ...
 
     def repository_id(self, practice: str, name: str) -> str | None:

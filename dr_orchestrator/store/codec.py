@@ -22,9 +22,11 @@ from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.record import Entry
 
 _KINDS: Mapping[str, type[Entry]] = {
+    "drill_recorded": record.DrillRecorded,
     "hold_placed": record.HoldPlaced,
     "hold_released": record.HoldReleased,
     "immutability_tested": ImmutabilityTested,
+    "kit_made": record.KitMade,
     "locks_extended": LocksExtended,
     "occurrence_due": record.OccurrenceDue,
     "occurrence_settled": record.OccurrenceSettled,
@@ -41,6 +43,8 @@ _KINDS: Mapping[str, type[Entry]] = {
     "retention_released": record.RetentionReleased,
     "run_closed": record.RunClosed,
     "run_opened": record.RunOpened,
+    "runbook_moved": record.RunbookMoved,
+    "runbook_opened": record.RunbookOpened,
     "schedule_set_back": record.ScheduleSetBack,
     "system_paused": record.SystemPaused,
     "told": record.Told,

@@ -18,18 +18,24 @@ from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.point import AssetSummary, PointCopy, RecoveryPoint
 from dr_orchestrator.core.record import MUCH_NEW, Entry
 from dr_orchestrator.core.run import Run
+from dr_orchestrator.core.runbook import Event, Move, RunbookRun, StepResult
 from dr_orchestrator.core.verification import Result
-from dr_orchestrator.errors import RepositoryChanged
+from dr_orchestrator.errors import Busy, RepositoryChanged
 from dr_orchestrator.store import schema
 from dr_orchestrator.store.rows import (
     attempted_key,
     copy_row,
+    drill_row,
     immutability_test_from,
     immutability_test_row,
+    kit_row,
+    move_row,
     occurrence_row,
     restore_test_from,
     restore_test_row,
     run_row,
+    runbook_run_from,
+    runbook_run_row,
 )
 
 
@@ -322,6 +328,83 @@ def _told(entry: record.Told, connection: Connection) -> str | None:
         insert(schema.telling).values(vars(telling) | {"occasion": telling.occasion.value})
     )
     return telling.practice
+
+
+@_project.register
+def _runbook_opened(entry: record.RunbookOpened, connection: Connection) -> str | None:
+    known = _row(connection, schema.runbook_run, id=entry.run.id)
+    if known is None:
+        connection.execute(insert(schema.runbook_run).values(runbook_run_row(entry.run)))
+        return entry.run.practice
+    if runbook_run_from(known) != entry.run:
+        raise ValueError(f"another runbook run is recorded under this id: {entry.run.id}")
+    return None
+
+
+@_project.register
+def _runbook_moved(entry: record.RunbookMoved, connection: Connection) -> str | None:
+    move, row = entry.move, move_row(entry.move)
+    of_run = _row(connection, schema.runbook_run, id=move.run)
+    if of_run is None:
+        raise ValueError(f"this runbook run was never opened: {move.run}")
+    known = _row(connection, schema.runbook_move, run=move.run, number=move.number)
+    if known is not None:
+        if known.move == row["move"]:
+            return None
+        raise Busy(
+            "somebody else has gone on in this runbook meanwhile",
+            hint=f"`dro runbook status {move.run}` shows where it stands",
+        )
+    before = {"run": move.run, "number": move.number - 1}
+    if move.number > 1 and _row(connection, schema.runbook_move, **before) is None:
+        raise ValueError(f"a move is missing before number {move.number} of {move.run}")
+    connection.execute(insert(schema.runbook_move).values(row))
+    if move.event is Event.CLOSED:
+        connection.execute(
+            update(schema.runbook_run)
+            .where(schema.runbook_run.c.id == move.run)
+            .values(closed=True)
+        )
+    if move.event is Event.ENDED and move.result is StepResult.DONE and move.fingerprint:
+        _exercised(connection, runbook_run_from(of_run), move)
+    return move.practice
+
+
+def _exercised(connection: Connection, run: RunbookRun, move: Move) -> None:
+    """Remember when a step was really done; what is handed over may be older than what is known."""
+    key = {
+        "practice": run.practice,
+        "runbook": run.runbook,
+        "system": run.system,
+        "step": move.step,
+    }
+    known = _row(connection, schema.step_exercised, **key)
+    if known is None or known.at <= move.at:
+        row = key | {
+            "at": move.at,
+            "fingerprint": move.fingerprint,
+            "seconds": move.seconds or 0.0,
+            "mode": run.mode.value,
+            "run": run.id,
+        }
+        _replaced(connection, schema.step_exercised, row)
+
+
+@_project.register
+def _drill_recorded(entry: record.DrillRecorded, connection: Connection) -> str | None:
+    row = drill_row(entry.drill)
+    known = _row(connection, schema.drill, id=entry.drill.id)
+    if known is None:
+        connection.execute(insert(schema.drill).values(row))
+        return entry.drill.practice
+    if known.drill != row["drill"]:
+        raise ValueError(f"another result is recorded for this drill: {entry.drill.id}")
+    return None
+
+
+@_project.register
+def _kit_made(entry: record.KitMade, connection: Connection) -> str | None:
+    return _replaced(connection, schema.kit, kit_row(entry))
 
 
 def _changed_problem(

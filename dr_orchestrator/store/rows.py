@@ -10,8 +10,10 @@ from dr_orchestrator.core.immutability import Attempt, ImmutabilityTested
 from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress
 from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, PointCopy, RecoveryPoint
 from dr_orchestrator.core.problem import Occasion, OpenProblem, Problem, ProblemKind, Telling
+from dr_orchestrator.core.record import KitMade
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome, Run
+from dr_orchestrator.core.runbook import Drill, Mode, Move, RunbookRun, StepExercised
 from dr_orchestrator.core.verification import Depth, Result, Verification
 from dr_orchestrator.store.codec import decode, encode
 
@@ -19,6 +21,7 @@ _VERIFICATIONS = tuple[Verification, ...]
 _CONDITIONS = tuple[str, ...]
 _SNAPSHOTS = Mapping[str, str]
 _ATTEMPTS = tuple[Attempt, ...]
+_PLACES = tuple[str, ...]
 
 
 def run_row(run: Run) -> dict[str, Any]:
@@ -180,3 +183,66 @@ def problem_from(row: Any) -> OpenProblem:
         acknowledged_by=row.acknowledged_by,
         closed_at=row.closed_at,
     )
+
+
+def runbook_run_row(run: RunbookRun) -> dict[str, Any]:
+    """Return the row of a runbook run that was just opened."""
+    return {
+        "id": run.id,
+        "practice": run.practice,
+        "incident": run.incident,
+        "mode": run.mode.value,
+        "opened_at": run.opened_at,
+        "closed": False,
+        "run": encode(run, RunbookRun),
+    }
+
+
+def runbook_run_from(row: Any) -> RunbookRun:
+    """Return the runbook run of a row."""
+    run: RunbookRun = decode(row.run, RunbookRun)
+    return run
+
+
+def move_row(move: Move) -> dict[str, Any]:
+    """Return the row of a move."""
+    return {"run": move.run, "number": move.number, "move": encode(move, Move)}
+
+
+def move_from(row: Any) -> Move:
+    """Return the move of a row."""
+    move: Move = decode(row.move, Move)
+    return move
+
+
+def exercised_from(row: Any) -> StepExercised:
+    """Return what a row says of one step."""
+    columns = row._asdict()
+    del columns["practice"]
+    return StepExercised(**columns | {"mode": Mode(row.mode)})
+
+
+def drill_row(drill: Drill) -> dict[str, Any]:
+    """Return the row of a drill."""
+    return {
+        "id": drill.id,
+        "practice": drill.practice,
+        "started_at": drill.started_at,
+        "drill": encode(drill, Drill),
+    }
+
+
+def drill_from(row: Any) -> Drill:
+    """Return the drill of a row."""
+    drill: Drill = decode(row.drill, Drill)
+    return drill
+
+
+def kit_row(kit: KitMade) -> dict[str, Any]:
+    """Return the row of a kit."""
+    return vars(kit) | {"places": encode(kit.places, _PLACES)}
+
+
+def kit_from(row: Any) -> KitMade:
+    """Return the kit of a row."""
+    return KitMade(**row._asdict() | {"places": decode(row.places, _PLACES)})

@@ -39,7 +39,7 @@ from sqlalchemy.types import TypeEngine
 
 from dr_orchestrator.store.codec import instant_from, instant_text
 
-STORE_VERSION = "0006"
+STORE_VERSION = "0007"
 """The newest migration. Four digits, so that versions compare as text."""
 
 
@@ -452,6 +452,71 @@ telling = Table(
     Column("delivered", Boolean, nullable=False),
     Column("reason", Text, nullable=False),
 )
+
+# --- runbooks that were followed -----------------------------------------------------------------
+
+runbook_run = Table(
+    "runbook_run",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("practice", Text, nullable=False),
+    Column("incident", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("closed", Boolean, nullable=False),
+    Column("run", Text, nullable=False),
+    Index("ix_runbook_run_practice", "practice", "opened_at"),
+    Index("ix_runbook_run_incident", "incident"),
+)
+"""`run` is the whole of it, as JSON."""
+
+runbook_move = Table(
+    "runbook_move",
+    metadata,
+    Column("run", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("move", Text, nullable=False),
+)
+"""`move` is the whole of it, as JSON."""
+
+step_exercised = Table(
+    "step_exercised",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("runbook", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("step", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("run", Text, nullable=False),
+)
+"""The newest time that each step was really done, by people or by us; what a rehearsal only said
+is not in it."""
+
+drill = Table(
+    "drill",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("practice", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("drill", Text, nullable=False),
+    Index("ix_drill_practice", "practice", "started_at"),
+)
+"""`drill` is the whole of it, as JSON."""
+
+kit = Table(
+    "kit",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("expires", Instant, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("places", Text, nullable=False),
+)
+"""The newest of each practice."""
 
 # Not a defence against somebody who owns the file; it keeps a mistake of ours from being silent.
 JOURNAL_GUARDS = {

@@ -45,6 +45,7 @@ from dr_orchestrator.core.verification import Result
 from dr_orchestrator.errors import PointNotFound
 from dr_orchestrator.store.attempted import first_seen, maintained_since, newest_runs
 from dr_orchestrator.store.base import DEFAULT_LIMITS, Attempts, JournalLine, Limits, RunHistory
+from dr_orchestrator.store.followed import SqlFollowed
 from dr_orchestrator.store.memory import Memory
 from dr_orchestrator.store.rows import (
     immutability_test_from,
@@ -88,6 +89,7 @@ class SqlStore:
         self._memory = Memory(engine, clock)
         self._ledger = SqlLedger(self._memory, limits)
         self._locks = SqlLocks(self._memory, limits)
+        self._followed = SqlFollowed(self._memory)
 
     def record(self, *entries: Entry) -> None:
         """Write the entries down, all of them or none; see `Store.record`."""
@@ -327,6 +329,11 @@ class SqlStore:
     def locks(self) -> SqlLocks:
         """Who may write where."""
         return self._locks
+
+    @property
+    def followed(self) -> SqlFollowed:
+        """What was followed, drilled and packed."""
+        return self._followed
 
     def repository_id(self, practice: str, name: str) -> str | None:
         """Return restic's own id of a repository; see `Store.repository_id`."""

@@ -175,7 +175,10 @@ def test_package_holds_every_file_that_git_has(package: Path) -> None:
     ).stdout.split()
     with ZipFile(package) as wheel:
         inside = {each for each in wheel.namelist() if each.startswith("dr_orchestrator/")}
-    assert inside == set(listed)
+    ours = {
+        f"dr_orchestrator/runbook/shipped/{each.name}" for each in (ROOT / "runbooks").iterdir()
+    }
+    assert inside == {*listed, *ours}
 
 
 def test_commands_ran_the_package_that_was_built(machine: Machine, said: Said) -> None:

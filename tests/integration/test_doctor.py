@@ -41,8 +41,9 @@ from tests.support.tools import require_tool
 _OTHER_PASSWORD = "another key of the tests"
 _OF_THE_TEST_MACHINE = {Kind.CLOCK_ALONE, Kind.ENCRYPTION_UNKNOWN, Kind.IN_THE_CLEAR}
 """What a machine that tests run on may really lack: notes, each."""
-_ALWAYS = {Kind.KEY_NOT_PROVEN, Kind.PLAN_WARNING}
-"""Nobody proved a key, and both repositories are folders, which an attacker can destroy."""
+_ALWAYS = {Kind.KEY_NOT_PROVEN, Kind.PLAN_WARNING, Kind.RUNBOOK_BLANKS, Kind.NO_KIT}
+"""Nobody proved a key, both repositories are folders, which an attacker can destroy, and the plan
+names few contacts and no kit."""
 _PLAN = """\
 version: 1
 practice: {{id: riverside, name: Riverside, timezone: America/Chicago}}
@@ -633,6 +634,11 @@ DEFECTS: dict[str, Defect] = {
         Kind.CLOCK_BEHIND,
         "clock is 3 h",
         lambda ward: ward.changing(_future_point),
+    ),
+    "a runbook there is not": Defect(
+        Kind.RUNBOOK_MISSING,
+        "systems.emr.runbook: there is no runbook `tirage`",
+        lambda ward: ward.plan_says("rpo: 1h", "rpo: 1h\n    runbook: tirage"),
     ),
     "nobody to tell": Defect(
         Kind.NOBODY_TOLD,

@@ -19,6 +19,15 @@ from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, PointCop
 from dr_orchestrator.core.record import PracticeRecord, RepositoryChecked
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome, Run
+from dr_orchestrator.core.runbook import (
+    Drill,
+    DrilledSystem,
+    DrillKind,
+    Event,
+    Mode,
+    Move,
+    RunbookRun,
+)
 from dr_orchestrator.core.verification import Depth, Result, Verification
 from dr_orchestrator.plan.effective import with_defaults
 from dr_orchestrator.plan.model import Plan
@@ -181,6 +190,83 @@ def make_attempts(
             for deed, answer in zip(Deed, given, strict=True)
         ),
     )
+
+
+def make_runbook_run(opened_at: datetime, **changes: Any) -> RunbookRun:
+    """Return a rehearsal of the EMR's runbook that was opened at `opened_at`."""
+    run_id = changes.get("id", f"{opened_at:%Y%m%d-%H%M%S}-{full_id(opened_at, changes)[:6]}")
+    plain = RunbookRun(
+        id=run_id,
+        practice=PRACTICE,
+        runbook="emr-server-lost",
+        mode=Mode.REHEARSAL,
+        system=SYSTEM,
+        lane="",
+        incident=run_id,
+        outage_at=opened_at - timedelta(minutes=10),
+        opened_at=opened_at,
+        opened_by="Ada",
+        host="clinic",
+        runbook_text="version: 1\n",
+        runbook_sha256=full_id("runbook"),
+        plan_text="version: 1\n",
+        plan_sha256=full_id("plan"),
+        trusted=True,
+        folder="",
+    )
+    return replace(plain, **changes)
+
+
+def make_move(run: RunbookRun, number: int, event: Event = Event.BEGUN, **changes: Any) -> Move:
+    """Return a move of a runbook run; each is a minute after the one before."""
+    plain = Move(
+        run=run.id,
+        practice=run.practice,
+        number=number,
+        at=run.opened_at + timedelta(minutes=number),
+        by="Ada",
+        host=run.host,
+        event=event,
+        step="look",
+        visit=1,
+    )
+    return replace(plain, **changes)
+
+
+def make_drill(started_at: datetime, **changes: Any) -> Drill:
+    """Return a drill of the practice in which the EMR came back after 40 minutes."""
+    plain = Drill(
+        id=f"{started_at:%Y%m%d-%H%M%S}-drill0",
+        practice=PRACTICE,
+        kind=DrillKind.PRACTICE,
+        started_at=started_at,
+        finished_at=started_at + timedelta(minutes=41),
+        by="Ada",
+        host="clinic",
+        result=Result.PASSED,
+        reason="",
+        seconds=2460.0,
+        systems=(
+            DrilledSystem(
+                system=SYSTEM,
+                runbook="emr-server-lost",
+                run="20261118-120000-run000",
+                repository="onsite",
+                point="20261118-110000-point0",
+                restore_test="20261118-120000-test00",
+                result=Result.PASSED,
+                reason="",
+                begun_seconds=0.25,
+                ready_seconds=2400.0,
+                rta_service_seconds=2300.5,
+                by_hand_seconds=900.0,
+            ),
+        ),
+        critical_path=(SYSTEM,),
+        plan_sha256=full_id("plan"),
+        runbooks={"emr-server-lost": full_id("runbook")},
+    )
+    return replace(plain, **changes)
 
 
 def make_plan(

@@ -19,7 +19,7 @@ class Answer:
     returncode: int = 0
     stdout: bytes = b""
     stderr: str = ""
-    error: Exception | None = None
+    error: BaseException | None = None
     """Raised in place of an answer: the program is missing, or timed out."""
 
 

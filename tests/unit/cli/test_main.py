@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -89,11 +90,23 @@ def _dro(*words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("word", ["check", "verify", "drill", "snapshots"])
+@pytest.mark.parametrize("word", ["check", "verify", "snapshots"])
 def test_a_word_of_other_tools_is_answered_with_what_is_likely_meant(word: str) -> None:
     ended = _dro(word)
     assert ended.returncode == 2
     assert "did you mean" in ended.stderr
+
+
+def test_terminal_that_closes_stops_us_in_order_however_often_it_says_so() -> None:
+    before = {each: signal.getsignal(each) for each in main._STOP_SIGNALS}
+    try:
+        main._stop_on_signals(Context())
+        with pytest.raises(Interrupted):
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def test_help_lists_every_command() -> None:

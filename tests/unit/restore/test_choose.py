@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from dr_orchestrator.core.point import PointCopy, RecoveryPoint
 from dr_orchestrator.errors import PointNotFound
-from dr_orchestrator.restore.choose import choose_point, doubts_about, point_before
+from dr_orchestrator.restore.choose import choose_point, doubts_about, holders, point_before
 
 _START = datetime(2026, 11, 1, tzinfo=UTC)
 _NOW = _START + timedelta(days=5)
@@ -143,6 +144,33 @@ def test_choose_point_never_picks_another_one_instead(
         choose_point(_POINTS, system=system, repository=repository, wanted=wanted, now=_NOW)
 
 
+def _made_before(before: datetime, *points: RecoveryPoint) -> RecoveryPoint:
+    return choose_point(
+        points,
+        system="emr",
+        repository=None,
+        wanted="latest",
+        now=_NOW,
+        vouched=_vouched,
+        before=before,
+    )
+
+
+def test_choose_point_takes_one_that_was_complete_before_an_instant() -> None:
+    long = replace(_point(3, "onsite"), finished=_START + timedelta(days=3, hours=1))
+    attack = long.as_of + timedelta(minutes=30)
+
+    assert _made_before(attack, *_POINTS[1:], long) is _POINTS[2]
+    assert _made_before(long.finished + timedelta(seconds=1), *_POINTS[1:], long) is long
+    assert _made_before(_NOW, _POINTS[1], _told(_POINTS[2])) is _POINTS[1]
+
+
+def test_choose_point_takes_no_newer_one_when_there_is_none_from_before_an_instant() -> None:
+    before = _START.astimezone(ZoneInfo("America/Chicago"))
+    with pytest.raises(PointNotFound, match="known from before 2026-10-31 19:00 CDT"):
+        _made_before(before, *_POINTS)
+
+
 def test_point_before_is_the_next_older_of_the_same_repository() -> None:
     newest = choose_point(_POINTS, system="emr", repository="onsite", wanted="latest", now=_NOW)
     before = point_before(_POINTS, newest, "onsite")
@@ -150,3 +178,18 @@ def test_point_before_is_the_next_older_of_the_same_repository() -> None:
     assert before.id.startswith("20261102")
     oldest = choose_point(_POINTS, system="emr", repository="onsite", wanted="20261101", now=_NOW)
     assert point_before(_POINTS, oldest, "onsite") is None
+
+
+def test_holders_come_by_what_they_have_of_a_point_and_then_as_the_plan_lists_them() -> None:
+    point = _point(1, "onsite", "offsite", "cellar")
+    half, both = {"database": "1" * 64}, {"database": "1" * 64, "files": "2" * 64}
+    copies = (
+        replace(each, snapshots=half if each.repository == "onsite" else both)
+        for each in point.copies
+    )
+    held = replace(point, copies=tuple(copies))
+
+    assert holders(("onsite", "cellar", "offsite"), held) == ("cellar", "offsite", "onsite")
+    assert holders(("onsite", "offsite"), held, ("database",)) == ("onsite", "offsite")
+    with pytest.raises(PointNotFound, match="no repository of the plan"):
+        holders(("elsewhere",), held)

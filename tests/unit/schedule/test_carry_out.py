@@ -42,6 +42,7 @@ systems:
     backup: {schedule: every 30m, copy_to: [offsite]}
     assets: {docs: {kind: files, path: /srv/d, marker: m}}
 report: {schedule: "Mon 06:00", folder: /srv/pages}
+kit: {folder: /srv/kits}
 """
 LOADED = read_plan(PLAN, "riverside.yaml")
 
@@ -98,6 +99,9 @@ class Cases:
         self._called("report", serves)
         return Path("/srv/pages/riverside.html")
 
+    def make_kit(self, _loaded: LoadedPlan, *, serves: Serves | None) -> Any:
+        return self._called("kit", serves)
+
 
 def claim(
     operation: Operation, *, system: str = "", repository: str | None = None, point: str = "latest"
@@ -141,6 +145,7 @@ def failure(*, busy: bool) -> Failure:
         (claim(Operation.EXTEND, repository="onsite"), ("extend_locks", "onsite", SERVES)),
         (claim(Operation.IMMUTABILITY, repository="onsite"), ("try_to_destroy", "onsite", SERVES)),
         (claim(Operation.REPORT), ("report", SERVES)),
+        (claim(Operation.KIT), ("kit", SERVES)),
     ],
 )
 def test_carry_out_calls_the_use_case_that_serves_the_occurrence(
@@ -173,7 +178,8 @@ def test_carry_out_attempts_nothing_that_the_plan_does_not_ask_for_any_more(clai
 def test_carry_out_attempts_nothing_without_a_plan() -> None:
     assert ended(BACKUP, AssertionError(), loaded=None).outcome is None
     without = read_plan(PLAN.rsplit(b"report:", 1)[0], "riverside.yaml")
-    assert ended(claim(Operation.REPORT), AssertionError(), loaded=without).outcome is None
+    for operation in (Operation.REPORT, Operation.KIT):
+        assert ended(claim(operation), AssertionError(), loaded=without).outcome is None
 
 
 @pytest.mark.parametrize("system", ["", "emr"])

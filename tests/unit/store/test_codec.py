@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dr_orchestrator.core.record import PointRecorded, RestoreTestRecorded, RunOpened
+from dr_orchestrator.core.record import (
+    PointRecorded,
+    RestoreTestRecorded,
+    RunbookMoved,
+    RunOpened,
+)
+from dr_orchestrator.core.runbook import Ending, Event, StepResult
 from dr_orchestrator.core.verification import Result, Verification
 from dr_orchestrator.store.codec import (
     decode_entry,
@@ -19,7 +25,7 @@ from dr_orchestrator.store.codec import (
     storable,
 )
 from tests.support.clock import START
-from tests.support.evidence import make_point, make_run, make_test
+from tests.support.evidence import make_move, make_point, make_run, make_runbook_run, make_test
 
 _ANYWHERE = st.datetimes(
     min_value=datetime(2, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
@@ -52,6 +58,28 @@ def test_decode_entry_reads_back_any_restore_test(
 
     assert read == entry
     assert encode_entry(read) == encode_entry(entry)
+
+
+@given(
+    _TEXT,
+    st.sampled_from(Event),
+    st.none() | st.sampled_from(StepResult),
+    st.none() | st.sampled_from(Ending),
+    st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    _INSTANTS,
+)
+def test_decode_entry_reads_back_any_move(  # noqa: PLR0917 - what a move may hold
+    text: str,
+    event: Event,
+    result: StepResult | None,
+    ending: Ending | None,
+    seconds: float | None,
+    at: datetime,
+) -> None:
+    plain = make_move(make_runbook_run(START), 7, event, at=at, by=text, text=text, goes_to=text)
+    entry = RunbookMoved(move=replace(plain, result=result, ending=ending, seconds=seconds))
+
+    assert decode_entry(kind_of(entry), encode_entry(entry)) == entry
 
 
 @given(_ANYWHERE, _ANYWHERE)

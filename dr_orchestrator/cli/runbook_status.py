@@ -1,0 +1,161 @@
+"""`dro runbook status`: you are here, for whoever joins late. Reads the record only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from dr_orchestrator.cli.output import TITLE, Span, print_lines
+from dr_orchestrator.cli.runbook_standing import standing_of, to_go_on_with
+from dr_orchestrator.cli.runbook_words import (
+    DOT,
+    behind_words,
+    clock_time,
+    clock_words,
+    limit_words,
+)
+from dr_orchestrator.core.runbook import Mode
+from dr_orchestrator.core.wording import duration_words, instant_words, printable
+from dr_orchestrator.errors import ExitCode, UsageMistake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.cli.runbook_standing import Standing
+
+_BEHIND = 4
+_AFTER = 2
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dro runbook status
+  dro runbook status riverside
+  dro runbook status 20261121-0214 --json
+"""
+)
+@click.argument("which", metavar="[PRACTICE|RUN]", required=False)
+@click.option("--all", "_all", is_flag=True, help="those that are over too")
+@click.option("--json", "_json", is_flag=True, help="print one JSON object")
+@click.pass_obj
+def command(context: Context, which: str | None, *, _all: bool, _json: bool) -> ExitCode:
+    """Say which runbooks are being followed, and where each stands: the step, who is on it, the
+    clock against the RTO, what is due, and the command to join.
+
+    Exit codes: 0 said; 2 there is no such practice or run.
+    """
+    standings = _wanted(context, which, over_too=_all)
+    now = context.clock.now()
+    if not standings:
+        context.say("nothing is being followed")
+    for standing in standings:
+        print_lines(_lines(standing, now), err=context.json)
+    context.print_json_if_asked({"runs": [_json_of(each, now) for each in standings]})
+    return ExitCode.OK
+
+
+def _wanted(context: Context, which: str | None, *, over_too: bool) -> tuple[Standing, ...]:
+    """Return the runs that are asked for, oldest first.
+
+    Raises:
+        UsageMistake: there is neither a practice nor a run of this name.
+    """
+    store = context.store()
+    if which is not None and which not in {each.practice for each in store.followed.runs()}:
+        try:
+            return (standing_of(store.followed.find(which), store),)
+        except UsageMistake:
+            context.plans((which,))
+            return ()
+    if not over_too:
+        return to_go_on_with(store, which)
+    runs = (each for each in store.followed.runs(which) if each.mode is not Mode.DRILL)
+    return tuple(standing_of(each, store) for each in runs)
+
+
+def _lines(standing: Standing, now: datetime) -> Iterator[tuple[Span, ...]]:
+    """Yield what is said of a run, a line each."""
+    run, progress, zone = standing.run, standing.progress, standing.plan.practice.timezone
+    yield (Span(f"{standing.title}{DOT}{printable(standing.plan.practice.name)}", TITLE),)
+    began, left = clock_words(run.outage_at, standing.rto, progress.people_at or now, zone)
+    if progress.people_at is None:
+        yield (Span(f"  {began}{DOT}{left}" if left else f"  {began}"),)
+    else:
+        yield (Span(f"  {_recovered(standing)}"),)
+    step = standing.step
+    if step is None:
+        yield (Span(f"  {standing.place}, {instant_words(standing.moves[-1].at, zone)}"),)
+    else:
+        yield (Span(f"  you are here: {standing.place}: {printable(step.do)}", TITLE),)
+        since = progress.begun_at or run.opened_at
+        who = f"{printable(standing.by)} on {printable(standing.host)}"
+        yield (Span(f"  since {clock_time(since, now, zone)}: {who}"),)
+    for limit in progress.limits:
+        yield (Span(f"  {limit_words(limit, now, zone)}"),)
+    for behind in progress.behind[-_BEHIND:]:
+        yield (Span("  behind: {}  {}  {}".format(*behind_words(behind, now, zone))),)
+    for step_id in _after(standing)[:_AFTER]:
+        yield (Span(f"  then: {printable(standing.filled(step_id).do)}"),)
+    verb = "join" if step is not None else "all that was done"
+    yield (Span(f"  {verb}: dro runbook {'resume' if step else 'timeline'} {run.id}"),)
+
+
+def _recovered(standing: Standing) -> str:
+    lasted = standing.progress.rta_drill(standing.run.outage_at)
+    if lasted is None or standing.rto is None:
+        return "people work again"
+    kept = "within" if lasted <= standing.rto else "OVER"
+    return (
+        f"people work again, {duration_words(lasted)} after the outage: "
+        f"{kept} the RTO of {duration_words(standing.rto)}"
+    )
+
+
+def _after(standing: Standing) -> tuple[str, ...]:
+    ids = [each.id for each in standing.runbook.of_lane(standing.run.lane)]
+    at = standing.progress.step
+    return tuple(ids[ids.index(at) + 1 :]) if at in ids else ()
+
+
+def _json_of(standing: Standing, now: datetime) -> dict[str, object]:
+    run, progress, step = standing.run, standing.progress, standing.step
+    lasted, rto = progress.rta_drill(run.outage_at), standing.rto
+    left = run.outage_at + rto - now if rto is not None and lasted is None else None
+    ids = [each.id for each in standing.runbook.of_lane(run.lane)]
+    return {
+        "run": run.id,
+        "incident": run.incident,
+        "practice": run.practice,
+        "runbook": run.runbook,
+        "mode": run.mode.value,
+        "system": run.system or None,
+        "lane": run.lane or None,
+        "state": progress.state.value,
+        "ending": progress.ending.value if progress.ending else None,
+        "step": step.id if step else None,
+        "number": ids.index(step.id) + 1 if step else None,
+        "total": len(ids),
+        "do": step.do if step else None,
+        "since": progress.begun_at,
+        "by": standing.by,
+        "host": standing.host,
+        "outage_at": run.outage_at,
+        "rto_seconds": rto.total_seconds() if rto else None,
+        "rto_left_seconds": left.total_seconds() if left is not None else None,
+        "people_at": progress.people_at,
+        "rta_drill_seconds": lasted.total_seconds() if lasted is not None else None,
+        "limits": [{"of": each.of, "until": each.until} for each in progress.limits],
+        "behind": [
+            {
+                "step": each.step,
+                "visit": each.visit,
+                "result": each.result.value,
+                "at": each.ended_at,
+            }
+            for each in progress.behind
+        ],
+    }

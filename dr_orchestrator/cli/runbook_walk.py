@@ -1,0 +1,317 @@
+"""One person at one terminal, for as long as an incident takes: runbook after runbook.
+
+Asks for what a runbook needs before it can be opened, and says at the end where things stand. What
+is done in between is the engine's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dr_orchestrator.cli.options import person
+from dr_orchestrator.cli.runbook_lines import PlainDesk, TypedLines
+from dr_orchestrator.cli.runbook_standing import Standing, standing_of
+from dr_orchestrator.cli.runbook_words import calm_words
+from dr_orchestrator.core.local_time import typed_instant
+from dr_orchestrator.core.runbook import Ending, Mode
+from dr_orchestrator.core.wording import moment_words, printable
+from dr_orchestrator.errors import ExitCode, Interrupted, PlanInvalid, UsageMistake
+from dr_orchestrator.plan.load import read_plan
+from dr_orchestrator.responder import Responder
+from dr_orchestrator.runbook.model import Kind
+from dr_orchestrator.runbook.shelf import shelf_of
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.core.runbook import RunbookRun
+    from dr_orchestrator.plan.load import LoadedPlan
+    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.runbook.desk import Desk
+    from dr_orchestrator.runbook.load import LoadedRunbook
+    from dr_orchestrator.runbook.shelf import Shelf
+
+by_option = click.option("--by", metavar="NAME", help="who you are; your login name unless stated")
+export_option = click.option(
+    "--export",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="keep the state in this file too, for `dro runbook resume FILE` on another machine",
+)
+plain_option = click.option(
+    "--plain", is_flag=True, help="plain lines; so it is too where there is no terminal"
+)
+folder_option = click.option(
+    "--to",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="where an incident restores to, each system into a new directory below",
+)
+outage_option = click.option(
+    "--outage",
+    metavar="TIME",
+    help="when it began, by the practice's clock: 02:14 or 2026-11-21 02:14; now unless stated",
+)
+
+_NO_SCREEN = frozenset({"dumb", "unknown"})
+"""Terminals that can move no cursor, by `TERM`."""
+_WITHOUT_PLAN = (
+    "the recovery kit needs no plan: its START-HERE.html says what to do, and its dro-kit.py "
+    "restores"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """What is asked for when a run is opened."""
+
+    loaded: LoadedPlan
+    runbook: LoadedRunbook
+    mode: Mode
+    outage_at: datetime
+    system: str = ""
+    lane: str = ""
+    incident: str = ""
+
+
+@dataclass(kw_only=True)
+class Sitting:
+    """A person before a terminal."""
+
+    context: Context
+    plain: bool
+    by: str
+    export: Path | None = None
+    folder: Path | None = None
+    _lines: TypedLines = field(default_factory=TypedLines)
+
+    # --- asking before there is a step ----------------------------------------------------------
+
+    def ask(self, text: str, default: str = "") -> str:
+        """Return what is typed; `default` where that is nothing.
+
+        Raises:
+            Interrupted: nobody types any more.
+        """
+        shown = f"{text} [{printable(default)}]: " if default else f"{text}: "
+        click.echo(shown, nl=self.plain)
+        return (self._lines.next() or "").strip() or default
+
+    def choose(self, text: str, choices: Sequence[tuple[str, str]]) -> str:
+        """Return the key of one of the choices (key, label)."""
+        while True:
+            for key, label in choices:
+                click.echo(f"  {key}  {printable(label)}")
+            typed = self.ask(text).casefold()
+            if typed in {key for key, _ in choices}:
+                return typed
+            click.echo("that is none of the answers")
+
+    # --- what there is to follow ----------------------------------------------------------------
+
+    def tell(self, *lines: str) -> None:
+        """Say something before there is a step; a full screen waits until it was read."""
+        for line in lines:
+            click.echo(printable(line))
+        if lines and not self.plain:
+            self.ask("Enter: go on")
+
+    def plan(self, practice: str, mode: Mode) -> LoadedPlan:
+        """Return the plan of a practice: in an incident the version before where its file cannot
+        be used, and that is told.
+
+        Raises:
+            UsageMistake, PlanInvalid: there is none to follow anything by.
+        """
+        if mode is not Mode.INCIDENT:
+            return self.context.one_plan(practice)
+        try:
+            loaded, trouble = self.context.app.plan_at_hand(practice)
+        except (UsageMistake, PlanInvalid) as error:
+            error.hint = "; ".join(each for each in (error.hint, _WITHOUT_PLAN) if each)
+            raise
+        self.tell(*((trouble,) if trouble else ()))
+        return loaded
+
+    def runbook(self, shelf: Shelf, name: str, mode: Mode) -> LoadedRunbook:
+        """Return the runbook to follow; in an incident as far as it can be, and that is told.
+
+        Raises:
+            UsageMistake: there is none of this name.
+            RunbookInvalid: it cannot be followed; in a rehearsal, also that it does not fit.
+        """
+        if mode is not Mode.INCIDENT:
+            return shelf.named(name)
+        runbook, troubles = shelf.for_incident(name)
+        self.tell(*troubles)
+        return runbook
+
+    # --- one runbook after another --------------------------------------------------------------
+
+    def open(self, opening: Opening) -> RunbookRun:
+        """Open a run of a runbook, asking for what is still needed: which system, and where to."""
+        runbook, plan = opening.runbook.runbook, opening.loaded.plan
+        system = opening.system
+        if runbook.about == "system" and not system:
+            system = self._system(plan, opening.runbook.name)
+        restores = any(each.kind is Kind.RESTORE for each in runbook.of_lane(opening.lane))
+        if restores and opening.mode is Mode.INCIDENT and self.folder is None:
+            self.folder = self._folder()
+        return Responder(self.context.app).open(
+            opening.loaded,
+            opening.runbook,
+            mode=opening.mode,
+            by=self.by,
+            outage_at=opening.outage_at,
+            system=system,
+            lane=opening.lane,
+            incident=opening.incident,
+            folder=self.folder,
+        )
+
+    def _system(self, plan: Plan, runbook: str) -> str:
+        """Ask which system it is; those that are recovered by this runbook come first."""
+        if len(plan.protected) == 1:
+            return next(iter(plan.protected))
+        ids = sorted(plan.protected, key=lambda each: plan.protected[each].runbook != runbook)
+        titles = [plan.protected[each].title for each in ids]
+        number = self.choose(
+            "Which system is it",
+            [(str(at), title) for at, title in enumerate(titles, 1)],
+        )
+        return ids[int(number) - 1]
+
+    def _folder(self) -> Path:
+        """Ask where restores go: a folder that is there, so that nothing is spelled wrong."""
+        while True:
+            typed = self.ask("Folder to restore to, with room for all of it")
+            if typed and Path(typed).expanduser().is_dir():
+                return Path(typed).expanduser().absolute()
+            click.echo(f"there is no folder {typed}" if typed else "a folder is needed")
+
+    def walk(self, run: RunbookRun) -> ExitCode:
+        """Follow a run, and the runbooks it leads to, until there is no more or the person leaves.
+
+        Raises:
+            Busy: somebody else has gone on.
+        """
+        self.context.sweep()
+        while True:
+            standing = self._standing(run)
+            if standing.progress.ending is None:
+                try:
+                    with self._desk() as desk:
+                        Responder(self.context.app).follow(
+                            run, desk, by=self.by, export=self.export
+                        )
+                except Interrupted:
+                    with contextlib.suppress(OSError):  # the terminal is gone
+                        self._say_how_to_go_on(self._standing(run))
+                    return ExitCode.INTERRUPTED
+                standing = self._standing(run)
+            if standing.progress.ending is not Ending.WENT_ON:
+                return self._ended(standing)
+            run = self._open_next(standing)
+
+    def _open_next(self, standing: Standing) -> RunbookRun:
+        before = standing.run
+        loaded = self._plan_for(before)
+        try:
+            if self.folder is None and before.folder and Path(before.folder).is_dir():
+                self.folder = Path(before.folder)
+            return self.open(
+                Opening(
+                    loaded=loaded,
+                    runbook=self.runbook(shelf_of(loaded), standing.progress.goes_on, before.mode),
+                    mode=before.mode,
+                    outage_at=before.outage_at,
+                    system=before.system,
+                    incident=before.incident,
+                )
+            )
+        except Interrupted:
+            self._say_how_to_go_on(standing)
+            raise
+
+    def _plan_for(self, run: RunbookRun) -> LoadedPlan:
+        """Return the plan as it is now; on a machine that has none, as it was."""
+        try:
+            return self.plan(run.practice, run.mode)
+        except (UsageMistake, PlanInvalid):
+            return read_plan(run.plan_text.encode(), f"the plan of run {run.id}")
+
+    def _standing(self, run: RunbookRun) -> Standing:
+        return standing_of(run, self.context.store())
+
+    @contextlib.contextmanager
+    def _desk(self) -> Iterator[Desk]:
+        if self.plain:
+            yield PlainDesk(self.context.clock, self._lines, click.echo)
+            return
+        from dr_orchestrator.cli.runbook_screen import Screen
+
+        with Screen(self.context.clock) as screen:
+            yield screen
+
+    # --- the last words -------------------------------------------------------------------------
+
+    def _say_how_to_go_on(self, standing: Standing) -> None:
+        step = standing.step
+        at = f"{standing.place}: {printable(step.do)}" if step else standing.place
+        click.echo(f"{standing.title}: {at}")
+        click.echo(f"go on with: dro runbook resume {standing.run.id}")
+        if self.export is not None:
+            click.echo(f"on another machine: dro runbook resume {self.export}")
+
+    def _ended(self, standing: Standing) -> ExitCode:
+        click.echo(f"{standing.title}: {standing.place}")
+        click.echo(f"all that was done: dro runbook timeline {standing.run.id}")
+        done = standing.progress.ending is Ending.COMPLETED
+        return ExitCode.OK if done else ExitCode.FAILED
+
+
+def sit_down(
+    context: Context,
+    *,
+    by: str | None,
+    plain: bool,
+    export: Path | None = None,
+    folder: Path | None = None,
+) -> Sitting:
+    """Return a sitting: on a full screen, or in plain lines where there is none."""
+    return Sitting(
+        context=context,
+        plain=plain or not _has_screen(context),
+        by=person(by),
+        export=export,
+        folder=folder,
+    )
+
+
+def _has_screen(context: Context) -> bool:
+    terminal = context.settings.environment_value("TERM") or "unknown"
+    return sys.stdin.isatty() and sys.stdout.isatty() and terminal not in _NO_SCREEN
+
+
+def outage_time(text: str | None, now: datetime, zone: ZoneInfo) -> datetime:
+    """Return when an outage began; a time of day alone is the last one that was.
+
+    Raises:
+        UsageMistake: it cannot be read, or has not come yet.
+    """
+    return now if not text or text == "now" else typed_instant(text, now, zone)
+
+
+def outage_words(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    """Return when the outage began, to be read back by whoever typed it."""
+    return f"outage: since {moment_words(at, zone)} ({calm_words(now - at)} ago)"

@@ -1,0 +1,363 @@
+"""`restore.sh` and `restore.ps1`: plain restic commands, for whoever has nothing else.
+
+Values of a plan stand in them as quoted text and are never read as commands. A password is asked
+for, or comes out of a file that the person names: it is in no argument, and not in these files.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from datetime import tzinfo
+
+from dr_orchestrator.core.wording import date_words, instant_words, printable, size_words
+from dr_orchestrator.runbook.kit.given import Held, KitInput, Way, held, ways
+from dr_orchestrator.runbook.order import recovery_order
+
+_MANIFEST = "MANIFEST"
+"""The folder that a manifest comes back to; ids of assets are lower case."""
+_POWERSHELL_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
+"""Each of them ends a text in single quotes there (about_Quoting_Rules), and doubled stands for
+itself."""
+_BOM, _CRLF = "\ufeff", "\r\n"
+"""Windows PowerShell 5 takes a file without the mark for one in the machine's old code page."""
+
+
+def restore_sh(given: KitInput) -> bytes:
+    """Return the script for Linux and macOS: bash 3.2 and restic 0.14 or newer."""
+    lines = (
+        "#!/usr/bin/env bash",
+        *_comment(given),
+        "set -euo pipefail",
+        "umask 077",
+        "restic=${RESTIC:-restic}",
+        *_BASH_COMMON.splitlines(),
+        "",
+        "open_repository() {",
+        "  case $1 in",
+        *_indented(_bash_ways(given), 2),
+        "  *)",
+        "    say 'there is no such repository in this kit:' \"$1\"",
+        "    exit 2",
+        "    ;;",
+        "  esac",
+        "  ask_for_password",
+        "}",
+        "",
+        "restore_system() {",
+        "  case $1/$2 in",
+        *_indented(_bash_systems(given), 2),
+        "  *)",
+        "    say 'this kit knows no point of that system in that repository:' \"$1 $2\"",
+        "    say 'the list shows what is there, and restic restore ID brings it back'",
+        "    exit 2",
+        "    ;;",
+        "  esac",
+        "}",
+        "",
+        "usage() {",
+        *(f"  say {shlex.quote(line)}" for line in _usage(given, "./restore.sh", "/srv/restored")),
+        "}",
+        "",
+        *_BASH_MAIN.splitlines(),
+    )
+    return ("\n".join(lines) + "\n").encode()
+
+
+def restore_ps1(given: KitInput) -> bytes:
+    """Return the script for Windows: its PowerShell 5.1, or any newer one."""
+    lines = (
+        *_comment(given),
+        *_PS_COMMON.splitlines(),
+        "",
+        "function Open-Repository([string]$Name) {",
+        "    switch -CaseSensitive ($Name) {",
+        *_indented(_ps_ways(given), 8),
+        '        default { throw "there is no such repository in this kit: $Name" }',
+        "    }",
+        "    Request-Password",
+        "}",
+        "",
+        "function Restore-System([string]$System, [string]$Name, [string]$Target) {",
+        '    switch -CaseSensitive ("$System/$Name") {',
+        *_indented(_ps_systems(given), 8),
+        '        default { throw "this kit knows no point of $System in $Name" }',
+        "    }",
+        "}",
+        "",
+        "function Show-Usage {",
+        *(
+            f"    Write-Host {_ps_quoted(line)}"
+            for line in _usage(given, r".\restore.ps1", r"C:\restored")
+        ),
+        "}",
+        "",
+        *_PS_MAIN.splitlines(),
+    )
+    return (_BOM + _CRLF.join(lines) + _CRLF).encode()
+
+
+# --- both ----------------------------------------------------------------------------------------
+
+
+def _comment(given: KitInput) -> Iterator[str]:
+    practice = given.plan.practice
+    yield f"# {printable(practice.name)}: bring data back with restic and nothing else."
+    yield (
+        f"# Made {date_words(given.made, practice.timezone)}, "
+        f"out of date after {date_words(given.expires, practice.timezone)}. Holds no key."
+    )
+
+
+def _usage(given: KitInput, program: str, target: str) -> Iterator[str]:
+    first = next(iter(given.plan.used_repositories))
+    yield f"{printable(given.plan.practice.name)}: bring data back with restic"
+    yield f"  {program} list REPOSITORY                    what is there, the newest last"
+    yield f"  {program} check REPOSITORY                   is the repository sound?"
+    yield f"  {program} restore SYSTEM REPOSITORY FOLDER   the newest point that this kit knows"
+    yield f"as: {program} restore {_first_system(given)} {first} {target}"
+    yield "KIT_LOCATION: where the repository is now, if not where it was"
+    yield "RESTIC_PASSWORD_FILE: a file with the password, which is asked for otherwise"
+    yield "RESTIC: the restic program, if it is not on the PATH"
+    for way in ways(given):
+        yield f"repository {way.repository}: {printable(way.location)}"
+        yield f"  its password: {way.key}"
+    for system in recovery_order(given.plan, given.plan.protected):
+        yield f"system {system}: {printable(given.plan.protected[system].title)}"
+
+
+def _first_system(given: KitInput) -> str:
+    return recovery_order(given.plan, given.plan.protected)[0]
+
+
+def _points(given: KitInput) -> Iterator[tuple[str, Held]]:
+    for system in recovery_order(given.plan, given.plan.protected):
+        for each in held(given, system):
+            yield system, each
+
+
+def _point_words(each: Held, zone: tzinfo) -> str:
+    return f"as of {instant_words(each.point.as_of, zone)}, {size_words(each.bytes)}"
+
+
+def _snapshots(each: Held) -> Iterator[tuple[str, str]]:
+    yield from each.copy.snapshots.items()
+    yield _MANIFEST, each.copy.manifest_snapshot
+
+
+def _indented(lines: Iterator[str], by: int) -> Iterator[str]:
+    for line in lines:
+        yield f"{' ' * by}{line}"
+
+
+# --- bash ----------------------------------------------------------------------------------------
+
+_BASH_COMMON = r"""
+say() { printf '%s\n' "$*" >&2; }
+
+ask() { # VARIABLE QUESTION: for what is secret; kept from programs' arguments and from the screen
+  [ -z "${!1:-}" ] || return 0
+  printf '%s: ' "$2" >&2
+  local answer
+  IFS= read -rs answer </dev/tty
+  printf '\n' >&2
+  printf -v "$1" '%s' "$answer"
+  export "${1?}"
+}
+
+ask_for_password() {
+  [ -n "${RESTIC_PASSWORD_FILE:-}" ] || ask RESTIC_PASSWORD 'password of the repository'
+}
+
+encoded() { # each byte as %XX, so that nothing in it ends the address
+  printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g'
+}
+
+bring_back() { # SNAPSHOT FOLDER
+  say "restoring to $2"
+  "$restic" restore "$1" --no-lock --target "$2"
+}"""
+
+_BASH_MAIN = r"""
+case ${1:-}:$# in
+list:2)
+  open_repository "$2"
+  "$restic" snapshots --no-lock
+  ;;
+check:2)
+  open_repository "$2"
+  "$restic" check --no-lock
+  ;;
+restore:4)
+  if [ -e "$4" ] && [ -n "$(ls -A "$4")" ]; then
+    say "there is something in $4 already: name a new folder"
+    exit 2
+  fi
+  target=$4
+  open_repository "$3"
+  restore_system "$2" "$3"
+  say "restored to $target; look at it before anybody works with it"
+  ;;
+*)
+  usage
+  exit 2
+  ;;
+esac"""
+
+
+def _bash_ways(given: KitInput) -> Iterator[str]:
+    for way in ways(given):
+        yield f"{shlex.quote(way.repository)})"
+        yield f"  say {shlex.quote(f'the password of {way.repository}: {way.key}')}"
+        yield f"  location={shlex.quote(way.location)}"
+        yield "  location=${KIT_LOCATION:-$location}"
+        if way.environment:
+            yield "  case $location in"
+            yield f"  {_scheme(way)}*)"
+            yield from _indented(_bash_environment(way), 4)
+            yield "    ;;"
+            yield "  esac"
+        yield '  export RESTIC_REPOSITORY="$location"'
+        yield "  ;;"
+
+
+def _bash_environment(way: Way) -> Iterator[str]:
+    if way.environment_key:
+        yield f"say {shlex.quote(f'the keys of its storage: {way.environment_key}')}"
+    for name in way.environment:
+        yield f"ask {name} {name}"
+    if way.region:
+        yield f"region={shlex.quote(way.region)}"
+        yield 'export AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-$region}"'
+    if way.user is not None:
+        yield f"user=$(encoded {shlex.quote(way.user)})"
+        yield 'login=$user:$(encoded "$RESTIC_REST_PASSWORD")'
+        yield 'location="${location%%//*}//$login@${location#*//}"'
+
+
+def _scheme(way: Way) -> str:
+    """Return how a location begins at which what restic needs beside the password is of use: the
+    same repository may be on a disk by now.
+    """
+    return way.location.partition(":")[0] + ":"
+
+
+def _bash_systems(given: KitInput) -> Iterator[str]:
+    zone = given.plan.practice.timezone
+    for system, each in _points(given):
+        yield f"{shlex.quote(f'{system}/{each.copy.repository}')})"
+        yield f"  say {shlex.quote(_point_words(each, zone))}"
+        for asset, snapshot in _snapshots(each):
+            yield f'  bring_back {shlex.quote(snapshot)} "$target/"{shlex.quote(asset)}'
+        yield "  ;;"
+
+
+# --- PowerShell ----------------------------------------------------------------------------------
+
+_PS_COMMON = r"""$ErrorActionPreference = 'Stop'
+$Restic = if ($env:RESTIC) { $env:RESTIC } else { 'restic' }
+$Asked = @('RESTIC_REPOSITORY')
+
+function Request-Secret([string]$Variable, [string]$Question) {
+    if ([Environment]::GetEnvironmentVariable($Variable)) { return }
+    $script:Asked += $Variable
+    $secure = Read-Host -Prompt $Question -AsSecureString
+    $pointer = [Runtime.InteropServices.Marshal]::SecureStringToBSTR($secure)
+    try {
+        $text = [Runtime.InteropServices.Marshal]::PtrToStringBSTR($pointer)
+        [Environment]::SetEnvironmentVariable($Variable, $text)
+    } finally {
+        [Runtime.InteropServices.Marshal]::ZeroFreeBSTR($pointer)
+    }
+}
+
+function Request-Password {
+    if (-not $env:RESTIC_PASSWORD_FILE) {
+        Request-Secret 'RESTIC_PASSWORD' 'password of the repository'
+    }
+}
+
+function Invoke-Restic {
+    & $Restic @args
+    if ($LASTEXITCODE -ne 0) { throw "restic ended with $LASTEXITCODE" }
+}
+
+function Restore-Snapshot([string]$Snapshot, [string]$Folder) {
+    Write-Host "restoring to $Folder"
+    Invoke-Restic restore $Snapshot --no-lock --target $Folder
+}"""
+
+_PS_MAIN = r"""try {
+    switch ("$($args[0]):$($args.Count)") {
+        'list:2' {
+            Open-Repository $args[1]
+            Invoke-Restic snapshots --no-lock
+        }
+        'check:2' {
+            Open-Repository $args[1]
+            Invoke-Restic check --no-lock
+        }
+        'restore:4' {
+            $there = Test-Path -LiteralPath $args[3]
+            if ($there -and (Get-ChildItem -LiteralPath $args[3] -Force)) {
+                throw "there is something in $($args[3]) already: name a new folder"
+            }
+            Open-Repository $args[2]
+            Restore-System $args[1] $args[2] $args[3]
+            Write-Host "restored to $($args[3]); look at it before anybody works with it"
+        }
+        default {
+            Show-Usage
+            exit 2
+        }
+    }
+} finally {
+    # The window stays open: a password that was mistyped must be asked for again.
+    foreach ($each in $Asked) { Remove-Item "Env:$each" -ErrorAction SilentlyContinue }
+}"""
+
+
+def _ps_quoted(text: str) -> str:
+    return "'" + _POWERSHELL_QUOTES.sub(r"\1\1", text) + "'"
+
+
+def _ps_ways(given: KitInput) -> Iterator[str]:
+    for way in ways(given):
+        yield f"{_ps_quoted(way.repository)} {{"
+        yield f"    Write-Host {_ps_quoted(f'the password of {way.repository}: {way.key}')}"
+        location = _ps_quoted(way.location)
+        yield "    $location = "
+        yield f"        if ($env:KIT_LOCATION) {{ $env:KIT_LOCATION }} else {{ {location} }}"
+        if way.environment:
+            yield f"    if ($location -like '{_scheme(way)}*') {{"
+            yield from _indented(_ps_environment(way), 8)
+            yield "    }"
+        yield "    $env:RESTIC_REPOSITORY = $location"
+        yield "}"
+
+
+def _ps_environment(way: Way) -> Iterator[str]:
+    if way.environment_key:
+        yield f"Write-Host {_ps_quoted(f'the keys of its storage: {way.environment_key}')}"
+    for name in way.environment:
+        yield f"Request-Secret {_ps_quoted(name)} {_ps_quoted(name)}"
+    if way.region:
+        region = _ps_quoted(way.region)
+        yield f"if (-not $env:AWS_DEFAULT_REGION) {{ $env:AWS_DEFAULT_REGION = {region} }}"
+    if way.user is not None:
+        user = f"[Uri]::EscapeDataString({_ps_quoted(way.user)})"
+        yield f"$login = {user} + ':' + [Uri]::EscapeDataString($env:RESTIC_REST_PASSWORD)"
+        yield "$scheme, $rest = $location -split '//', 2"
+        yield "$location = $scheme + '//' + $login + '@' + $rest"
+
+
+def _ps_systems(given: KitInput) -> Iterator[str]:
+    zone = given.plan.practice.timezone
+    for system, each in _points(given):
+        yield f"{_ps_quoted(f'{system}/{each.copy.repository}')} {{"
+        yield f"    Write-Host {_ps_quoted(_point_words(each, zone))}"
+        for asset, snapshot in _snapshots(each):
+            folder = f"(Join-Path $Target {_ps_quoted(asset)})"
+            yield f"    Restore-Snapshot {_ps_quoted(snapshot)} {folder}"
+        yield "}"

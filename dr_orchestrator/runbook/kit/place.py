@@ -1,0 +1,206 @@
+"""Where a kit lies: a folder, or a bucket of S3. What lies there is a whole kit at any time.
+
+A folder above it is never made: that of a disk or share that is not mounted would take the kit, and
+nobody would find it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from dr_orchestrator.aws import AwsAccess, aws_client, in_our_words
+from dr_orchestrator.errors import SpaceExhausted, StorageUnusable, UsageMistake
+from dr_orchestrator.runbook.kit.build import CONTENTS, SCRIPT, SUMS
+from dr_orchestrator.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from dr_orchestrator.plan.model import KitBucket
+    from dr_orchestrator.runbook.kit.build import Kit
+
+_PROGRAMS = (SCRIPT, "restore.sh")
+_RESTIC = "restic/"
+_GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+_BLOCK = 1 << 20
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".pdf": "application/pdf",
+}
+_TEXT = "text/plain; charset=utf-8"
+_BYTES = "application/octet-stream"
+
+
+def write_kit(kit: Kit, folder: Path) -> None:
+    """Put a kit at `folder`, in the place of the one before, which stays whole until then.
+
+    Between the two it is called `NAME.before` for an instant, and may stay so if we are killed.
+
+    Raises:
+        SpaceExhausted: the disk is full.
+        UsageMistake: this user cannot write there, or what is there is no kit.
+    """
+    new, before = (folder.with_name(name) for name in (f".{folder.name}.new", _before(folder)))
+    try:
+        _require_kit_or_nothing(folder)
+        _remove(new)
+        new.mkdir()
+        for name, content in kit.files.items():
+            path = new / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            is_program = name in _PROGRAMS or name.startswith(_RESTIC)
+            write_whole(path, content, mode=0o755 if is_program else 0o644)
+        if folder.exists():
+            _remove(before)
+            folder.rename(before)
+        new.rename(folder)
+        _remove(before)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            _remove(new)
+        message = f"the kit {folder} cannot be written: {(error.strerror or 'unknown').lower()}"
+        if error.errno == errno.ENOSPC:
+            raise SpaceExhausted(message) from None
+        hint = f"is {folder.parent} mounted? it is not made here"
+        raise UsageMistake(
+            message, hint=hint if error.errno == errno.ENOENT else "may this user write there?"
+        ) from None
+
+
+def _before(folder: Path) -> str:
+    return f"{folder.name}.before"
+
+
+def _require_kit_or_nothing(folder: Path) -> None:
+    if folder.is_symlink() or (folder.exists() and not (folder / CONTENTS).is_file()):
+        raise UsageMistake(
+            f"there is something at {folder} that is no kit", hint="name another folder"
+        )
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink() or folder.exists():
+        shutil.rmtree(folder)
+
+
+def put_kit(kit: Kit, bucket: KitBucket, practice: str) -> None:
+    """Put a kit into a bucket, below the practice's id; what says that it is whole comes last.
+
+    Raises:
+        StorageUnusable: the bucket did not take it.
+    """
+    objects = _Objects(bucket, practice)
+    last = (SUMS, CONTENTS)
+    for name in (*(each for each in kit.files if each not in last), *last):
+        objects.put(name, kit.files[name])
+
+
+Hash = Callable[[str], str | None]
+"""Returns SHA-256 of a file of a kit by its name, `None` where there is none."""
+ReadSmall = Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True)
+class KitFiles:
+    """The files of a kit that lies somewhere."""
+
+    where: str
+    read: ReadSmall
+    """Returns a file, `None` where there is none."""
+    sha256: Hash
+
+
+def in_folder(folder: Path) -> KitFiles:
+    """Return the kit in a folder, or in the only one below it that is one."""
+
+    def path(name: str) -> Path | None:
+        found = folder / _inside(name)
+        return found if found.is_file() else None
+
+    def read(name: str) -> bytes | None:
+        found = path(name)
+        return found.read_bytes() if found else None
+
+    def sha256(name: str) -> str | None:
+        found = path(name)
+        if found is None:
+            return None
+        with found.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    return KitFiles(str(folder), read, sha256)
+
+
+def in_bucket(bucket: KitBucket, practice: str) -> KitFiles:
+    """Return the kit in a bucket. Its files may raise `StorageUnusable`."""
+    objects = _Objects(bucket, practice)
+    return KitFiles(objects.where, objects.get, objects.sha256)
+
+
+def _inside(name: str) -> PurePosixPath:
+    """Return a name of a list of hashes, which somebody else may have written, as a path.
+
+    Raises:
+        ValueError: it leads out of the kit.
+    """
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise ValueError(name)
+    return path
+
+
+class _Objects:
+    """A kit's objects in a bucket."""
+
+    def __init__(self, spec: KitBucket, practice: str) -> None:
+        bucket, _, prefix = spec.to.removeprefix("s3://").partition("/")
+        self._bucket = bucket
+        self._prefix = "".join(f"{each}/" for each in (prefix.strip("/"), practice) if each)
+        self.where = f"s3://{bucket}/{self._prefix}"
+        access = AwsAccess(profile=spec.aws_profile, endpoint=spec.endpoint)
+        self._client: Any = aws_client("s3", access)
+
+    def put(self, name: str, content: bytes) -> None:
+        suffix = PurePosixPath(name).suffix
+        plain = _BYTES if name.startswith(_RESTIC) else _TEXT
+        with in_our_words(self.where):
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=f"{self._prefix}{name}",
+                Body=content,
+                ContentType=_TYPES.get(suffix, plain),
+            )
+
+    def get(self, name: str) -> bytes | None:
+        body = self._body(name)
+        if body is None:
+            return None
+        with in_our_words(self.where):
+            content: bytes = body.read()
+        return content
+
+    def sha256(self, name: str) -> str | None:
+        body = self._body(name)
+        if body is None:
+            return None
+        found = hashlib.sha256()
+        with in_our_words(self.where):
+            while block := body.read(_BLOCK):
+                found.update(block)
+        return found.hexdigest()
+
+    def _body(self, name: str) -> Any:
+        key = f"{self._prefix}{_inside(name)}"
+        try:
+            with in_our_words(self.where):
+                return self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
+        except StorageUnusable as error:
+            if error.code in _GONE:
+                return None
+            raise
