@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ Examples:
     "--out",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="put it into DIR/PRACTICE, and nowhere else",
+    help="put it into DIR/PRACTICE, and nowhere else; DIR must be there",
 )
 @click.option(
     "--check",
@@ -71,7 +72,7 @@ def command(
         return _check(context, loaded, check)
     context.sweep()
     if out is not None:
-        _make_folder(out)
+        _require_folder(out)
     made = context.app.make_kit(loaded, out=out)
     zone = loaded.plan.practice.timezone
     for place in made.places:
@@ -97,12 +98,13 @@ def command(
     return _MADE[made.outcome]
 
 
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        why = (error.strerror or "unknown").lower()
-        raise UsageMistake(f"the folder {out} cannot be made: {why}") from None
+def _require_folder(out: Path) -> None:
+    """Refuse to make it: of a stick that is not mounted it would lie on the disk that may burn."""
+    if not out.is_dir():
+        raise UsageMistake(
+            f"there is no folder {out}: it is not made here",
+            hint=f"is it of a disk that is not mounted? else: mkdir -p {shlex.quote(str(out))}",
+        )
 
 
 def _check(context: Context, loaded: LoadedPlan, place: str) -> ExitCode:

@@ -266,6 +266,16 @@ def test_points_marks_what_the_kit_does_not_know_and_restore_leaves_it(
     ended = responder.script("restore", "emr", *source, "--to", str(place))
     assert ended.returncode == 0, ended.stderr
     assert json.loads((place / "restored.json").read_text())["systems"]["emr"]["trust"] == "kit"
+    other = responder.home / "kit-with-more"
+    shutil.copytree(responder.kit, other)
+    content = json.loads((other / "kit.json").read_text())
+    content["systems"]["directory"] = {"repositories": ["elsewhere"]}
+    (other / "kit.json").write_text(json.dumps(content))
+    place = responder.home / "all"
+    ended = responder.script("restore", "--all", *source, "--to", str(place), "--kit", str(other))
+    assert ended.returncode == 3, ended.stdout
+    assert "directory: no point of it is in onsite" in " ".join(ended.stdout.split())
+    assert json.loads((place / "restored.json").read_text())["asked_for"] == ["emr", "directory"]
     wrong = responder.home / "wrong-key"
     wrong.write_text("wrong")
     ended = responder.script("points", *source[:2], "--password-file", str(wrong))

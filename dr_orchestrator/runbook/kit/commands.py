@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from datetime import tzinfo
 
 from dr_orchestrator.core.wording import date_words, instant_words, printable, size_words
-from dr_orchestrator.runbook.kit.given import Held, KitInput, Way, held, ways
+from dr_orchestrator.runbook.kit.given import Held, KitInput, Way, example, held, ways
+from dr_orchestrator.runbook.kit.loading import load_lines
 from dr_orchestrator.runbook.order import recovery_order
 
 _MANIFEST = "MANIFEST"
@@ -45,14 +46,21 @@ def restore_sh(given: KitInput) -> bytes:
         "  ask_for_password",
         "}",
         "",
-        "restore_system() {",
+        "require_point() {",
         "  case $1/$2 in",
-        *_indented(_bash_systems(given), 2),
+        *_indented(_bash_known(given), 2),
         "  *)",
         "    say 'this kit knows no point of that system in that repository:' \"$1 $2\"",
         "    say 'the list shows what is there, and restic restore ID brings it back'",
         "    exit 2",
         "    ;;",
+        "  esac",
+        "}",
+        "",
+        "restore_system() {",
+        "  case $1/$2 in",
+        *_indented(_bash_systems(given), 2),
+        "  *) exit 2 ;;",
         "  esac",
         "}",
         "",
@@ -79,10 +87,16 @@ def restore_ps1(given: KitInput) -> bytes:
         "    Request-Password",
         "}",
         "",
+        "function Assert-Point([string]$System, [string]$Name) {",
+        f"    $known = @({', '.join(_ps_quoted(each) for each in _known(given))})",
+        '    if ($known -cnotcontains "$System/$Name") {',
+        '        throw "this kit knows no point of $System in $Name"',
+        "    }",
+        "}",
+        "",
         "function Restore-System([string]$System, [string]$Name, [string]$Target) {",
         '    switch -CaseSensitive ("$System/$Name") {',
         *_indented(_ps_systems(given), 8),
-        '        default { throw "this kit knows no point of $System in $Name" }',
         "    }",
         "}",
         "",
@@ -111,12 +125,12 @@ def _comment(given: KitInput) -> Iterator[str]:
 
 
 def _usage(given: KitInput, program: str, target: str) -> Iterator[str]:
-    first = next(iter(given.plan.used_repositories))
+    system, repository = example(given)
     yield f"{printable(given.plan.practice.name)}: bring data back with restic"
     yield f"  {program} list REPOSITORY                    what is there, the newest last"
     yield f"  {program} check REPOSITORY                   is the repository sound?"
     yield f"  {program} restore SYSTEM REPOSITORY FOLDER   the newest point that this kit knows"
-    yield f"as: {program} restore {_first_system(given)} {first} {target}"
+    yield f"as: {program} restore {system} {repository} {target}"
     yield "KIT_LOCATION: where the repository is now, if not where it was"
     yield "RESTIC_PASSWORD_FILE: a file with the password, which is asked for otherwise"
     yield "RESTIC: the restic program, if it is not on the PATH"
@@ -127,14 +141,21 @@ def _usage(given: KitInput, program: str, target: str) -> Iterator[str]:
         yield f"system {system}: {printable(given.plan.protected[system].title)}"
 
 
-def _first_system(given: KitInput) -> str:
-    return recovery_order(given.plan, given.plan.protected)[0]
-
-
 def _points(given: KitInput) -> Iterator[tuple[str, Held]]:
     for system in recovery_order(given.plan, given.plan.protected):
         for each in held(given, system):
             yield system, each
+
+
+def _known(given: KitInput) -> Iterator[str]:
+    for system, each in _points(given):
+        yield f"{system}/{each.copy.repository}"
+
+
+def _steps(given: KitInput, system: str, each: Held) -> Iterator[str]:
+    for asset, lines in load_lines(given, system, each):
+        yield f"{asset}:"
+        yield from lines
 
 
 def _point_words(each: Held, zone: tzinfo) -> str:
@@ -177,15 +198,30 @@ encoded() { # each byte as %XX, so that nothing in it ends the address
 bring_back() { # SNAPSHOT FOLDER
   say "restoring to $2"
   "$restic" restore "$1" --no-lock --target "$2"
+}
+
+move_small_files() { # ASSET...: what the manifest has of each, to where its data is
+  local asset
+  for asset in "$@"; do
+    find "$target/MANIFEST" -type f -path "*/assets/$asset/*" -exec mv -n {} "$target/$asset/" \;
+  done
+}
+
+require_restic() {
+  command -v "$restic" >/dev/null && return
+  say "there is no program $restic: install it (apt install restic), or say with RESTIC where it is"
+  exit 2
 }"""
 
 _BASH_MAIN = r"""
 case ${1:-}:$# in
 list:2)
+  require_restic
   open_repository "$2"
   "$restic" snapshots --no-lock
   ;;
 check:2)
+  require_restic
   open_repository "$2"
   "$restic" check --no-lock
   ;;
@@ -194,10 +230,16 @@ restore:4)
     say "there is something in $4 already: name a new folder"
     exit 2
   fi
+  require_restic
+  require_point "$2" "$3"
   target=$4
   open_repository "$3"
   restore_system "$2" "$3"
+  printf '$ cd %q\n' "$target" >"$target/NEXT-STEPS.txt"
+  printf '%s\n' "${steps[@]}" >>"$target/NEXT-STEPS.txt"
   say "restored to $target; look at it before anybody works with it"
+  say "to put it to use (also in $target/NEXT-STEPS.txt):"
+  sed -e 's/^\$ //' -e t -e 's/^/  /' "$target/NEXT-STEPS.txt" >&2
   ;;
 *)
   usage
@@ -243,6 +285,11 @@ def _scheme(way: Way) -> str:
     return way.location.partition(":")[0] + ":"
 
 
+def _bash_known(given: KitInput) -> Iterator[str]:
+    for each in _known(given):
+        yield f"{shlex.quote(each)}) ;;"
+
+
 def _bash_systems(given: KitInput) -> Iterator[str]:
     zone = given.plan.practice.timezone
     for system, each in _points(given):
@@ -250,6 +297,11 @@ def _bash_systems(given: KitInput) -> Iterator[str]:
         yield f"  say {shlex.quote(_point_words(each, zone))}"
         for asset, snapshot in _snapshots(each):
             yield f'  bring_back {shlex.quote(snapshot)} "$target/"{shlex.quote(asset)}'
+        yield f"  move_small_files {shlex.join(each.copy.snapshots)}"
+        yield "  steps=("
+        for line in _steps(given, system, each):
+            yield f"    {shlex.quote(line)}"
+        yield "  )"
         yield "  ;;"
 
 
@@ -286,15 +338,32 @@ function Invoke-Restic {
 function Restore-Snapshot([string]$Snapshot, [string]$Folder) {
     Write-Host "restoring to $Folder"
     Invoke-Restic restore $Snapshot --no-lock --target $Folder
+}
+
+function Move-SmallFiles([string]$Target, [string[]]$Assets) {
+    foreach ($asset in $Assets) {
+        Get-ChildItem -LiteralPath (Join-Path $Target 'MANIFEST') -Recurse -File |
+            Where-Object { $_.Directory.Name -ceq $asset } |
+            Where-Object { $_.Directory.Parent.Name -eq 'assets' } |
+            Move-Item -Destination (Join-Path $Target $asset)
+    }
+}
+
+function Assert-Restic {
+    if (-not (Get-Command $Restic -CommandType Application -ErrorAction SilentlyContinue)) {
+        throw "there is no program $Restic, and RESTIC does not say where one is"
+    }
 }"""
 
 _PS_MAIN = r"""try {
     switch ("$($args[0]):$($args.Count)") {
         'list:2' {
+            Assert-Restic
             Open-Repository $args[1]
             Invoke-Restic snapshots --no-lock
         }
         'check:2' {
+            Assert-Restic
             Open-Repository $args[1]
             Invoke-Restic check --no-lock
         }
@@ -303,9 +372,15 @@ _PS_MAIN = r"""try {
             if ($there -and (Get-ChildItem -LiteralPath $args[3] -Force)) {
                 throw "there is something in $($args[3]) already: name a new folder"
             }
+            Assert-Restic
+            Assert-Point $args[1] $args[2]
             Open-Repository $args[2]
             Restore-System $args[1] $args[2] $args[3]
+            $file = Join-Path $args[3] 'NEXT-STEPS.txt'
+            $Steps | Set-Content -LiteralPath $file -Encoding UTF8
             Write-Host "restored to $($args[3]); look at it before anybody works with it"
+            Write-Host "to put it to use on a Debian server, in that folder (also in $file):"
+            $Steps | ForEach-Object { Write-Host $_ }
         }
         default {
             Show-Usage
@@ -360,4 +435,9 @@ def _ps_systems(given: KitInput) -> Iterator[str]:
         for asset, snapshot in _snapshots(each):
             folder = f"(Join-Path $Target {_ps_quoted(asset)})"
             yield f"    Restore-Snapshot {_ps_quoted(snapshot)} {folder}"
+        yield f"    Move-SmallFiles $Target @({', '.join(map(_ps_quoted, each.copy.snapshots))})"
+        yield "    $script:Steps = @("
+        for line in _steps(given, system, each):
+            yield f"        {_ps_quoted(line)}"
+        yield "    )"
         yield "}"

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.wording import printable
+from dr_orchestrator.runbook.order import recovery_order
 
 if TYPE_CHECKING:
     from dr_orchestrator.core.point import Manifest, PointCopy, RecoveryPoint
@@ -89,6 +90,17 @@ def held(given: KitInput, system: str) -> tuple[Held, ...]:
             point, copy = max(there, key=lambda each: each[0].as_of)
             found.append(Held(point=point, copy=copy, proven=_proven(given, point, repository)))
     return tuple(sorted(found, key=lambda each: each.point.as_of, reverse=True))
+
+
+def example(given: KitInput) -> tuple[str, str]:
+    """Return a system and a repository for a command that shows how: a restore that can be done,
+    of the first system that has a point; else names to be replaced, where there is nothing.
+    """
+    order = recovery_order(given.plan, given.plan.protected)
+    for system in order:
+        for each in held(given, system):
+            return system, each.copy.repository
+    return next(iter(order), "SYSTEM"), next(iter(given.plan.used_repositories), "REPOSITORY")
 
 
 def _proven(given: KitInput, point: RecoveryPoint, repository: str) -> datetime | None:

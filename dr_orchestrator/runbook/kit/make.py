@@ -20,8 +20,9 @@ from dr_orchestrator.core.wording import date_words
 from dr_orchestrator.errors import DroError, SettingsInvalid, UsageMistake
 from dr_orchestrator.plan.model import KitSpec
 from dr_orchestrator.repositories.manifests import find_manifest
-from dr_orchestrator.runbook.kit.build import PAPER, SCRIPT, MakePaper, build_kit
+from dr_orchestrator.runbook.kit.build import PAPER, MakePaper, build_kit
 from dr_orchestrator.runbook.kit.given import KitInput, held, inputs_of
+from dr_orchestrator.runbook.kit.loading import SCRIPT_FILE
 from dr_orchestrator.runbook.kit.mail import is_due_by_mail, kit_mail
 from dr_orchestrator.runbook.kit.paper import paper_pdf
 from dr_orchestrator.runbook.kit.place import put_kit, write_kit
@@ -183,7 +184,7 @@ def _given(loaded: LoadedPlan, tools: KitTools) -> KitInput:
         points=_newest(plan, record),
         manifests={},
         restic=read_programs(tools.programs),
-        script=_script(),
+        script=SCRIPT_FILE.read_bytes(),
         made=made,
         expires=made + (plan.kit.valid if plan.kit else _VALID),
         tests=tuple(each for each in record.tests if each.result is Result.PASSED),
@@ -249,10 +250,6 @@ def read_programs(programs: tuple[KitProgram, ...]) -> dict[str, bytes]:
             )
         found[each.name] = content
     return found
-
-
-def _script() -> bytes:
-    return (Path(__file__).parent / "script" / SCRIPT).read_bytes()
 
 
 # --- where it goes -------------------------------------------------------------------------------

@@ -20,8 +20,9 @@ from dr_orchestrator.core.wording import (
     size_words,
 )
 from dr_orchestrator.runbook.kit.contents import MADE_BY
-from dr_orchestrator.runbook.kit.given import Held, KitInput, held, inputs_of, ways
-from dr_orchestrator.runbook.kit.steps import Sheet, contacts_asked, sheets
+from dr_orchestrator.runbook.kit.given import Held, KitInput, example, held, inputs_of, ways
+from dr_orchestrator.runbook.kit.loading import COMMAND, load_lines
+from dr_orchestrator.runbook.kit.steps import Sheet, contacts_asked, dialled, sheets
 from dr_orchestrator.runbook.order import waits_for
 from dr_orchestrator.sheet.html import printable_parts
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 SHA_SHOWN = 12
 SPACE_FACTOR = 2
 """What comes back, and what is made of it: a dump beside the database that it is loaded into."""
+_OF_ONE_RELEASE = re.compile(r"postgresql-[0-9]+")
 _MAJOR = re.compile(r"[0-9]{1,3}")
 _VERSION = re.compile(r"[0-9A-Za-z.+~-]{1,40}")
 """A manifest is data that somebody else may have written: only this much of it becomes the name of
@@ -59,6 +61,7 @@ class ContactRow:
 
     role: str
     phone: str
+    dial: str
     email: str
     verified: str
 
@@ -72,6 +75,24 @@ class PointRow:
     size: str
     proven: str
     command: str
+    with_restic: str
+    """The same by restic alone. Each has a folder of its own, since it goes over nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of how something is put to use: to be typed, or to be read."""
+
+    text: str
+    is_command: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class AssetUse:
+    """How one part of a system is put to use once it came back."""
+
+    asset: str
+    lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +106,9 @@ class SystemRow:
     rto: str
     space: str
     points: tuple[PointRow, ...]
+    folder: str
+    """Where `restore.sh` brings the newest point to; empty where there is none."""
+    uses: tuple[AssetUse, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +154,8 @@ class KitPage:
     holders: tuple[str, ...]
     packages: tuple[Package, ...]
     install: str
+    rare: tuple[str, ...]
+    """Packages that a release of Debian may not have, since it has another version."""
     restic: tuple[str, ...]
     """Files with restic itself."""
     unread: tuple[str, ...]
@@ -145,6 +171,7 @@ def kit_page(given: KitInput, *, has_pdf: bool) -> KitPage:
     papers = sheets(given)
     systems = tuple(_systems(given))
     packages = tuple(_packages(given))
+    system, repository = example(given)
     page = KitPage(
         practice=plan.practice.id,
         name=plan.practice.name,
@@ -172,11 +199,12 @@ def kit_page(given: KitInput, *, has_pdf: bool) -> KitPage:
         ),
         holders=tuple(_holders(given)),
         packages=packages,
+        rare=tuple(each.name for each in packages if _OF_ONE_RELEASE.fullmatch(each.name)),
         install=f"sudo apt install {' '.join(each.name for each in packages)}",
         restic=tuple(sorted(f"restic/{name}" for name in given.restic)),
         unread=tuple(f"{name}: {why}" for name, why in given.unread.items()),
-        first_system=systems[0].id if systems else "SYSTEM",
-        first_repository=next(iter(plan.used_repositories), "REPOSITORY"),
+        first_system=system,
+        first_repository=repository,
         has_pdf=has_pdf,
         sheets=papers,
     )
@@ -208,13 +236,14 @@ def _contacts(given: KitInput) -> Iterator[ContactRow]:
         yield ContactRow(
             role=f"{contact.role} ({name})",
             phone=contact.phone or "",
+            dial=dialled(contact.phone),
             email=contact.email or "",
             verified=day_words(contact.verified) if contact.verified else "never",
         )
     for name in contacts_asked(given):
         if name not in known:
             role = name.replace("_", " ")
-            yield ContactRow(role=role, phone="", email="", verified="")
+            yield ContactRow(role=role, phone="", dial="", email="", verified="")
 
 
 def _systems(given: KitInput) -> Iterator[SystemRow]:
@@ -222,6 +251,7 @@ def _systems(given: KitInput) -> Iterator[SystemRow]:
     titles = {name: each.title for name, each in plan.systems.items()}
     order = waits_for(plan, plan.protected)
     for number, (name, waits) in enumerate(order.items(), start=1):
+        points = held(given, name)
         yield SystemRow(
             number=number,
             id=name,
@@ -229,8 +259,25 @@ def _systems(given: KitInput) -> Iterator[SystemRow]:
             waits_for=", ".join(titles[each] for each in waits),
             rto=duration_words(plan.protected[name].rto),
             space=size_words(space) if (space := _space(given, name)) else "",
-            points=tuple(_point(given, name, each) for each in held(given, name)),
+            points=tuple(_point(given, name, each) for each in points),
+            folder=_by_restic(name, points[0]) if points else "",
+            uses=tuple(_uses(given, name, points[0])) if points else (),
         )
+
+
+def _uses(given: KitInput, system: str, each: Held) -> Iterator[AssetUse]:
+    for asset, lines in load_lines(given, system, each):
+        yield AssetUse(
+            asset=asset,
+            lines=tuple(
+                Line(text=line.removeprefix(COMMAND), is_command=line.startswith(COMMAND))
+                for line in lines
+            ),
+        )
+
+
+def _by_restic(system: str, each: Held) -> str:
+    return f"/srv/restic-{system}-{each.copy.repository}"
 
 
 def _point(given: KitInput, system: str, each: Held) -> PointRow:
@@ -240,7 +287,10 @@ def _point(given: KitInput, system: str, each: Held) -> PointRow:
         as_of=moment_words(each.point.as_of, zone),
         size=size_words(each.bytes),
         proven=_proven(given, system, each),
-        command=f"./restore.sh restore {system} {each.copy.repository} /srv/restored/{system}",
+        command=f"python3 dro-kit.py restore {system} --repository {each.copy.repository} "
+        f"--to /srv/restored-{system}-{each.copy.repository}",
+        with_restic=f"./restore.sh restore {system} {each.copy.repository} "
+        f"{_by_restic(system, each)}",
     )
 
 

@@ -1,4 +1,6 @@
-"""Where a kit lies: a folder, or a bucket of S3. What lies there is a whole kit at any time.
+"""Where a kit lies: a folder, or a bucket of S3. In a folder is a whole kit at any time. In a
+bucket, hashes and contents come last, so that half of one is told from a whole one; what a new kit
+no longer has stays there, so that a login which may remove nothing is enough.
 
 A folder above it is never made: that of a disk or share that is not mounted would take the kit, and
 nobody would find it.

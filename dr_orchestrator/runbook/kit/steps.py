@@ -21,8 +21,26 @@ if TYPE_CHECKING:
     from dr_orchestrator.runbook.values import Values
 
 _OPTIONAL = re.compile(r"\?$")
+_FIRST = "START-HERE.html"
+_NUMBER = re.compile(r"\+?[0-9][0-9 ()./-]*")
 _OURS = "dro"
 """The program that a responder with nothing but the kit does not have."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reference:
+    """Words, and the file of the kit that they lead to; empty where they lead nowhere."""
+
+    text: str
+    file: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Called:
+    """Somebody in words, and what a telephone dials: empty where that is not known."""
+
+    text: str
+    dial: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,9 +58,11 @@ class StepRow:
     command: str
     without_us: str
     """What to do instead where the program is ours, or the step is one that we do."""
-    answers: tuple[str, ...]
+    parts: tuple[str, ...]
+    """Parts of the first page that say how, as its headings are called there."""
+    answers: tuple[Reference, ...]
     told: tuple[str, ...]
-    contacts: tuple[str, ...]
+    contacts: tuple[Called, ...]
     normal: str
     cite: str
 
@@ -56,21 +76,21 @@ class Sheet:
     title: str
     when: str
     about: str
-    beside: tuple[str, ...]
-    """Titles of runbooks that others follow beside it."""
-    lanes: tuple[str, ...]
+    beside: tuple[Reference, ...]
+    """Runbooks that others follow beside it."""
+    lanes: tuple[Called, ...]
     reviewed: str
     steps: tuple[StepRow, ...]
 
 
 def sheets(given: KitInput) -> tuple[Sheet, ...]:
     """Return a sheet for each runbook and system it may be needed for; triage comes first."""
-    found = []
+    found: list[Sheet] = []
     for name in sorted(given.runbooks, key=lambda each: (each != TRIAGE, each)):
-        systems = _systems_of(given, name)
-        for system in systems:
-            suffix = f".{system}" if len(systems) > 1 else ""
-            found.append(_sheet(given, name, system, f"runbooks/{name}{suffix}.html"))
+        found += [
+            _sheet(given, name, system, _file(given, name, system))
+            for system in _systems_of(given, name)
+        ]
     return tuple(found)
 
 
@@ -96,6 +116,16 @@ def _systems_of(given: KitInput, name: str) -> tuple[str, ...]:
     return recovered or tuple(protected)
 
 
+def _file(given: KitInput, name: str, system: str) -> str:
+    """Return the sheet of a runbook for a system; the first page, which lists them, where it is
+    not known for which.
+    """
+    systems = _systems_of(given, name)
+    if len(systems) == 1:
+        return f"runbooks/{name}.html"
+    return f"runbooks/{name}.{system}.html" if system in systems else _FIRST
+
+
 def _sheet(given: KitInput, name: str, system: str, file: str) -> Sheet:
     loaded = given.runbooks[name]
     runbook, values = loaded.runbook, _values(given, system)
@@ -106,7 +136,9 @@ def _sheet(given: KitInput, name: str, system: str, file: str) -> Sheet:
         when=runbook.when,
         about=given.plan.systems[system].title if system else "",
         beside=tuple(
-            given.runbooks[each].runbook.title for each in runbook.opens if each in given.runbooks
+            Reference(text=given.runbooks[each].runbook.title, file=_file(given, each, system))
+            for each in runbook.opens
+            if each in given.runbooks
         ),
         lanes=tuple(_lanes(given, runbook)),
         reviewed=runbook.reviewed,
@@ -114,9 +146,20 @@ def _sheet(given: KitInput, name: str, system: str, file: str) -> Sheet:
     )
 
 
-def _lanes(given: KitInput, runbook: Runbook) -> Iterator[str]:
+def _lanes(given: KitInput, runbook: Runbook) -> Iterator[Called]:
     for lane in runbook.lanes.values():
-        yield f"{lane.title}: {_contact(given, lane.contact)}" if lane.contact else lane.title
+        if lane.contact:
+            called = _called(given, lane.contact)
+            yield Called(text=f"{lane.title}: {called.text}", dial=called.dial)
+        else:
+            yield Called(text=lane.title)
+
+
+def dialled(phone: str | None) -> str:
+    """Return what a telephone dials: the digits, and a plus before them. Where anything but a
+    number is in it, as of an extension, a person has to read it: empty.
+    """
+    return re.sub("[^+0-9]", "", phone) if phone and _NUMBER.fullmatch(phone) else ""
 
 
 def _values(given: KitInput, system: str) -> Values:
@@ -129,6 +172,11 @@ def _values(given: KitInput, system: str) -> Values:
         values["point.as_of"] = instant_words(newest.point.as_of, zone)
         values["point.repository"] = newest.copy.repository
     return values | dict(values_of(given.plan, system))
+
+
+def _called(given: KitInput, name: str) -> Called:
+    contact = given.plan.contacts.get(_OPTIONAL.sub("", name))
+    return Called(text=_contact(given, name), dial=dialled(contact.phone) if contact else "")
 
 
 def _contact(given: KitInput, name: str) -> str:
@@ -169,9 +217,10 @@ class _Writer:
             warnings=tuple(self._warnings(step)),
             command=shlex.join(step.command),
             without_us=self._without_us(step),
+            parts=self._parts(step),
             answers=tuple(self._answer(number, each) for each in step.decide),
             told=tuple(self._told(step)),
-            contacts=tuple(_contact(self._given, each) for each in step.contacts),
+            contacts=tuple(_called(self._given, each) for each in step.contacts),
             normal=duration_words(step.normal) if step.normal else "",
             cite=step.cite,
         )
@@ -189,13 +238,14 @@ class _Writer:
         if step.two_persons:
             yield "A second person agrees before it is done."
 
-    def _answer(self, number: int, answer: Answer) -> str:
-        if answer.runbook:
-            other = self._given.runbooks.get(answer.runbook)
-            where = f"runbook “{other.runbook.title if other else answer.runbook}”"
-        else:
+    def _answer(self, number: int, answer: Answer) -> Reference:
+        if not answer.runbook:
             where = f"step {self._numbers[answer.go_to] if answer.go_to else number + 1}"
-        return f"{answer.answer} → {where}"
+            return Reference(text=f"{answer.answer} → {where}")
+        other = self._given.runbooks.get(answer.runbook)
+        where = f"runbook “{other.runbook.title if other else answer.runbook}”"
+        file = _file(self._given, answer.runbook, self._system) if other else ""
+        return Reference(text=f"{answer.answer} → {where}", file=file)
 
     def _told(self, step: Step) -> Iterator[str]:
         if step.notify is not None:
@@ -213,10 +263,18 @@ class _Writer:
         if step.kind is Kind.RESTORE and step.restore is not None:
             systems = ", ".join(self._restored(step.restore.systems))
             older = ". If the damage is older than the newest point, take one from before it"
-            return f"As on the first page: {systems}{older if _is_asked(step) else ''}"
+            return f"With the kit: {systems}{older if _is_asked(step) else ''}."
+        if step.command[:2] == (_OURS, "points"):
+            return 'With the kit: "python3 dro-kit.py points".'
         if step.command and step.command[0] == _OURS:
-            return "Only where the backup machine still runs; else as on the first page."
+            return "Only where the backup machine still runs."
         return ""
+
+    @staticmethod
+    def _parts(step: Step) -> tuple[str, ...]:
+        if step.kind is Kind.RESTORE:
+            return ("back", "use")
+        return ("commands",) if step.command[:2] == (_OURS, "points") else ()
 
     def _restored(self, systems: tuple[str, ...]) -> Iterator[str]:
         protected = self._given.plan.protected

@@ -19,7 +19,6 @@ import argparse
 import base64
 import binascii
 import contextlib
-import ctypes
 import getpass
 import glob
 import hashlib
@@ -466,7 +465,9 @@ def _begin(account: Account | None = None) -> None:
         os.setgid(account.gid)
         os.setuid(account.uid)
     if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
+        with contextlib.suppress(ImportError, OSError, AttributeError):
+            import ctypes  # a Python that was built by hand may have none
+
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -971,10 +972,17 @@ def restore(options: argparse.Namespace, kit: Kit) -> tuple[Json, int]:
     repository = open_repository(options, kit, _default_repository(options, kit, first))
     warnings = [*kit.warnings(), *_other_repository(repository)]
     points = Points(repository, kit, options.practice or kit.practice)
-    chosen = {}
+    chosen, lacking = {}, []
     for system in points.systems if options.all else [options.system]:
         if options.all and not points.of(system):
-            warnings.append(f"{system}: no point of it is in {repository.name}")
+            others = [
+                each
+                for each in kit.system(system).get("repositories") or []
+                if each != repository.name
+            ]
+            elsewhere = f"; restore it by itself, from {others[0]}" if others else ""
+            warnings.append(f"{system}: no point of it is in {repository.name}{elsewhere}")
+            lacking.append(system)
             continue
         chosen[system] = points.choose(system, options.point)
         warnings += points.warnings(system, chosen[system])
@@ -984,7 +992,7 @@ def restore(options: argparse.Namespace, kit: Kit) -> tuple[Json, int]:
     for text in dict.fromkeys(warnings):
         warn(text)
     _require_room(target, sum(each.bytes for each in chosen.values()), tight=options.tight)
-    state, code = _restore_all(target, points, chosen, kit, warnings)
+    state, code = _restore_all(target, points, chosen, lacking, kit, warnings)
     for system in () if options.json else chosen:
         say(f"how to put {system} to use: {target / system / _STEPS}")
     return state, code
@@ -1024,7 +1032,12 @@ def _require_room(target: Path, size: int, *, tight: bool) -> None:
 
 
 def _restore_all(
-    target: Path, points: Points, chosen: dict[str, Point], kit: Kit, warnings: list[str]
+    target: Path,
+    points: Points,
+    chosen: dict[str, Point],
+    lacking: list[str],
+    kit: Kit,
+    warnings: list[str],
 ) -> tuple[Json, int]:
     try:
         target.mkdir(mode=0o700)
@@ -1041,7 +1054,7 @@ def _restore_all(
         "started": now().isoformat(),
         "finished": None,
         "seconds": None,
-        "asked_for": list(chosen),
+        "asked_for": [*chosen, *lacking],
         "warnings": warnings,
         "systems": {},
     }
@@ -1053,7 +1066,7 @@ def _restore_all(
     state["finished"], state["seconds"] = now().isoformat(), round(time.monotonic() - begun, 1)
     _put_file(target / _STATE, state)
     came = [a["restored"] for s in state["systems"].values() for a in s["assets"].values()]
-    code = OK if came and all(came) else PARTIAL if any(came) else FAILED
+    code = OK if came and all(came) and not lacking else PARTIAL if any(came) else FAILED
     words = "restored" if code == OK else "NOT everything was restored"
     say(f"{words} to {target} in {seconds_words(state['seconds'])}")
     return state, code

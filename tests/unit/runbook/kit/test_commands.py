@@ -96,7 +96,61 @@ def test_a_repository_that_was_moved_is_opened_where_it_is_and_asks_for_no_login
     assert done.stdout == f"{used}\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "restic", "said"),
+    [
+        (("restore", "emr", "onsite"), "/none/restic", "there is no program /none/restic"),
+        (("list", "onsite"), "/none/restic", "there is no program /none/restic"),
+        (("restore", "emmr", "onsite"), "true", "this kit knows no point of that system"),
+    ],
+)
+def test_a_mistake_is_said_before_a_password_is_asked_for(
+    tmp_path: Path, words: tuple[str, ...], restic: str, said: str
+) -> None:
+    script = tmp_path / "restore.sh"
+    script.write_bytes(restore_sh(make_input()))
+    folder = (str(tmp_path / "back"),) if words[0] == "restore" else ()
+    done = subprocess.run(
+        ("bash", str(script), *words, *folder),
+        env={"RESTIC": restic, "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        start_new_session=True,
+    )
+    assert (done.returncode, said in done.stderr) == (2, True)
+    assert "password" not in done.stderr
+
+
+def test_small_files_come_beside_the_data_and_the_lines_that_load_it_are_shown(
+    tmp_path: Path,
+) -> None:
+    script, restic = tmp_path / "restore.sh", tmp_path / "restic"
+    script.write_bytes(restore_sh(make_input()))
+    restic.write_text(
+        "#!/bin/bash\n"
+        'mkdir -p "$5"; case $5 in */MANIFEST) at="$5/tmp/m/assets/database"\n'
+        'mkdir -p "$at"; echo roles >"$at/globals.sql" ;; esac\n'
+    )
+    restic.chmod(0o700)
+    back = tmp_path / "it is back"
+    done = subprocess.run(
+        ("bash", str(script), "restore", "emr", "onsite", str(back)),
+        env={"RESTIC_PASSWORD": "p", "RESTIC": str(restic), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    assert (back / "database" / "globals.sql").read_text() == "roles\n"
+    shown = done.stderr.splitlines()
+    assert shlex.split(next(each for each in shown if each.startswith("cd "))) == ["cd", str(back)]
+    assert any(each.endswith(" database/database.pgdump") for each in shown)
+    assert "$ /usr/lib/postgresql/15/bin/psql" in (back / "NEXT-STEPS.txt").read_text()
+
+
 def test_windows_gets_the_script_in_its_own_signs() -> None:
     content = restore_ps1(make_input())
     assert content.startswith(b"\xef\xbb\xbf")
     assert b"\n" not in content.replace(b"\r\n", b"")
+    assert content.count(b"{") == content.count(b"}")

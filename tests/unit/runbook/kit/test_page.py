@@ -6,7 +6,7 @@ import pytest
 
 from dr_orchestrator.core.wording import size_words
 from dr_orchestrator.runbook.kit.page import KitPage, SystemRow, kit_page
-from dr_orchestrator.runbook.kit.steps import Sheet
+from dr_orchestrator.runbook.kit.steps import Called, Reference, Sheet, dialled
 from dr_orchestrator.runbook.load import read_runbook
 from tests.support.evidence import make_test
 from tests.support.kits import MADE, PLAN, POINT, make_input, manifest_of, plan_of
@@ -110,9 +110,12 @@ def test_page_shows_no_sign_that_moves_the_text() -> None:
 def test_sheet_has_the_values_of_its_system_and_blanks_for_what_nobody_knows_yet() -> None:
     found = sheet()
     assert (found.title, found.when) == ("It is gone", "it does not answer")
-    assert found.lanes == ("IT: it ____________",)
+    assert found.lanes == (Called(text="IT: it ____________"),)
     assert found.steps[3].do == f"Wipe ____________ for {POINT.id}."
-    assert found.steps[3].contacts == ("practice manager, +1 555 0100", "insurer ____________")
+    assert found.steps[3].contacts == (
+        Called(text="practice manager, +1 555 0100", dial="+15550100"),
+        Called(text="insurer ____________"),
+    )
     assert len(found.steps[3].warnings) == 2
 
 
@@ -120,9 +123,9 @@ def test_sheet_says_branches_as_numbers_of_steps() -> None:
     look, which, *_ = sheet().steps
     assert look.if_not == "Dark. Go to step 4."
     assert which.answers == (
-        "this → step 3",
-        "that → step 4",
-        "other → runbook “It is gone”",
+        Reference(text="this → step 3"),
+        Reference(text="that → step 4"),
+        Reference(text="other → runbook “It is gone”", file="runbooks/lost.emr.html"),
     )
 
 
@@ -130,7 +133,30 @@ def test_sheet_says_what_to_do_without_our_program() -> None:
     _, _, pause, _, back = sheet().steps
     assert pause.command == "dro pause riverside"
     assert "Only where the backup machine still runs" in pause.without_us
-    assert back.without_us == "As on the first page: Electronic medical record"
+    assert back.without_us == "With the kit: Electronic medical record."
+    assert back.parts == ("back", "use")
+
+
+@pytest.mark.parametrize(
+    ("phone", "dialled_as"),
+    [("+1 (555) 010-0199", "+15550100199"), ("555 0199 ext. 4", ""), (None, "")],
+)
+def test_dialled_is_a_number_and_never_what_a_person_has_to_read(
+    phone: str | None, dialled_as: str
+) -> None:
+    assert dialled(phone) == dialled_as
+
+
+def test_page_says_how_each_part_is_put_to_use_in_the_words_of_the_script() -> None:
+    (database, documents) = system(page(), "emr").uses
+    typed = [each.text for each in database.lines if each.is_command]
+    assert typed[0].endswith(
+        "/psql --no-psqlrc --host=HOST --username=postgres --dbname=postgres "
+        "--file=database/globals.sql"
+    )
+    assert typed[1].startswith("/usr/lib/postgresql/15/bin/pg_restore --exit-on-error")
+    assert typed[1].endswith(" database/database.pgdump")
+    assert documents.lines[-1].text == "python3 dro-kit.py restore emr --to NEW-FOLDER"
 
 
 def test_page_needs_no_point_at_all() -> None:
