@@ -37,11 +37,13 @@ from dr_orchestrator.restore.hold import held
 from dr_orchestrator.restore.restore_test import OUTCOMES
 from dr_orchestrator.runbook.cold_start import ColdStart, ColdStartTools, Key, start_cold
 from dr_orchestrator.runbook.drill import DrillRequest, drill_practice
+from dr_orchestrator.runbook.elsewhere import people_work_again
 from dr_orchestrator.runbook.follow import Following, follow
-from dr_orchestrator.runbook.handover import OtherRun, read_state, write_state
+from dr_orchestrator.runbook.handover import OtherRun, State, read_state, write_state
 from dr_orchestrator.runbook.load import LoadedRunbook, read_runbook
 from dr_orchestrator.runbook.model import Kind
 from dr_orchestrator.runbook.order import waits_for
+from dr_orchestrator.runbook.parted import doings, is_same_past, parted, shared_past
 from dr_orchestrator.runbook.progress import chosen_before, progress_of
 from dr_orchestrator.runbook.shelf import Shelf, saved_shelf, shelf_of
 from dr_orchestrator.runbook.tools import InSandboxes
@@ -135,7 +137,11 @@ class Responder:
         loaded = self._plan_of(run)
         if not loaded.commands_allowed:
             self._app.refuse_commands()
-        tools = self._tools.of(loaded, by=by, live_folder=_live_folder(run), sender=run.id)
+        store, clock = self._app.store, self._app.clock
+        tools = replace(
+            self._tools.of(loaded, by=by, live_folder=_live_folder(run), sender=run.id),
+            elsewhere=lambda: tuple(people_work_again(run, store, clock.now())),
+        )
         if export is not None:
             tools = replace(tools, export=partial(self._write_state, export, loaded))
         following = Following(
@@ -152,8 +158,12 @@ class Responder:
         moves = self._app.store.followed.moves(run.id)
         self._write_state(path, self._plan_of(run), run, moves)
 
-    def take_over(self, path: Path) -> RunbookRun:
+    def take_over(self, path: Path, *, as_new: bool = False) -> RunbookRun:
         """Record the run of a state that was handed over, and its moves; return it.
+
+        Where its past and what was done here have parted, `as_new` opens a run of its own with the
+        past of the state, beside ours: neither is lost, and what must not happen twice counts as
+        the state says. Other runs of the incident that have parted are kept like that unasked.
 
         Its commands may run unasked only where runbook and plan are, word for word, those of files
         of this machine, whatever the state says. Points that only the state tells of are recorded
@@ -164,28 +174,36 @@ class Responder:
             UsageMistake: it cannot be used, or somebody went on here beyond what it says.
             PlanInvalid, RunbookInvalid: plan or runbook in it are of a newer version.
         """
-        state = read_state(path)
-        new = list(self._new_of(state.run, state.moves))
-        if len(self._app.store.followed.moves(state.run.id)) > len(state.moves):
-            raise _went_on_here(state.run)
-        for other in state.others:
-            new += self._new_of(other.run, other.moves)
+        state, followed = read_state(path), self._app.store.followed
+        taken, *others = (
+            self._apart(each) for each in (OtherRun(state.run, state.moves), *state.others)
+        )
+        new = list(self._new_of(taken))
+        if taken.run.id != state.run.id and not as_new:
+            raise _parted(state, followed.moves(state.run.id), path)
+        if len(followed.moves(taken.run.id)) > len(taken.moves):
+            raise _is_behind(taken, followed.moves(taken.run.id), path)
+        for other in others:
+            new += self._new_of(other)
         self._app.store.record(*new, *self._only_told_of(state.points))
-        return self._app.store.followed.find(state.run.id)
+        return followed.find(taken.run.id)
 
-    def _new_of(self, run: RunbookRun, moves: Sequence[Move]) -> Iterator[Entry]:
+    def _apart(self, held: OtherRun) -> OtherRun:
+        """Return what a state holds of a run: as a run of its own where ours has another past."""
+        here = self._app.store.followed.moves(held.run.id)
+        return held if is_same_past(here, held.moves) else parted(held, here)
+
+    def _new_of(self, held: OtherRun) -> Iterator[Entry]:
         """Yield what this memory does not have of a run.
 
         Raises:
-            UsageMistake: it has another past of it, or it cannot be gone on with.
+            UsageMistake: it cannot be gone on with, or another one is recorded under its id.
         """
+        run, moves = held.run, held.moves
         _check_handed_over(run, moves)
         if _known(self._app.store.followed.runs(run.practice), run) is None:
             yield RunbookOpened(run=replace(run, trusted=self._is_ours(run)))
         here = self._app.store.followed.moves(run.id)
-        shared = min(len(here), len(moves))
-        if here[:shared] != tuple(moves[:shared]):
-            raise _went_on_here(run)
         yield from (RunbookMoved(move=each) for each in moves[len(here) :])
 
     def drill(
@@ -474,10 +492,22 @@ def _live_folder(run: RunbookRun) -> Path | None:
     return Path(run.folder) if run.mode is Mode.INCIDENT else None
 
 
-def _went_on_here(run: RunbookRun) -> UsageMistake:
+def _is_behind(held: OtherRun, here: Sequence[Move], path: Path) -> UsageMistake:
     return UsageMistake(
-        "somebody went on with this runbook here, beyond what this state says",
-        hint=f"`dro runbook status {run.id}` shows where it stands here",
+        f"somebody went on with this runbook here, beyond what {path} says: "
+        f"{doings(here[len(held.moves) :])}",
+        hint=f"go on from there: dro runbook resume {held.run.id}",
+    )
+
+
+def _parted(state: State, here: Sequence[Move], path: Path) -> UsageMistake:
+    shared = shared_past(here, state.moves)
+    return UsageMistake(
+        "somebody went on with this runbook here, and somebody else did where "
+        f"{path} comes from. Here: {doings(here[shared:])}. "
+        f"There: {doings(state.moves[shared:])}",
+        hint=f"go on from here: dro runbook resume {state.run.id}\n"
+        f"      go on from there, in a run of its own: dro runbook resume {path} --as-new",
     )
 
 

@@ -28,6 +28,7 @@ from dr_orchestrator.runbook.shelf import TRIAGE, shelf_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
+    from zoneinfo import ZoneInfo
 
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.cli.runbook_walk import Sitting
@@ -75,6 +76,8 @@ def command(
     mode = Mode.REHEARSAL if rehearse else Mode.INCIDENT
     sitting = sit_down(context, by=by, plain=plain, export=export, folder=folder)
     loaded = sitting.plan(practice, mode)
+    zone, now = loaded.plan.practice.timezone, context.clock.now()
+    stated = outage_time(outage, now, zone) if outage is not None else None
     if by is None:
         sitting.by = person(sitting.ask("Your name", sitting.by))
     going_on = _open_already(context, sitting, loaded.plan.practice.id, mode)
@@ -82,12 +85,14 @@ def command(
         return sitting.walk(going_on)
     shelf = shelf_of(loaded)
     triage = sitting.runbook(shelf, TRIAGE, mode)
+    if stated is not None:
+        click.echo(outage_words(stated, now, zone))
     run = sitting.open(
         Opening(
             loaded=loaded,
             runbook=triage,
             mode=mode,
-            outage_at=_outage(context, sitting, loaded, outage),
+            outage_at=stated or _outage(context, sitting, loaded),
         )
     )
     for line in _beside(shelf, triage, run):
@@ -118,20 +123,37 @@ def _open_already(
     return waiting[0 if key == "c" else int(key) - 1].run
 
 
-def _outage(context: Context, sitting: Sitting, loaded: LoadedPlan, outage: str | None) -> datetime:
-    """Return when it began: as stated, else as asked until it can be read."""
-    zone = loaded.plan.practice.timezone
-    if outage is not None:
-        return outage_time(outage, context.clock.now(), zone)
+def _outage(context: Context, sitting: Sitting, loaded: LoadedPlan) -> datetime:
+    """Return when it began, as asked until it can be read, and is said to be right: it can be
+    changed no more.
+    """
+    practice = loaded.plan.practice
+    zone, name = practice.timezone, printable(practice.name)
     while True:
+        now = context.clock.now()
+        click.echo(f"By the clock of {name} it is {now.astimezone(zone):%H:%M} now.")
         typed = sitting.ask("When did the outage begin, as 02:14 or 2026-11-21 02:14", "now")
         try:
-            at = outage_time(typed, context.clock.now(), zone)
+            at = outage_time(typed, now, zone)
         except UsageMistake as error:
             click.echo(f"{error.message}: {error.hint}")
             continue
-        click.echo(outage_words(at, context.clock.now(), zone))
-        return at
+        click.echo(outage_words(at, now, zone))
+        if at == now or _is_right(sitting, is_today=_is_same_day(at, now, zone)):
+            return at
+
+
+def _is_same_day(one: datetime, other: datetime, zone: ZoneInfo) -> bool:
+    return one.astimezone(zone).date() == other.astimezone(zone).date()
+
+
+def _is_right(sitting: Sitting, *, is_today: bool) -> bool:
+    """Ask; a day that nobody typed was guessed, and so needs an answer."""
+    while True:
+        text = "Is that right? y, or n to type it again"
+        answer = sitting.ask(text, "y" if is_today else "").casefold()
+        if answer in {"y", "n"}:
+            return answer == "y"
 
 
 def _beside(shelf: Shelf, triage: LoadedRunbook, run: RunbookRun) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from dr_orchestrator.core.wording import printable
 
 ENTER, BACKSPACE, TAB = "enter", "backspace", "tab"
-CLEAR, WORD, LEAVE = "clear", "word", "leave"
+CLEAR, WORD, LEAVE, ESCAPE = "clear", "word", "leave", "escape"
 _CONTROLS = {
     "\r": ENTER,
     "\n": ENTER,
@@ -43,6 +43,17 @@ class Keys:
         self._decoder = codecs.getincrementaldecoder("utf-8")("ignore")
         self._left = ""
         self._pasting = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last sign was an `Escape`, which more may belong to: it comes at once."""
+        return self._left == "\x1b"
+
+    def end(self) -> Iterator[Key]:
+        """Yield the `Escape` that nothing came after in time."""
+        if self.is_open:
+            self._left = ""
+            yield Key(name=ESCAPE)
 
     def feed(self, content: bytes) -> Iterator[Key]:
         """Yield the keys that are complete by now. A pasted line end is a space: it sends nothing

@@ -22,6 +22,7 @@ from dr_orchestrator.cli.runbook_words import (
     contact_words,
     headline,
     limit_words,
+    load_words,
     point_words,
     step_words,
     warnings,
@@ -163,6 +164,9 @@ def _lines_of(view: View, now: datetime) -> Iterator[str]:
     yield from (f"{label}: {text}" for label, text in labelled.items() if text)
     yield from (f"Call: {contact_words(each)}" for each in view.contacts)
     yield from (f"Point: {point_words(each, view, now, zone)}" for each in view.points)
+    for loads in view.loads:
+        yield f"Load: {printable(loads.of)}"
+        yield from (load_words(each) for each in loads.lines)
     yield from (f"Note: {printable(each)}" for each in view.notes)
     if view.cite:
         yield f"Rule: {printable(view.cite)}"

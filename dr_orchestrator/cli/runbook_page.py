@@ -27,6 +27,7 @@ from dr_orchestrator.cli.runbook_words import (
     contact_words,
     headline,
     limit_words,
+    load_rows,
     point_words,
     step_words,
     warnings,
@@ -55,16 +56,19 @@ _STYLES = {
 }
 _ALL = 10_000
 _LAST = "notes"
-"""Nearest to the question, and never cut off: they may say why an answer was not taken."""
+"""Nearest to the question."""
 _YIELDS = (
     *(("behind", 8), ("after", 4), ("behind", 5), ("printed", 12), ("after", 3), ("behind", 3)),
     *(("printed", 8), ("after", 2), ("behind", 2), ("contacts", 4), ("after", 1), ("printed", 5)),
     *((_LAST, 8), ("cite", 0), ("gap", 0), ("behind", 1), ("contacts", 2), ("points", 4)),
-    *(("after", 0), ("behind", 0), ("space", 0), ("points", 2), ("printed", 3), ("contacts", 1)),
-    *(("points", 1), ("limits", 1), ("points", 0), ("contacts", 0), (_LAST, 4), ("printed", 1)),
-    *((_LAST, 2), (_LAST, 1), ("limits", 0), (_LAST, 0)),
+    *(("after", 0), ("behind", 0), ("space", 0), (_LAST, 4), ("points", 2), ("printed", 3)),
+    *((_LAST, 2), ("contacts", 1), ("points", 1), (_LAST, 1), ("limits", 1), ("loads", 0)),
+    *(("printed", 1), ("Runs", 0), (_LAST, 0), ("Undo", 0), ("limits", 0), ("points", 0)),
+    ("contacts", 0),
 )
-"""What is shortened to how many items, in this order, until the page fits."""
+"""What is shortened to how many items, in this order, until the page fits: what is done, what is
+lost by it, whom to call and what comes back stay longest.
+"""
 _WRAPPER = Console(file=StringIO(), width=80)
 
 
@@ -107,11 +111,15 @@ class _Part:
     """Whether the last ones are kept where there is no room, and not the first."""
     more: str = ""
     """Label under which it is said that some were left out; empty where nobody needs to know."""
+    less: Rows = ()
+    """What stands there instead, where some were left out."""
     shown: int = _ALL
 
     @property
     def rows(self) -> Rows:
         left_out = max(len(self.items) - self.shown, 0)
+        if left_out and self.less:
+            return self.less
         kept = self.items[left_out:] if self.newest else self.items[: self.shown]
         rows = tuple(row for item in kept for row in item)
         if left_out and self.more:
@@ -124,7 +132,9 @@ def page(view: View, foot: Foot, printed: tuple[str, ...], *, now: datetime, siz
     """Lay a step out for a terminal of this size; `printed` is what its command printed."""
     bottom, cursor = _bottom(foot, now, size.width)
     room = max(size.height - len(bottom), 0)
-    rows = _fitted(_parts(view, printed, now, size.width), room)
+    single_keys = foot.question is None or bool(foot.question.choices)
+    parts = _parts(view, printed, now, size.width, ALL_OF_IT if single_keys else "Tab")
+    rows = _fitted(parts, room)
     blank = max(min(room, _HIGHEST - len(bottom)) - len(rows), 0)
     lines = (*rows, *(Text() for _ in range(blank)), *bottom)[-size.height :]
     below = (Text() for _ in range(size.height - len(lines)))
@@ -133,8 +143,9 @@ def page(view: View, foot: Foot, printed: tuple[str, ...], *, now: datetime, siz
 
 
 def whole(view: View, printed: tuple[str, ...], *, now: datetime, width: int) -> Rows:
-    """Return all there is to say of a step, however long."""
-    return _rows({part.name: part for part in _parts(view, printed, now, width)})
+    """Return all there is to say of a step, however long: first what is copied from there."""
+    parts = {part.name: part for part in _parts(view, printed, now, width, ALL_OF_IT)}
+    return (*parts.pop("loads").rows, *_rows(parts))
 
 
 def output_rows(printed: tuple[str, ...], width: int) -> Rows:
@@ -180,12 +191,15 @@ def _rows(parts: Mapping[str, _Part]) -> Rows:
     return tuple(row for part in parts.values() for row in part.rows)
 
 
-def _parts(view: View, printed: tuple[str, ...], now: datetime, width: int) -> tuple[_Part, ...]:
+def _parts(
+    view: View, printed: tuple[str, ...], now: datetime, width: int, all_key: str
+) -> tuple[_Part, ...]:
     """Return the page from top to bottom, without the question."""
     return (
         *_top(view, now, width),
         *_step(view, now, width),
         *_about(view, printed, now, width),
+        _loads(view, width, all_key),
         _Part(name="cite", items=_labelled("Rule", _clean((view.cite,)), width, "dim")),
         _Part(name="after", items=_labelled("Then", _clean(what_follows(view)), width, "dim")),
         _Part(name=_LAST, items=_labelled("Note", _clean(view.notes), width), more="Note"),
@@ -251,6 +265,30 @@ def _about(view: View, printed: tuple[str, ...], now: datetime, width: int) -> t
         _Part(name="contacts", items=_labelled("Call", contacts, width), more="Call"),
         _Part(name="points", items=_labelled("Point", points, width), more="Point"),
     )
+
+
+def _loads(view: View, width: int, all_key: str) -> _Part:
+    """Return what to do with what was restored: as a heading and the lines, or the first command
+    and the key that shows the rest.
+    """
+    if not view.loads:
+        return _Part(name="loads", items=())
+    every: list[Text] = []
+    for loads in view.loads:
+        every += _wrapped(Text(f" Load: {printable(loads.of)}", "bold"), width)
+        for line in loads.lines:
+            margin = 0 if line.is_command else 1
+            rows = (Text(" " * margin + row) for row in load_rows(line, width - margin))
+            every += (part for row in rows for part in _wrapped(row, width))
+    commands = [each for loads in view.loads for each in loads.lines if each.is_command]
+    first = [row for each in commands[:1] for row in load_rows(each, width)]
+    of = printable(view.loads[0].of)
+    what = "all the commands" if commands else "what to do with what was restored"
+    less = (
+        *_wrapped(Text(f" Load: {of}{DOT}{all_key}: {what}", "bold"), width),
+        *(part for row in first for part in _wrapped(Text(row), width)),
+    )
+    return _Part(name="loads", items=(tuple(every),), less=less)
 
 
 def _bottom(foot: Foot, now: datetime, width: int) -> tuple[Rows, tuple[int, int] | None]:

@@ -9,12 +9,14 @@ import click
 
 from dr_orchestrator.cli.runbook_standing import standing_of, to_go_on_with
 from dr_orchestrator.cli.runbook_walk import by_option, export_option, plain_option, sit_down
+from dr_orchestrator.cli.runbook_words import LINE, wrapped_words
 from dr_orchestrator.core.runbook import Mode
 from dr_orchestrator.errors import ExitCode, UsageMistake
 from dr_orchestrator.responder import Responder
 
 if TYPE_CHECKING:
     from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.cli.runbook_standing import Standing
     from dr_orchestrator.core.runbook import RunbookRun
 
 
@@ -24,39 +26,60 @@ Examples:
   dro runbook resume
   dro runbook resume 20261121-0214 --by Robin
   dro runbook resume /media/stick/incident.json
+  dro runbook resume /media/stick/incident.json --as-new
 """
 )
 @click.argument("run", metavar="[RUN|FILE]", required=False)
+@click.option(
+    "--as-new",
+    is_flag=True,
+    help="where FILE and this machine have parted: follow FILE, as a run of its own",
+)
 @by_option
 @export_option
 @plain_option
 @click.pass_obj
 def command(
-    context: Context, run: str | None, *, by: str | None, export: Path | None, plain: bool
+    context: Context,
+    run: str | None,
+    *,
+    as_new: bool,
+    by: str | None,
+    export: Path | None,
+    plain: bool,
 ) -> ExitCode:
     """Go on with a runbook run: the only open one, RUN, or one whose state is in FILE.
 
     FILE is what `--export` keeps. What it says is data: its commands run on this machine only once
-    you have read and confirmed them. With `--export` the same FILE may be kept up to date.
+    you have read and confirmed them. With `--export` the same FILE may be kept up to date. Where
+    somebody went on here and somebody else where FILE comes from, nothing is chosen for you.
 
     Exit codes: as of `dro runbook start`; 2 there is no such run, or it is over.
     """
-    found = _found(context, run)
+    found = _found(context, run, as_new=as_new)
     return sit_down(context, by=by, plain=plain, export=export).walk(found)
 
 
-def _found(context: Context, run: str | None) -> RunbookRun:
-    handed_over = run is not None and Path(run).is_file()
-    taken = Responder(context.app).take_over(Path(run)) if run and handed_over else None
+def _hint(standing: Standing) -> tuple[str, ...]:
+    said = wrapped_words(f"({standing.title})", width=LINE - 6, indent="  ", hanging=" ")
+    return f"dro runbook resume {standing.run.id}", *said
+
+
+def _found(context: Context, run: str | None, *, as_new: bool) -> RunbookRun:
+    taken = None
+    if run is not None and Path(run).is_file():
+        taken = Responder(context.app).take_over(Path(run), as_new=as_new)
+    elif run is not None and ("/" in run or run.endswith(".json")):
+        raise UsageMistake(f"there is no such file: {run}", hint="is the stick mounted?")
+    elif as_new:
+        raise UsageMistake("--as-new is about a FILE", hint="name what `--export` wrote")
     store = context.store()
     waiting = to_go_on_with(store)
     if run is None:
         if len(waiting) != 1:
             raise UsageMistake(
                 "which one? There are several" if waiting else "nothing is being followed",
-                hint="\n      ".join(
-                    f"dro runbook resume {each.run.id}  ({each.title})" for each in waiting
-                )
+                hint="\n      ".join(line for each in waiting for line in _hint(each))
                 or "`dro incident PRACTICE` begins",
             )
         return waiting[0].run

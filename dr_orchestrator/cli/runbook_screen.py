@@ -47,6 +47,8 @@ _LOOK_SECONDS = 0.25
 """How often it is looked whether the time or the size of the terminal has changed."""
 _HELD_SECONDS = 0.1
 """A key that comes again sooner is being held down: it answers nothing."""
+_ESCAPE_SECONDS = 0.05
+"""What an arrow key sends comes at once; an `Escape` that nothing follows so soon is one."""
 _PATIENCE_SECONDS = 0.5
 _BESIDE = 12
 """Lines of output that are shown beside their step alone; more are shown on pages first."""
@@ -212,8 +214,10 @@ class Screen:
 
     def _pressed(self) -> Iterator[Key]:
         """Yield the keys that were pressed within a moment."""
-        ready, _, _ = select.select([self._keyboard], [], [], _LOOK_SECONDS)
+        wait = _ESCAPE_SECONDS if self._keys.is_open else _LOOK_SECONDS
+        ready, _, _ = select.select([self._keyboard], [], [], wait)
         if not ready:
+            yield from self._keys.end()
             return
         content = os.read(self._keyboard, 4096)
         if not content:

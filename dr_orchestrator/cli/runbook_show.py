@@ -139,8 +139,10 @@ class _Text:
         yield "expect", step.expect
         if step.if_not is not None:
             go_to = step.if_not.go_to
+            say = step.if_not.say.rstrip()
             then = f" Go to step {self._numbers[go_to]}." if go_to else ""
-            yield "if not", f"{step.if_not.say}{then}"
+            stop = "." if then and say and say[-1] not in ".!?:;" else ""
+            yield "if not", f"{say}{stop}{then}"
         yield "undo", step.undo
         for contact in step.contacts:
             yield "call", self._contact(contact)

@@ -12,7 +12,7 @@ from dr_orchestrator.plan.load import read_plan
 from dr_orchestrator.runbook.load import read_runbook
 from dr_orchestrator.runbook.progress import TO_RUNBOOK, progress_of
 from dr_orchestrator.runbook.values import fill_step, values_of
-from dr_orchestrator.runbook.view import shortest_rto, values_now
+from dr_orchestrator.runbook.view import loads_of, shortest_rto, values_now
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from dr_orchestrator.core.runbook import Move, RunbookRun
     from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.runbook.desk import Loads
     from dr_orchestrator.runbook.model import Runbook, Step
     from dr_orchestrator.runbook.progress import Progress
     from dr_orchestrator.store.base import Store
@@ -62,6 +63,15 @@ class Standing:
         return (self.progress.ending or Ending.COMPLETED).value
 
     @property
+    def here(self) -> str:
+        """The same, and what is to be done there: also where another runbook comes next."""
+        if self.step:
+            return f"{self.place}: {printable(self.step.do)}"
+        if self.progress.ending is Ending.WENT_ON:
+            return f"it goes on with the runbook {printable(self.progress.goes_on)}"
+        return self.place
+
+    @property
     def name(self) -> str:
         """What is followed, for which system or lane."""
         run = self.run
@@ -74,6 +84,11 @@ class Standing:
     def title(self) -> str:
         """The same, and whether it is the real thing."""
         return f"{MODES[self.run.mode]}{DOT}{self.name}"
+
+    @property
+    def loads(self) -> tuple[Loads, ...]:
+        """What to do with what was restored, until the outage is over."""
+        return loads_of(self.runbook, self.plan, self.progress)
 
     @property
     def by(self) -> str:

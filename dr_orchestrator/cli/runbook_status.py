@@ -14,10 +14,13 @@ from dr_orchestrator.cli.runbook_words import (
     clock_time,
     clock_words,
     limit_words,
+    load_words,
+    wrapped_words,
 )
 from dr_orchestrator.core.runbook import Mode
 from dr_orchestrator.core.wording import duration_words, instant_words, printable
 from dr_orchestrator.errors import ExitCode, UsageMistake
+from dr_orchestrator.runbook.elsewhere import people_work_again
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,16 +47,23 @@ Examples:
 @click.pass_obj
 def command(context: Context, which: str | None, *, _all: bool, _json: bool) -> ExitCode:
     """Say which runbooks are being followed, and where each stands: the step, who is on it, the
-    clock against the RTO, what is due, and the command to join.
+    clock against the RTO, what is due, and the command to join. Of one RUN also what to do with
+    what was restored: a command a line, to be copied from here.
 
     Exit codes: 0 said; 2 there is no such practice or run.
     """
     standings = _wanted(context, which, over_too=_all)
+    waiting = {each.run.id for each in to_go_on_with(context.store())}
     now = context.clock.now()
     if not standings:
         context.say("nothing is being followed")
     for standing in standings:
-        print_lines(_lines(standing, now), err=context.json)
+        again = tuple(people_work_again(standing.run, context.store(), now))
+        lines = _lines(standing, now, again, is_waiting=standing.run.id in waiting)
+        wrapped = (each for line in lines for each in _wrapped(line))
+        print_lines(wrapped, err=context.json)
+        if standing.run.id.startswith(which or " "):
+            print_lines(_loads(standing), err=context.json)
     context.print_json_if_asked({"runs": [_json_of(each, now) for each in standings]})
     return ExitCode.OK
 
@@ -77,20 +87,39 @@ def _wanted(context: Context, which: str | None, *, over_too: bool) -> tuple[Sta
     return tuple(standing_of(each, store) for each in runs)
 
 
-def _lines(standing: Standing, now: datetime) -> Iterator[tuple[Span, ...]]:
-    """Yield what is said of a run, a line each."""
+def _wrapped(line: tuple[Span, ...]) -> Iterator[tuple[Span, ...]]:
+    (span,) = line
+    indent = span.text[: len(span.text) - len(span.text.lstrip())]
+    for each in wrapped_words(span.text.lstrip(), indent=indent, hanging="  "):
+        yield (Span(each, span.style),)
+
+
+def _loads(standing: Standing) -> Iterator[tuple[Span, ...]]:
+    """Yield what to do with what was restored: never wrapped, so that it can be copied."""
+    for loads in standing.loads:
+        yield ()
+        yield (Span(f"load {printable(loads.of)}:", TITLE),)
+        yield from ((Span(load_words(each)),) for each in loads.lines)
+
+
+def _lines(
+    standing: Standing, now: datetime, again: tuple[str, ...], *, is_waiting: bool
+) -> Iterator[tuple[Span, ...]]:
+    """Yield what is said of a run, a line each; `again` is what others say of the outage."""
     run, progress, zone = standing.run, standing.progress, standing.plan.practice.timezone
     yield (Span(f"{standing.title}{DOT}{printable(standing.plan.practice.name)}", TITLE),)
     began, left = clock_words(run.outage_at, standing.rto, progress.people_at or now, zone)
-    if progress.people_at is None:
-        yield (Span(f"  {began}{DOT}{left}" if left else f"  {began}"),)
-    else:
+    if progress.people_at is not None:
         yield (Span(f"  {_recovered(standing)}"),)
+    elif not again:
+        yield (Span(f"  {began}{DOT}{left}" if left else f"  {began}"),)
+    yield from ((Span(f"  {printable(line)}"),) for line in again)
     step = standing.step
     if step is None:
-        yield (Span(f"  {standing.place}, {instant_words(standing.moves[-1].at, zone)}"),)
+        ended = standing.here if is_waiting else standing.place
+        yield (Span(f"  {ended}, {instant_words(standing.moves[-1].at, zone)}"),)
     else:
-        yield (Span(f"  you are here: {standing.place}: {printable(step.do)}", TITLE),)
+        yield (Span(f"  you are here: {standing.here}", TITLE),)
         since = progress.begun_at or run.opened_at
         who = f"{printable(standing.by)} on {printable(standing.host)}"
         yield (Span(f"  since {clock_time(since, now, zone)}: {who}"),)
@@ -100,8 +129,8 @@ def _lines(standing: Standing, now: datetime) -> Iterator[tuple[Span, ...]]:
         yield (Span("  behind: {}  {}  {}".format(*behind_words(behind, now, zone))),)
     for step_id in _after(standing)[:_AFTER]:
         yield (Span(f"  then: {printable(standing.filled(step_id).do)}"),)
-    verb = "join" if step is not None else "all that was done"
-    yield (Span(f"  {verb}: dro runbook {'resume' if step else 'timeline'} {run.id}"),)
+    verb = "join" if is_waiting else "all that was done"
+    yield (Span(f"  {verb}: dro runbook {'resume' if is_waiting else 'timeline'} {run.id}"),)
 
 
 def _recovered(standing: Standing) -> str:

@@ -6,6 +6,7 @@ Every move of every run that belongs to it, in the order of time; nothing is lef
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -71,15 +72,21 @@ def story(standings: Sequence[Standing]) -> Iterator[str]:
 
 
 def in_order(standings: Sequence[Standing]) -> list[tuple[Standing, Move]]:
-    """Return the moves of all runs as they followed each other; those of one run stay in order."""
+    """Return the moves of all runs as they followed each other; those of one run stay in order.
+    What a run has in common with the one that it parted from is told once.
+    """
     order = {each.run.id: number for number, each in enumerate(standings)}
     latest: dict[str, Any] = {}
+    told: set[Move] = set()
     keyed = []
     for standing in standings:
+        same = {move: replace(move, run="", number=0) for move in standing.moves}
         for move in standing.moves:
             # a clock that was set back must not put a move before the one that led to it
             latest[move.run] = max(latest.get(move.run, move.at), move.at)
-            keyed.append(((latest[move.run], order[move.run], move.number), standing, move))
+            if same[move] not in told:
+                keyed.append(((latest[move.run], order[move.run], move.number), standing, move))
+        told.update(same.values())
     return [(standing, move) for _, standing, move in sorted(keyed, key=lambda each: each[0])]
 
 

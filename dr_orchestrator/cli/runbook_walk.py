@@ -7,6 +7,8 @@ is done in between is the engine's.
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +20,8 @@ import click
 from dr_orchestrator.cli.options import person
 from dr_orchestrator.cli.runbook_lines import PlainDesk, TypedLines
 from dr_orchestrator.cli.runbook_standing import Standing, standing_of
-from dr_orchestrator.cli.runbook_words import calm_words
+from dr_orchestrator.cli.runbook_words import calm_words, wrapped_words
+from dr_orchestrator.core.identity import short_id
 from dr_orchestrator.core.local_time import typed_instant
 from dr_orchestrator.core.runbook import Ending, Mode
 from dr_orchestrator.core.wording import moment_words, printable
@@ -166,7 +169,7 @@ class Sitting:
             system = self._system(plan, opening.runbook.name)
         restores = any(each.kind is Kind.RESTORE for each in runbook.of_lane(opening.lane))
         if restores and opening.mode is Mode.INCIDENT and self.folder is None:
-            self.folder = self._folder()
+            self.folder = self._folder(plan.practice.timezone)
         return Responder(self.context.app).open(
             opening.loaded,
             opening.runbook,
@@ -184,20 +187,31 @@ class Sitting:
         if len(plan.protected) == 1:
             return next(iter(plan.protected))
         ids = sorted(plan.protected, key=lambda each: plan.protected[each].runbook != runbook)
-        titles = [plan.protected[each].title for each in ids]
         number = self.choose(
             "Which system is it",
-            [(str(at), title) for at, title in enumerate(titles, 1)],
+            [(str(at), _system_words(plan, each, runbook)) for at, each in enumerate(ids, 1)],
         )
         return ids[int(number) - 1]
 
-    def _folder(self) -> Path:
-        """Ask where restores go: a folder that is there, so that nothing is spelled wrong."""
+    def _folder(self, zone: ZoneInfo) -> Path:
+        """Ask where restores go: a folder that is there, so that nothing is spelled wrong; only the
+        one that we propose is made.
+        """
+        now = self.context.clock.now().astimezone(zone)
+        ours = Path.cwd() / f"restored-{now:%Y%m%d}-{short_id()}"
         while True:
-            typed = self.ask("Folder to restore to, with room for all of it")
-            if typed and Path(typed).expanduser().is_dir():
-                return Path(typed).expanduser().absolute()
-            click.echo(f"there is no folder {typed}" if typed else "a folder is needed")
+            typed = self.ask("Folder to restore to, with room for all of it", str(ours))
+            folder = Path(typed).expanduser().absolute()
+            if folder == ours:
+                try:
+                    ours.mkdir(mode=0o700)
+                except OSError as error:
+                    click.echo(f"{ours} cannot be made: {os.strerror(error.errno or 0)}")
+                    continue
+            if folder.is_dir():
+                return folder
+            quoted = printable(shlex.quote(str(folder)))
+            click.echo(f"there is no folder {printable(typed)}: mkdir -p {quoted}")
 
     def walk(self, run: RunbookRun) -> ExitCode:
         """Follow a run, and the runbooks it leads to, until there is no more or the person leaves.
@@ -221,27 +235,29 @@ class Sitting:
                 standing = self._standing(run)
             if standing.progress.ending is not Ending.WENT_ON:
                 return self._ended(standing)
-            run = self._open_next(standing)
+            try:
+                run = self._open_next(standing)
+            except KeyboardInterrupt:
+                with contextlib.suppress(OSError):  # the terminal is gone
+                    click.echo()
+                    self._say_how_to_go_on(standing)
+                return ExitCode.INTERRUPTED
 
     def _open_next(self, standing: Standing) -> RunbookRun:
         before = standing.run
         loaded = self._plan_for(before)
-        try:
-            if self.folder is None and before.folder and Path(before.folder).is_dir():
-                self.folder = Path(before.folder)
-            return self.open(
-                Opening(
-                    loaded=loaded,
-                    runbook=self.runbook(shelf_of(loaded), standing.progress.goes_on, before.mode),
-                    mode=before.mode,
-                    outage_at=before.outage_at,
-                    system=before.system,
-                    incident=before.incident,
-                )
+        if self.folder is None and before.folder and Path(before.folder).is_dir():
+            self.folder = Path(before.folder)
+        return self.open(
+            Opening(
+                loaded=loaded,
+                runbook=self.runbook(shelf_of(loaded), standing.progress.goes_on, before.mode),
+                mode=before.mode,
+                outage_at=before.outage_at,
+                system=before.system,
+                incident=before.incident,
             )
-        except Interrupted:
-            self._say_how_to_go_on(standing)
-            raise
+        )
 
     def _plan_for(self, run: RunbookRun) -> LoadedPlan:
         """Return the plan as it is now; on a machine that has none, as it was."""
@@ -266,18 +282,28 @@ class Sitting:
     # --- the last words -------------------------------------------------------------------------
 
     def _say_how_to_go_on(self, standing: Standing) -> None:
-        step = standing.step
-        at = f"{standing.place}: {printable(step.do)}" if step else standing.place
-        click.echo(f"{standing.title}: {at}")
+        _echo(f"{standing.title}: {standing.here}")
         click.echo(f"go on with: dro runbook resume {standing.run.id}")
         if self.export is not None:
             click.echo(f"on another machine: dro runbook resume {self.export}")
 
     def _ended(self, standing: Standing) -> ExitCode:
-        click.echo(f"{standing.title}: {standing.place}")
+        _echo(f"{standing.title}: {standing.place}")
         click.echo(f"all that was done: dro runbook timeline {standing.run.id}")
         done = standing.progress.ending is Ending.COMPLETED
         return ExitCode.OK if done else ExitCode.FAILED
+
+
+def _echo(text: str) -> None:
+    for line in wrapped_words(text, hanging="  "):
+        click.echo(line)
+
+
+def _system_words(plan: Plan, system: str, runbook: str) -> str:
+    """Return a system to choose, and which runbook the plan has for it where that is another."""
+    spec = plan.protected[system]
+    title = spec.title or system
+    return title if spec.runbook == runbook else f"{title} (the plan recovers it by {spec.runbook})"
 
 
 def sit_down(
@@ -314,4 +340,5 @@ def outage_time(text: str | None, now: datetime, zone: ZoneInfo) -> datetime:
 
 def outage_words(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     """Return when the outage began, to be read back by whoever typed it."""
-    return f"outage: since {moment_words(at, zone)} ({calm_words(now - at)} ago)"
+    day = "" if at.astimezone(zone).date() == now.astimezone(zone).date() else "NOT TODAY, "
+    return f"outage: since {moment_words(at, zone)} ({day}{calm_words(now - at)} ago)"

@@ -6,7 +6,9 @@ or `command_words`.
 
 from __future__ import annotations
 
+import re
 import shlex
+import textwrap
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -21,9 +23,10 @@ from dr_orchestrator.core.wording import (
 from dr_orchestrator.runbook.model import Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime, tzinfo
 
-    from dr_orchestrator.runbook.desk import ContactLine, PointLine, View
+    from dr_orchestrator.runbook.desk import ContactLine, LoadLine, PointLine, View
     from dr_orchestrator.runbook.progress import Behind, Limit
 
 MODES = {Mode.REHEARSAL: "REHEARSAL", Mode.DRILL: "DRILL", Mode.INCIDENT: "INCIDENT"}
@@ -38,7 +41,11 @@ LEAVE_KEY = "q"
 """The same in every step, on every desk."""
 LEFT = "left; it can be gone on with"
 DOT = " \N{MIDDLE DOT} "
+LINE = 79
+"""Signs on a line outside the full screen."""
 _MINUTE = timedelta(minutes=1)
+_COMMAND_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*"|['"\\])+""")
+"""What a shell takes for one word: no line is broken within quotes."""
 
 
 def calm_words(duration: timedelta) -> str:
@@ -119,6 +126,8 @@ def _escaped(sign: str) -> str:
 def contact_words(contact: ContactLine) -> str:
     """Return whom to call, and when that was last tried."""
     reached = printable(contact.phone or contact.email)
+    if not contact.role:
+        return f"{printable(contact.name)}: the plan does not say who that is"
     who = f"{printable(contact.name)}, {printable(contact.role)}"
     if not reached:
         return f"{who}: no number in the plan"
@@ -128,14 +137,17 @@ def contact_words(contact: ContactLine) -> str:
 
 def point_words(point: PointLine, view: View, now: datetime, zone: tzinfo) -> str:
     """Return which point a system comes back from, whether it was proven, and how long it takes."""
-    proven = (
-        f"proven {date_words(point.proven, zone, beside=now)}" if point.proven else "NEVER PROVEN"
-    )
-    parts = [
-        f"{printable(point.title)} as of {instant_words(point.as_of, zone)}",
-        f"from {printable(point.repository)}",
-        proven,
-    ]
+    late = " (AFTER THE OUTAGE BEGAN)" if point.as_of >= view.outage_at else ""
+    what = f"{printable(point.title)} as of {instant_words(point.as_of, zone)}{late}"
+    if point.restored:
+        back = f"restored from {printable(point.repository)}"
+        return f"{what}, {back}: {printable(point.point)}"
+    proven = "NEVER PROVEN"
+    if point.proven:
+        proven = f"proven {date_words(point.proven, zone, beside=now)}"
+    elif view.handed_over:
+        proven = "this machine does not know when it was last proven"
+    parts = [what, f"from {printable(point.repository)}", proven]
     if point.estimate is not None:
         parts.append(f"~{duration_words(point.estimate)}{_against(point, view, now)}")
     return f"{', '.join(parts)}: {printable(point.point)}"
@@ -146,6 +158,45 @@ def _against(point: PointLine, view: View, now: datetime) -> str:
         return ""
     over = now + point.estimate - (view.outage_at + view.rto)
     return f" (OVER the RTO by {calm_words(over)})" if over > timedelta(0) else " (within the RTO)"
+
+
+def load_words(line: LoadLine) -> str:
+    """Return a line of what to do with what was restored, as it is copied: on one line."""
+    return printable(line.text)
+
+
+def load_rows(line: LoadLine, width: int) -> Iterator[str]:
+    """Yield the rows of such a line; a command goes on behind a backslash, so that it can be copied
+    as it stands.
+    """
+    text = load_words(line)
+    if not line.is_command:
+        yield from wrapped_words(text, width=width)
+        return
+    row = ""
+    for word in _COMMAND_WORD.findall(text):
+        if row and len(row) + len(word) + 3 > width:
+            yield f"{row} \\"
+            row = "  "
+        row += word if not row.strip() else f" {word}"
+        while len(row) > width:  # a word that is longer than a row: a shell joins that too
+            yield f"{row[: width - 1]}\\"
+            row = row[width - 1 :]
+    yield row
+
+
+def wrapped_words(
+    text: str, *, width: int = LINE, indent: str = "", hanging: str = ""
+) -> list[str]:
+    """Return text as lines that are broken between words; what has no space in it stays whole."""
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=indent,
+        subsequent_indent=indent + hanging,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def behind_words(behind: Behind, now: datetime, zone: tzinfo) -> tuple[str, str, str]:

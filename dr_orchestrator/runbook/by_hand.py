@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.runbook.model import Answer
     from dr_orchestrator.runbook.walk import Walk
 
+_YES, _BACK = Choice("y", "yes, go on with it"), Choice("b", "no, back to the question")
 _CONFIRM = Choice("c", "read the commands, to have them run")
 
 
@@ -53,7 +54,15 @@ def by_answer(walk: Walk) -> None:
     answers = walk.step.decide
     choices = (Choice(str(key), each.answer) for key, each in enumerate(answers, 1))
     answer = answers[int(walk.ask("which is it?", *choices)) - 1]
+    if answer.runbook and not _is_sure(walk, answer):
+        return
     walk.end(StepResult.DONE, goes_to=leads_to(answer), text=answer.answer)
+
+
+def _is_sure(walk: Walk, answer: Answer) -> bool:
+    """Ask once more before another runbook is gone on with: there is no way back to this one."""
+    text = f'"{answer.answer.rstrip(".")}": on to the runbook {answer.runbook}?'
+    return walk.ask(text, _YES, _BACK) == _YES.key
 
 
 def leads_to(answer: Answer) -> str | None:

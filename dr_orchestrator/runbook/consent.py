@@ -83,15 +83,15 @@ def agreed(walk: Walk) -> bool:
 
 
 def _ask_id(walk: Walk) -> None:
-    practice, notes = walk.run.practice, tuple[str, ...]()
+    practice, not_taken = walk.run.practice, ""
     while True:
         text = f"something is lost by this. Type the practice's id, {practice} (empty: not now)"
-        typed = walk.type_in(text, notes=notes)
+        typed = walk.type_in(f"{not_taken}{text}")
         if typed == practice:
             walk.record(Event.CONFIRMED)
         if typed in {"", practice}:
             return
-        notes = ("that is not the id of the practice",)
+        not_taken = f"{typed} is NOT the id of the practice: "
 
 
 def _ask_second_person(walk: Walk) -> None:
@@ -111,12 +111,12 @@ def _ask_second_person(walk: Walk) -> None:
 
 
 def _ask_name(walk: Walk) -> None:
-    notes: tuple[str, ...] = ()
-    while name := walk.type_in("the second person's name (empty: not now)", notes=notes):
+    not_taken = ""
+    while name := walk.type_in(f"{not_taken}the second person's name (empty: not now)"):
         if name.casefold() != walk.tools.by.strip().casefold():
             walk.record(Event.SECONDED, text=name)
             return
-        notes = ("that is you: somebody else has to agree",)
+        not_taken = f"{name} is YOU: somebody else has to agree; "
 
 
 def tell_of_broken_glass(walk: Walk) -> bool:

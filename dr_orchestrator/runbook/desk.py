@@ -41,6 +41,25 @@ class PointLine:
     """When it, or one of the same system and repository, was last proven by a restore test."""
     estimate: timedelta | None
     """How long its restore took then."""
+    restored: bool = False
+    """Whether the system came back from it, and out of this repository, already."""
+
+
+@dataclass(frozen=True)
+class LoadLine:
+    """A sentence or a command that brings restored data into use."""
+
+    text: str
+    is_command: bool
+
+
+@dataclass(frozen=True)
+class Loads:
+    """What to do with one asset that was restored."""
+
+    of: str
+    """Titles of the system and of the asset."""
+    lines: tuple[LoadLine, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +99,10 @@ class View:
     """What this rehearsal does with it, as a sentence; empty in an incident."""
     contacts: tuple[ContactLine, ...]
     points: tuple[PointLine, ...]
+    loads: tuple[Loads, ...]
+    """What to do with what was restored, until the outage is over."""
+    handed_over: bool
+    """Whether the run was opened on another machine, which knows more of what went before."""
     behind: tuple[Behind, ...]
     after: tuple[str, ...]
     """`do` of the steps that follow."""
@@ -88,7 +111,7 @@ class View:
     """The shortest of the systems it is about; `None` where it is about none."""
     limits: tuple[Limit, ...]
     notes: tuple[str, ...]
-    """What was restored and where, and what to do with it."""
+    """What else is to be known, the most urgent first."""
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,6 @@ def follow(following: Following, tools: RunbookTools, desk: Desk) -> Followed:
 
 
 def _follow(walk: Walk) -> None:
-    if walk.moves:
-        walk.record(Event.TAKEN_OVER)
     try:
         while (state := walk.progress.state) is not State.OVER:
             if state is State.TO_BEGIN:

@@ -101,7 +101,6 @@ class Progress:
     ending: Ending | None
     goes_on: str
     """Name of the runbook that it led to; empty where it led to none."""
-    next_number: int
 
     def rta_drill(self, outage_at: datetime) -> timedelta | None:
         """Return how long the outage lasted; `None` while it does, and where a clock that was set
@@ -123,7 +122,7 @@ def progress_of(run: RunbookRun, runbook: Runbook, moves: Sequence[Move]) -> Pro
         if (move.run, move.number) != (run.id, number):
             raise ValueError(f"move {number} of {run.id} is missing")
         fold.take(move)
-    return fold.progress(len(moves) + 1)
+    return fold.progress()
 
 
 def chosen_before(move: Move) -> datetime | None:
@@ -289,7 +288,7 @@ class _Fold:
             return State.TO_BEGIN
         return State.RUNNING if self._unsure else State.SHOWN
 
-    def progress(self, next_number: int) -> Progress:
+    def progress(self) -> Progress:
         """Return where it stands."""
         return Progress(
             state=self._state(),
@@ -312,5 +311,4 @@ class _Fold:
             people_at=self._people_at,
             ending=self._ending,
             goes_on=self._goes_on,
-            next_number=next_number,
         )

@@ -42,7 +42,9 @@ class Shelf:
             RunbookInvalid: there is one, and it is not valid or does not fit the plan.
         """
         if problems := self._problems_of(name):
-            refuse(problems, hint="mend it; or move the file away, to follow the one we ship")
+            ours = (shipped_folder() / f"{name}.yaml").is_file()
+            away = "; or move the file away, to follow the one we ship" if ours else ""
+            refuse(problems, hint=f"mend it{away}")
         return self.runbooks[name]
 
     def for_incident(self, name: str) -> tuple[LoadedRunbook, tuple[str, ...]]:

@@ -115,3 +115,5 @@ class RunbookTools:
     """Of these systems, which of the others each has to wait for, in recovery order."""
     at_once: int
     """How many systems may be restored side by side."""
+    elsewhere: Callable[[], Sequence[str]] = tuple
+    """What the other runs of the incident say that is to be known here, a sentence each."""

@@ -6,12 +6,13 @@ was restored where, is said until the end of the run: whoever joins late has not
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.runbook import Mode, StepResult
 from dr_orchestrator.core.wording import duration_words, instant_words
-from dr_orchestrator.runbook.desk import ContactLine, View
+from dr_orchestrator.runbook.desk import ContactLine, LoadLine, Loads, View
 from dr_orchestrator.runbook.model import ALL, THIS, Kind, Rehearsal
 from dr_orchestrator.runbook.values import WHILE_FOLLOWED, fill, fill_step, values_of
 
@@ -22,13 +23,20 @@ if TYPE_CHECKING:
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.runbook.desk import PointLine
     from dr_orchestrator.runbook.follow import Following
-    from dr_orchestrator.runbook.model import Step
+    from dr_orchestrator.runbook.model import Runbook, Step
     from dr_orchestrator.runbook.progress import Progress
     from dr_orchestrator.runbook.tools import RunbookTools
     from dr_orchestrator.runbook.values import Values
 
 _NOT_KNOWN = "(not known yet)"
 _WRONG = frozenset({StepResult.NOT_AS_EXPECTED, StepResult.FAILED})
+_PROGRAMS = frozenset(
+    {
+        *("chown", "cp", "createdb", "export", "icacls", "mariadb", "mbstream", "mysql"),
+        *("pg_restore", "psql", "rclone", "robocopy", "runuser", "sqlite3"),
+    }
+)
+"""What a line begins with that is a command, wherever the program lies."""
 
 
 def view_of(following: Following, progress: Progress, tools: RunbookTools, now: datetime) -> View:
@@ -70,7 +78,9 @@ def view_of(following: Following, progress: Progress, tools: RunbookTools, now: 
         critical=step.critical,
         in_rehearsal=_in_rehearsal(step) if run.mode is Mode.REHEARSAL else "",
         contacts=tuple(_contacts(plan, step)),
-        points=points,
+        points=points if step.kind is Kind.RESTORE else tuple(_come_back_from(points, progress)),
+        loads=loads_of(runbook, plan, progress),
+        handed_over=run.host != tools.host,
         behind=progress.behind,
         after=tuple(
             fill_step(each, filled, blank=True).do for each in steps[ids.index(shown) + 1 :]
@@ -143,7 +153,7 @@ def _contacts(plan: Plan, step: Step) -> Iterator[ContactLine]:
         contact = plan.contacts.get(name)
         yield ContactLine(
             name=name,
-            role=contact.role if contact else "the plan does not say who that is",
+            role=contact.role if contact else "",
             phone=(contact.phone or "") if contact else "",
             email=(contact.email or "") if contact else "",
             verified=contact.verified.isoformat() if contact and contact.verified else "",
@@ -164,6 +174,8 @@ def _notes(
     limit = step.timeout if step and not step.is_done_by_us else None
     if limit and progress.begun_at and now - progress.begun_at > limit:
         yield f"this takes longer than {duration_words(limit)}"
+    for move in [each for each in progress.notes if not each.subject][-1:]:
+        yield f"{move.by} noted: {move.text}"
     for behind in progress.behind:
         critical = following.runbook.step(behind.step).critical
         if critical and behind.result is StepResult.SKIPPED and following.run.mode is Mode.INCIDENT:
@@ -171,12 +183,65 @@ def _notes(
     if progress.before is not None:
         at = instant_words(progress.before, following.plan.practice.timezone)
         yield f"the points that were chosen are the newest that were made before {at}"
-    yield from (_restored(move) for move in progress.restored)
-    newest = {(move.step, move.subject): move for move in progress.notes if move.subject}
-    for (_, subject), move in newest.items():
-        yield from (f"{subject}: {line}" for line in move.text.splitlines())
-    for move in [each for each in progress.notes if not each.subject][-1:]:
-        yield f"{move.by} noted: {move.text}"
+    yield from (_restored(move) for move in reversed(progress.restored))
+    for move in reversed(_newest_notes(progress)):
+        assets = _assets(following.runbook, following.plan, move)
+        for line in move.text.splitlines():
+            if line.partition(": ")[0] not in assets:
+                yield f"{move.subject}: {line}"
+
+
+def loads_of(runbook: Runbook, plan: Plan, progress: Progress) -> tuple[Loads, ...]:
+    """Return what to do with what was restored, asset by asset; nothing once people work again."""
+    if progress.people_at is not None:
+        return ()
+    loads: dict[tuple[str, str], list[str]] = {}
+    for move in _newest_notes(progress):
+        assets = _assets(runbook, plan, move)
+        for line in move.text.splitlines():
+            asset, _, text = line.partition(": ")
+            if asset in assets:
+                loads.setdefault((move.subject, asset), []).append(text)
+    return tuple(
+        Loads(f"{plan.protected[system].title or system}, {asset}", tuple(_load_lines(lines)))
+        for (system, asset), lines in loads.items()
+    )
+
+
+def _newest_notes(progress: Progress) -> list[Move]:
+    """Return the newest note of each subject at each step."""
+    of_subjects = [each for each in progress.notes if each.subject]
+    return list({(each.step, each.subject): each for each in of_subjects}.values())
+
+
+def _assets(runbook: Runbook, plan: Plan, move: Move) -> frozenset[str]:
+    """Return the assets that a note says of what to do with them; none where it is no such note."""
+    if not move.step or move.subject not in plan.protected:
+        return frozenset()
+    of_restore = runbook.step(move.step).kind is Kind.RESTORE
+    return frozenset(plan.protected[move.subject].assets) if of_restore else frozenset()
+
+
+def _load_lines(lines: list[str]) -> Iterator[LoadLine]:
+    """Tell commands from sentences: a sentence that leads to a command ends with a colon."""
+    led_to = False
+    for line in lines:
+        program = line.partition(" ")[0].rpartition("/")[2]
+        yield LoadLine(line, is_command=led_to or program in _PROGRAMS)
+        led_to = line.endswith(":")
+
+
+def _come_back_from(points: tuple[PointLine, ...], progress: Progress) -> Iterator[PointLine]:
+    """Yield the points, out of the repository that each system came back from; none of a system
+    that came back from another point.
+    """
+    back = {each.subject: each for each in progress.restored if each.result is StepResult.DONE}
+    for point in points:
+        move = back.get(point.system)
+        if move is None:
+            yield point
+        elif move.point == point.point:
+            yield replace(point, repository=move.repository, restored=True)
 
 
 def _of_step_before(following: Following, progress: Progress, values: Values) -> Iterator[str]:

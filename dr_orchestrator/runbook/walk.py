@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from dr_orchestrator.core.record import RunbookMoved
 from dr_orchestrator.core.runbook import Ending, Event, Move, StepResult
-from dr_orchestrator.core.wording import printable
+from dr_orchestrator.core.wording import duration_words, printable
 from dr_orchestrator.errors import DroError, Interrupted
 from dr_orchestrator.runbook.desk import Choice, Question
 from dr_orchestrator.runbook.progress import progress_of, step_after
@@ -36,6 +37,7 @@ _LEAVE = Choice("q", "leave; go on later")
 _END = Choice("x", "end this run for good")
 DONE, NOT_SO = Choice("d", "done"), Choice("n", "not as expected")
 GO, SKIP = Choice("g", "go"), Choice("s", "skip this step")
+_MINUTE = timedelta(minutes=1)
 
 
 class RunClosed(Exception):
@@ -45,6 +47,9 @@ class RunClosed(Exception):
 class Walk:
     """A run that is being followed, by one person on one machine: `moves` so far, and `progress`,
     which is where they leave it.
+
+    Who comes to a run that others moved takes it over with their first own move, and consents to
+    nothing before; looking at it leaves no trace, so that those others can go on meanwhile.
     """
 
     def __init__(self, following: Following, tools: RunbookTools, desk: Desk) -> None:
@@ -59,6 +64,10 @@ class Walk:
         self._plan_values = values_of(self.plan, self.run.system)
         self.moves: Sequence[Move] = following.moves
         self.progress = progress_of(self.run, self.runbook, self.moves)
+        self._is_taken_over = not self.moves or self.progress.ending is not None
+        if not self._is_taken_over:
+            taking = (*self.moves, self._next_move(Event.TAKEN_OVER))
+            self.progress = progress_of(self.run, self.runbook, taking)
         self._lock = threading.Lock()
         self._not_exported = ""
 
@@ -95,7 +104,17 @@ class Walk:
         """Return what is shown now, with further notes at the top."""
         view = view_of(self.following, self.progress, self.tools, self.tools.clock.now())
         unwritten = (self._not_exported,) if self._not_exported else ()
-        return replace(view, notes=(*notes, *unwritten, *view.notes))
+        others = (*self._here_before(), *self.tools.elsewhere())
+        return replace(view, notes=(*notes, *unwritten, *others, *view.notes))
+
+    def _here_before(self) -> tuple[str, ...]:
+        """Say who may still be at it, until it is taken over."""
+        if self._is_taken_over:
+            return ()
+        last = self.moves[-1]
+        ago = (self.tools.clock.now() - last.at) // _MINUTE * _MINUTE
+        when = f"{duration_words(ago)} ago" if ago > timedelta(0) else "just now"
+        return (f"here before you: {last.by} on {last.host}, {when}",)
 
     def record(self, event: Event, **said: Any) -> Move:
         """Write the next move down; it is on disk when this returns.
@@ -104,27 +123,35 @@ class Walk:
             Busy: somebody else has gone on meanwhile.
         """
         with self._lock:
-            progress = self.progress
+            if not self._is_taken_over:
+                self._write_down(self._next_move(Event.TAKEN_OVER))
+                self._is_taken_over = True
             texts = {key: storable(each) for key, each in said.items() if type(each) is str}
-            move = Move(
-                run=self.run.id,
-                practice=self.run.practice,
-                number=progress.next_number,
-                at=self.tools.clock.now(),
-                by=self.tools.by,
-                host=self.tools.host,
-                event=event,
-                step=progress.step,
-                visit=progress.visit,
-                **{**said, **texts},
-            )
-            self.tools.record(RunbookMoved(move=move))
-            self.moves = (*self.moves, move)
+            move = self._next_move(event, **{**said, **texts})
+            self._write_down(move)
             self.progress = progress_of(self.run, self.runbook, self.moves)
             self.export()
         if event is Event.BEGUN:
             self._points_shown.clear()
         return move
+
+    def _next_move(self, event: Event, **said: Any) -> Move:
+        return Move(
+            run=self.run.id,
+            practice=self.run.practice,
+            number=len(self.moves) + 1,
+            at=self.tools.clock.now(),
+            by=self.tools.by,
+            host=self.tools.host,
+            event=event,
+            step=self.progress.step,
+            visit=self.progress.visit,
+            **said,
+        )
+
+    def _write_down(self, move: Move) -> None:
+        self.tools.record(RunbookMoved(move=move))
+        self.moves = (*self.moves, move)
 
     def export(self) -> None:
         """Bring the exported state up to date. Where that fails, the recovery still goes on, and

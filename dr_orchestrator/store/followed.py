@@ -61,7 +61,7 @@ class SqlFollowed:
                 f"several runbook runs have an id that begins with {id_or_prefix}"
                 if found
                 else f"no runbook run has an id that begins with {id_or_prefix}",
-                hint="`dro runbook status` lists them",
+                hint="`dro runbook status --all` lists them",
             )
         return runbook_run_from(found[0])
 

@@ -20,6 +20,7 @@ from dr_orchestrator.core.record import MUCH_NEW, Entry
 from dr_orchestrator.core.run import Run
 from dr_orchestrator.core.runbook import Event, Move, RunbookRun, StepResult
 from dr_orchestrator.core.verification import Result
+from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import Busy, RepositoryChanged
 from dr_orchestrator.store import schema
 from dr_orchestrator.store.rows import (
@@ -29,6 +30,7 @@ from dr_orchestrator.store.rows import (
     immutability_test_from,
     immutability_test_row,
     kit_row,
+    move_from,
     move_row,
     occurrence_row,
     restore_test_from,
@@ -351,10 +353,7 @@ def _runbook_moved(entry: record.RunbookMoved, connection: Connection) -> str | 
     if known is not None:
         if known.move == row["move"]:
             return None
-        raise Busy(
-            "somebody else has gone on in this runbook meanwhile",
-            hint=f"`dro runbook status {move.run}` shows where it stands",
-        )
+        raise _went_on(move.run, connection)
     before = {"run": move.run, "number": move.number - 1}
     if move.number > 1 and _row(connection, schema.runbook_move, **before) is None:
         raise ValueError(f"a move is missing before number {move.number} of {move.run}")
@@ -368,6 +367,18 @@ def _runbook_moved(entry: record.RunbookMoved, connection: Connection) -> str | 
     if move.event is Event.ENDED and move.result is StepResult.DONE and move.fingerprint:
         _exercised(connection, runbook_run_from(of_run), move)
     return move.practice
+
+
+def _went_on(run: str, connection: Connection) -> Busy:
+    wanted = select(schema.runbook_move).filter_by(run=run)
+    newest = wanted.order_by(schema.runbook_move.c.number.desc()).limit(1)
+    last = move_from(connection.execute(newest).one())
+    who, step = printable(f"{last.by} on {last.host}"), f" at {last.step}" if last.step else ""
+    what = " ".join(each for each in (last.event, last.result) if each)
+    return Busy(
+        f"somebody else has gone on in this runbook meanwhile: {who} ({what}{step})",
+        hint=f"nothing was written down of yours; go on from there: dro runbook resume {run}",
+    )
 
 
 def _exercised(connection: Connection, run: RunbookRun, move: Move) -> None:

@@ -270,6 +270,8 @@ def story(site: Site, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
         for question in ("fire, smoke", "ask for money", "Whose outage", "What is gone"):
             it.see(question)
             it.press("1")
+        it.see("on to the runbook emr-server-lost?")
+        it.press("y")
         it.see("1 Electronic medical record", "Which system is it")
         it.type("1")
         follow_on_screen(it, until="restoring ·")

@@ -149,10 +149,11 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Desk:
 def test_incident_asks_who_and_when_says_what_opens_beside_it_and_goes_from_triage_on(
     desk: _Desk,
 ) -> None:
-    typed = "Robin 18:00 2 1 d d Robin"
+    typed = "Robin 17:00 n 18:00 y 2 y 1 d d Robin"
     ended = desk.run(incident.command, "riverside", typed=typed)
     assert (ended.exception, ended.return_value) == (None, 0), ended.output
     for text in (
+        "By the clock of Riverside Family Practice it is 19:15 now.",
         "outage: since 21 November 2026, 18:00 (1 h 15 min ago)",
         "dro runbook start downtime riverside --incident --lane front_desk \\\n    --beside 2026",
         "INCIDENT · Riverside Family Practice · What has happened?",
@@ -246,7 +247,7 @@ def _id_of(ended: Ended) -> str:
 
 def test_resume_opens_the_runbook_that_a_killed_run_had_led_to(desk: _Desk) -> None:
     """Killed between the end of triage and the opening of what it led to."""
-    desk.run(incident.command, "riverside", "--by", "R", "--outage", "18:00", typed="2")
+    desk.run(incident.command, "riverside", "--by", "R", "--outage", "18:00", typed="2 y")
     (waiting,) = desk.status
     assert (waiting["runbook"], waiting["ending"]) == ("triage", "went on")
     ended = desk.run(runbook_resume.command, typed="2 q")
@@ -273,7 +274,7 @@ def test_runbook_that_was_led_to_is_not_opened_twice_where_a_clock_is_behind(
 ) -> None:
     state = tmp_path / "state.json"
     args = ("riverside", "--by", "R", "--outage", "18:00", "--export", str(state))
-    desk.run(incident.command, *args, typed="2")
+    desk.run(incident.command, *args, typed="2 y")
     led_on = tmp_path / "copied.json"
     led_on.write_bytes(state.read_bytes())
     desk.clock.advance(timedelta(hours=-1))
@@ -328,7 +329,7 @@ def test_status_knows_a_practice_that_follows_nothing_and_no_other(desk: _Desk) 
 
 
 def test_timeline_is_complete_and_in_order_over_all_runs(desk: _Desk, tmp_path: Path) -> None:
-    desk.run(incident.command, "riverside", "--by", "R", "--outage", "18:00", typed="2 2 d q")
+    desk.run(incident.command, "riverside", "--by", "R", "--outage", "18:00", typed="2 y 2 d q")
     runs = desk.json(runbook_status.command, "--all")["runs"]
     desk.run(runbook_resume.command, "--by", "Kim", typed="d Kim")
     timeline = desk.json(runbook_timeline.command, runs[0]["run"])

@@ -318,7 +318,7 @@ class Whoever(Silence):
             return ""
         if keys[0].isdigit():
             return keys[self._draw(view.step, visit) % keys.index("w")] if visit < 3 else "1"
-        if keys[0] == "y":
+        if keys[0] == "y" and "n" in keys:
             return "yb"[self._draw(view.step, visit, "alone") % 2]
         if "s" in keys and (visit > 2 or self._draw(view.step, visit, "skip") < 20):
             return "s"

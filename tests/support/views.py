@@ -77,6 +77,8 @@ def full_view(now: datetime = NOW, **changes: Any) -> View:
                 estimate=41 * MINUTE,
             ),
         ),
+        loads=(),
+        handed_over=False,
         behind=(
             _behind("call-manager", StepResult.DONE, now - 40 * MINUTE),
             _behind("isolate", StepResult.NOT_AS_EXPECTED, now - 20 * MINUTE, text="no key"),

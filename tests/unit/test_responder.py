@@ -232,8 +232,91 @@ def test_take_over_refuses_where_somebody_went_on_here(
     here.follow(run, export=state)
     here.follow(run, "d")
 
-    with pytest.raises(UsageMistake, match="went on with this runbook here"):
+    with pytest.raises(
+        UsageMistake, match=r"went on .* here, beyond .*: Ada on .* \(3 moves"
+    ) as no:
         here.responder.take_over(state)
+    assert no.value.hint == f"go on from there: dro runbook resume {run.id}"
+
+
+def test_take_over_is_not_hindered_by_who_only_looked(
+    make_machine: MakeMachine, tmp_path: Path
+) -> None:
+    here, there, state = make_machine("here"), make_machine("there"), tmp_path / "state.json"
+    run = here.open()
+    here.follow(run, export=state)
+    there.follow(there.responder.take_over(state))  # looks, and leaves
+    here.follow(run, "d", export=state)
+
+    desk = there.follow(there.responder.take_over(state))
+
+    assert desk.asked[0][0].step == "back"
+    assert there.app.store.followed.moves(run.id) == here.app.store.followed.moves(run.id)
+
+
+def test_take_over_keeps_both_pasts_where_two_machines_went_on(
+    make_machine: MakeMachine, tmp_path: Path
+) -> None:
+    here, there, state = make_machine("here"), make_machine("there"), tmp_path / "state.json"
+    run = here.open()
+    here.follow(run, export=state)
+    there.follow(there.responder.take_over(state), "w", "the line is dead")
+    ours = there.app.store.followed.moves(run.id)
+    here.follow(run, "d", export=state)
+
+    with pytest.raises(UsageMistake, match=r"Here: Ada on .* \(1 move.*There: ") as refused:
+        there.responder.take_over(state)
+    assert f"resume {run.id}" in refused.value.hint
+    assert f"resume {state} --as-new" in refused.value.hint
+    assert there.app.store.followed.runs() == (run,)
+
+    new = there.responder.take_over(state, as_new=True)
+
+    assert (new.incident, new.runbook) == (run.incident, run.runbook)
+    assert there.app.store.followed.moves(run.id) == ours
+    desk = there.follow(new)
+    assert desk.asked[0][0].step == "back"
+    assert any(f"parted from run {run.id} after its move 2" in each for each in notes_of(desk))
+    assert there.responder.take_over(state, as_new=True) == new
+    here.follow(run, "w", "still here", export=state)
+    assert there.responder.take_over(state, as_new=True) == new
+    assert there.app.store.followed.moves(new.id)[-1].text == "still here"
+
+
+def test_run_that_parted_can_be_taken_back(make_machine: MakeMachine, tmp_path: Path) -> None:
+    here, there, state = make_machine("here"), make_machine("there"), tmp_path / "state.json"
+    run = here.open()
+    here.follow(run, export=state)
+    there.follow(there.responder.take_over(state), "w", "the line is dead")
+    here.follow(run, "d", export=state)
+    new = there.responder.take_over(state, as_new=True)
+    there.follow(new, "w", "on from there", export=state)
+
+    assert here.responder.take_over(state) == new
+
+    texts = {
+        move.text
+        for each in here.app.store.followed.of_incident(run.incident)
+        for move in here.app.store.followed.moves(each.id)
+    }
+    assert {"the line is dead", "on from there"} <= texts
+
+
+def notes_of(desk: Answers) -> tuple[str, ...]:
+    return desk.asked[-1][0].notes
+
+
+def test_people_who_work_again_are_told_of_in_the_other_runs(here: Machine) -> None:
+    confirmed = _PAPER.replace("do: Write by hand.", "do: Write., people_confirm: true")
+    here.write("runbooks/paper.yaml", confirmed)
+    first = here.open("paper", lane="doctor")
+    beside = here.open("paper", lane="desk", incident=first.id)
+    assert not any("work again" in each for each in notes_of(here.follow(beside)))
+
+    here.follow(first, "d")
+
+    again = f"people work again since {START:%-d %B, %H:%M} (On paper)"
+    assert notes_of(here.follow(beside))[1] == again
 
 
 def test_take_over_refuses_another_past_of_the_same_length(

@@ -100,6 +100,7 @@ def test_a_word_of_other_tools_is_answered_with_what_is_likely_meant(word: str) 
 def test_terminal_that_closes_stops_us_in_order_however_often_it_says_so() -> None:
     before = {each: signal.getsignal(each) for each in main._STOP_SIGNALS}
     try:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # these tests may be run under nohup
         main._stop_on_signals(Context())
         with pytest.raises(Interrupted):
             signal.raise_signal(signal.SIGHUP)

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dr_orchestrator.cli.runbook_keys import ENTER, LEAVE, Key, Keys, Line
+from dr_orchestrator.cli.runbook_keys import ENTER, ESCAPE, LEAVE, Key, Keys, Line
 
 TYPED = "né日 \x7f\x15 a\x1b[A\x1bOB\x1b[200~pasted\r\nlines\x1b[201~\r\x03\x1b[15~z".encode()
 
@@ -34,6 +34,13 @@ def test_keys_send_nothing_off_when_a_line_end_is_pasted() -> None:
 
 def test_keys_leave_on_control_c_and_d() -> None:
     assert [each.name for each in _keys(b"\x03\x04")] == [LEAVE, LEAVE]
+
+
+def test_keys_take_an_escape_that_nothing_follows_for_itself_and_eat_no_other() -> None:
+    keys = Keys()
+    assert list(keys.feed(b"\x1b")) == []
+    assert [each.name for each in keys.end()] == [ESCAPE]
+    assert list(keys.feed(b"n")) == [Key(text="n")]
 
 
 def test_line_is_edited_and_takes_nothing_that_cannot_be_seen() -> None:

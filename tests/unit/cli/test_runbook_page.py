@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from rich.cells import cell_len
 
 from dr_orchestrator.cli.runbook_page import Foot, Page, Size, page, part_of, whole
 from dr_orchestrator.core.runbook import Mode, StepResult
-from dr_orchestrator.runbook.desk import Choice, ContactLine, Question, View
+from dr_orchestrator.runbook.desk import Choice, ContactLine, LoadLine, Loads, Question, View
 from dr_orchestrator.runbook.model import Kind
 from dr_orchestrator.runbook.progress import Limit
 from tests.support.practices import NOW
@@ -131,6 +132,23 @@ def test_page_says_what_it_left_out_and_shows_it_when_asked_for() -> None:
     assert "… 10 more" in shown
     rows = whole(replace(VIEW, contacts=contacts), (), now=NOW, width=80)
     assert sum("+1 555 010" in row.plain for row in rows) == 12
+
+
+def test_page_shows_the_first_command_and_all_of_them_first_when_asked_for() -> None:
+    line = f"/usr/bin/psql --host=HOST --dbname=postgres --file=/srv/{'x' * 40}/globals.sql"
+    lines = (LoadLine("load them:", is_command=False), *(LoadLine(line, is_command=True),) * 6)
+    loads = (Loads("Medical record, database", lines),)
+
+    shown = _page(loads=loads, destructive=True).splitlines()
+    rows = [each.plain for each in whole(replace(VIEW, loads=loads), (), now=NOW, width=80)]
+
+    at = shown.index(" Load: Medical record, database · m: all the commands")
+    assert shown[at + 1].startswith("/usr/bin/psql --host=HOST")
+    assert shown[at + 1].endswith(" \\")
+    assert "+1 555 0100" in "".join(shown)
+    assert rows[0] == " Load: Medical record, database"
+    pasted = "\n".join(rows[2:14]).replace("\\\n", "").splitlines()
+    assert [shlex.split(each) for each in pasted[:6]] == [shlex.split(line)] * 6
 
 
 def test_page_is_rehearsal_or_incident_in_words() -> None:

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dr_orchestrator.cli.main import Context
-from dr_orchestrator.cli.runbook_walk import Sitting, outage_time
+from dr_orchestrator.cli.runbook_resume import _found
+from dr_orchestrator.cli.runbook_walk import Sitting, outage_time, outage_words
 from dr_orchestrator.core.runbook import Mode
 from dr_orchestrator.errors import PlanInvalid, RunbookInvalid, UsageMistake
 from dr_orchestrator.runbook.shelf import shelf_of
@@ -103,3 +104,30 @@ def test_incident_says_what_is_wrong_with_a_runbook_and_goes_on(
     assert "that we ship is followed instead" in capsys.readouterr().out
     with pytest.raises(RunbookInvalid):
         sitting.runbook(shelf, "triage", Mode.REHEARSAL)
+
+
+def test_folder_that_is_proposed_is_made_and_no_other_one(
+    sitting: Sitting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answers = iter([str(tmp_path / "wrong"), ""])
+    monkeypatch.setattr(Sitting, "ask", lambda _self, _text, default: next(answers) or default)
+
+    folder = sitting._folder(CHICAGO)
+
+    assert (folder.parent, folder.stat().st_mode & 0o777) == (tmp_path, 0o700)
+    assert not (tmp_path / "wrong").exists()
+
+
+def test_outage_of_another_day_says_so() -> None:
+    at = outage_time("19:16", NOW, CHICAGO)
+
+    assert "(NOT TODAY, 23 h 59 min ago)" in outage_words(at, NOW, CHICAGO)
+
+
+@pytest.mark.parametrize("word", ["./nothere.json", "nothere.json", "/mnt/stick/state"])
+def test_resume_says_that_a_file_is_not_there(sitting: Sitting, word: str) -> None:
+    with pytest.raises(UsageMistake, match="no such file") as caught:
+        _found(sitting.context, word, as_new=False)
+
+    assert "stick" in caught.value.hint

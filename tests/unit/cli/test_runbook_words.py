@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,3 +53,11 @@ def test_point_words_say_when_a_point_was_never_proven() -> None:
 def test_contact_words_say_what_the_plan_does_not_know() -> None:
     nobody = replace(VIEW.contacts[1], phone="")
     assert contact_words(nobody) == "manager, practice manager: no number in the plan"
+
+
+def test_point_words_say_that_a_point_was_made_after_the_outage_began() -> None:
+    point = replace(VIEW.points[0], as_of=VIEW.outage_at)
+    before = replace(point, as_of=VIEW.outage_at - timedelta(seconds=1))
+
+    assert "(AFTER THE OUTAGE BEGAN)" in point_words(point, VIEW, NOW, UTC)
+    assert "AFTER" not in point_words(before, VIEW, NOW, UTC)

@@ -139,6 +139,49 @@ def test_run_is_taken_over_where_it_was_left() -> None:
     assert scene.events == ["BEGUN", "TAKEN_OVER", "ENDED", "CLOSED"]
 
 
+def test_looking_at_a_run_leaves_no_trace_and_says_who_was_there() -> None:
+    scene = Scene(runbook_of(MANUAL, LAST))
+    scene.answer("q")
+    moves = list(scene.moves)
+    scene.by, scene.host = "Bob", "laptop"
+    scene.clock.advance(timedelta(minutes=2, seconds=10))
+
+    desk = scene.answer("q")
+
+    assert scene.moves == moves
+    assert desk.asked[0][0].notes[0] == "here before you: Ada on desk-1, 2 min ago"
+    desk = scene.answer("d", "q")
+    assert "here before you" not in "".join(desk.asked[1][0].notes)
+
+
+def test_who_was_there_goes_on_while_somebody_looks() -> None:
+    scene = Scene(runbook_of(MANUAL, LAST))
+
+    class LookedAt(Answers):
+        def ask(self, view: Any, question: Any) -> str:
+            scene.by = "Bob"
+            scene.answer("q")
+            scene.by = "Ada"
+            return super().ask(view, question)
+
+    scene.follow(LookedAt("d", "d"))
+
+    assert scene.events == ["BEGUN", "ENDED", "BEGUN", "ENDED", "CLOSED"]
+
+
+def test_what_is_known_elsewhere_is_shown() -> None:
+    scene = Scene(book(MANUAL))
+    following = Following(
+        run=scene.run, runbook=scene.runbook, plan=scene.plan, moves=(), trusted=True
+    )
+    desk, again = Answers(), "people work again since 03:40 (A server is lost)"
+
+    with pytest.raises(Interrupted):
+        follow(following, replace(scene.tools, elsewhere=lambda: (again,)), desk)
+
+    assert desk.asked[0][0].notes[0] == again
+
+
 def test_closed_run_is_not_gone_on_with() -> None:
     scene = Scene(runbook_of(MANUAL))
     scene.answer("d")
@@ -715,15 +758,16 @@ def test_answer_leads_to_its_runbook_and_closes_this_one() -> None:
     answers = [{"answer": "a"}, {"answer": "b", "runbook": "ransomware"}]
     scene = Scene(book({"id": "q", "kind": "decide", "decide": answers}))
 
-    followed = scene.follow(Answers("2"))
+    followed = scene.follow(Answers("2", "b", "2", "y"))
 
+    assert [each.text for each in of_event(scene.moves, Event.ENDED)] == ["b"]
     assert (followed.goes_on, followed.progress.ending) == ("ransomware", Ending.WENT_ON)
     assert scene.moves[-1].goes_to == "runbook:ransomware"
 
 
 def test_run_that_led_to_a_runbook_leads_there_when_it_was_cut_off_before_it_was_closed() -> None:
     answers = [{"answer": "a"}, {"answer": "b", "runbook": "ransomware"}]
-    scene = left_in_doubt({"id": "q", "kind": "decide", "decide": answers}, "2", instants=4)
+    scene = left_in_doubt({"id": "q", "kind": "decide", "decide": answers}, "2", "y", instants=4)
 
     assert scene.follow(Answers()).goes_on == "ransomware"
 

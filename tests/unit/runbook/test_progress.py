@@ -68,7 +68,6 @@ def test_run_stands_at_its_first_step_when_nothing_has_happened() -> None:
     progress = progress_of(RUN, BOOK, ())
 
     assert (progress.state, progress.step, progress.visit) == (State.TO_BEGIN, "one", 1)
-    assert progress.next_number == 1
 
 
 def test_run_stands_at_the_first_step_of_its_lane() -> None:

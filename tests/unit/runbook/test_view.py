@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from dr_orchestrator.core.runbook import Mode, StepResult
+from dr_orchestrator.core.runbook import Event, Mode, StepResult
 from dr_orchestrator.runbook.desk import ContactLine, PointLine, View
 from dr_orchestrator.runbook.follow import Following
 from dr_orchestrator.runbook.model import Kind
@@ -118,7 +119,7 @@ def test_view_shows_whom_to_call_and_who_is_missing() -> None:
         email="o@example.org",
         verified="",
     )
-    assert view.contacts[1].role == "the plan does not say who that is"
+    assert not view.contacts[1].role
 
 
 @pytest.mark.parametrize(
@@ -140,6 +141,24 @@ def test_view_says_what_was_restored_until_the_end() -> None:
 
     assert view.step == "more"
     assert "emr: restored to /srv/restored/emr" in view.notes
+
+
+def test_view_shows_what_to_do_with_what_was_restored_asset_by_asset() -> None:
+    scene = scene_of(RESTORE, LAST)
+    scene.answer("g", "q")
+    asset = next(iter(scene.plan.protected["emr"].assets))
+    text = f"not from onsite: gone\n{asset}: load them:\n{asset}: /usr/bin/psql -f x\n{asset}: end"
+    scene.moves = [
+        replace(each, text=text) if each.event is Event.NOTED and each.subject == "emr" else each
+        for each in scene.moves
+    ]
+
+    view = shown(scene, "q")
+
+    (loads,) = view.loads
+    assert loads.of == f"Medical record, {asset}"
+    assert [each.is_command for each in loads.lines] == [False, True, False]
+    assert "emr: not from onsite: gone" in view.notes
 
 
 def test_view_says_what_did_not_come_back() -> None:
