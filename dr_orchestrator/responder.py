@@ -133,7 +133,13 @@ class Responder:
     def follow(
         self, run: RunbookRun, desk: Desk, *, by: str, export: Path | None = None
     ) -> Followed:
-        """Follow a run until it is over, keeping its state in `export` too; see `follow`."""
+        """Follow a run until it is over, keeping its state in `export` too; see `follow`.
+
+        Raises:
+            UsageMistake: `export` is something else, or knows what this machine does not.
+        """
+        if export is not None and os.path.lexists(export):
+            self._require_nothing_lost(run, export)
         loaded = self._plan_of(run)
         if not loaded.commands_allowed:
             self._app.refuse_commands()
@@ -152,6 +158,23 @@ class Responder:
             trusted=run.trusted,
         )
         return follow(following, tools, desk)
+
+    def _require_nothing_lost(self, run: RunbookRun, export: Path) -> None:
+        """Refuse to write over a file that holds what is not on record here."""
+        state = read_state(export)
+        if state.run.incident != run.incident:
+            raise UsageMistake(
+                f"{export} is the state of another incident: it is not written over",
+                hint="name another file with --export",
+            )
+        for each in (OtherRun(state.run, state.moves), *state.others):
+            told = self._apart(each)
+            here = self._app.store.followed.moves(told.run.id)
+            if len(here) < len(told.moves):
+                raise UsageMistake(
+                    f"{export} knows of more than this machine: somebody went on from it elsewhere",
+                    hint=f"`dro runbook resume {export}` brings that here; or name another file",
+                )
 
     def hand_over(self, run: RunbookRun, path: Path) -> None:
         """Write the state of a run to a file, for another person or machine."""

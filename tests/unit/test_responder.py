@@ -173,6 +173,26 @@ def test_follow_keeps_the_exported_state_up_to_date(here: Machine, tmp_path: Pat
     assert [each.event for each in moves][:2] == [Event.BEGUN, Event.ENDED]
 
 
+def test_follow_writes_over_no_state_that_knows_more(
+    make_machine: MakeMachine, tmp_path: Path
+) -> None:
+    here, there, state = make_machine("here"), make_machine("there"), tmp_path / "state.json"
+    run = here.open()
+    here.follow(run, export=state)
+    there.follow(there.responder.take_over(state), "d", export=state)
+    written = state.read_bytes()
+    with pytest.raises(UsageMistake, match="knows of more than this machine"):
+        here.follow(run, "d", export=state)
+    with pytest.raises(UsageMistake, match="state of another incident"):
+        here.follow(here.open(), "d", export=state)
+    assert state.read_bytes() == written
+    letter = tmp_path / "letter"
+    letter.write_text("to the insurer")
+    with pytest.raises(UsageMistake):
+        here.follow(run, "d", export=letter)
+    assert letter.read_text() == "to the insurer"
+
+
 def test_take_over_goes_on_where_the_state_stands(
     make_machine: MakeMachine, tmp_path: Path
 ) -> None:
