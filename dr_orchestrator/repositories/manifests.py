@@ -11,6 +11,7 @@ A manifest's snapshot is a small folder that a person can read with nothing but 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -30,6 +31,7 @@ from dr_orchestrator.errors import (
     PointNotFound,
     RepositoryDamaged,
     RepositoryError,
+    SpaceExhausted,
 )
 
 if TYPE_CHECKING:
@@ -98,15 +100,20 @@ def save_manifest(
 
     Raises:
         ManifestInvalid: it is none that `read_manifest` would take; then there is no point.
+        SpaceExhausted: the disk that `folder` is on has no room; then there is no point.
         RepositoryError: by its class; then there is no point.
     """
-    folder.mkdir(mode=0o700)
     content = encode_manifest(manifest)
     decode_manifest(content)
-    for name, data in {**attachments, _FILE: content}.items():
-        file = folder / name
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.write_bytes(data)
+    try:
+        _write_files(folder, {**attachments, _FILE: content})
+    except OSError as error:
+        if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            raise
+        raise SpaceExhausted(
+            f"no space left to write the manifest to {folder.parent}",
+            hint="free space there: what is captured passes through it",
+        ) from None
     tags = manifest_tags(manifest.practice, manifest.system, manifest.point)
     saved = repository.save_tree(folder, tags=tags, time=manifest.as_of, timeout=_SAVE_TIMEOUT)
     return PointCopy(
@@ -116,6 +123,14 @@ def save_manifest(
         snapshots={asset: state.snapshot for asset, state in manifest.assets.items()},
         recorded_at=manifest.finished,
     )
+
+
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    folder.mkdir(mode=0o700)
+    for name, data in files.items():
+        file = folder / name
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_bytes(data)
 
 
 def resolve(snapshots: Iterable[Snapshot], first_id: str) -> Snapshot | None:
