@@ -173,8 +173,6 @@ class Settings:
     fleet: Fleet = field(default_factory=Fleet.model_construct)
     kit_programs: tuple[KitProgram, ...] = ()
     """restic for other machines, that goes into every kit."""
-    no_color: bool = False
-    """Whether the person asked for no colour (`NO_COLOR`)."""
     source: Path | None = None
     """The file these came from, `None` where there is none."""
 
@@ -368,7 +366,6 @@ def _complete(stated: SettingsFile, source: Path | None) -> Settings:
         metrics=stated.metrics,
         fleet=stated.fleet,
         kit_programs=stated.kit_programs,
-        no_color=bool(os.environ.get("NO_COLOR")),
         source=source,
     )
 

@@ -31,7 +31,6 @@ def test_machine_without_settings_gets_defaults(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(16)))
     monkeypatch.setenv("PATH", "/opt/bin:/usr/bin")
-    monkeypatch.delenv("NO_COLOR", raising=False)
 
     settings = load_settings()
 
@@ -46,7 +45,6 @@ def test_machine_without_settings_gets_defaults(monkeypatch: pytest.MonkeyPatch)
     assert settings.path == "/opt/bin:/usr/bin"
     assert settings.work_jobs == 4
     assert settings.lock_wait == timedelta(minutes=2)
-    assert settings.no_color is False
     assert settings.source is None
 
 
@@ -189,15 +187,6 @@ def test_file_that_is_named_must_exist(settings_file: Path) -> None:
 
     with pytest.raises(SettingsInvalid, match="no such file"):
         load_settings()
-
-
-def test_no_color_is_asked_for_by_any_value(
-    monkeypatch: pytest.MonkeyPatch, settings_file: Path
-) -> None:
-    settings_file.write_text("{}")
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    assert load_settings().no_color is True
 
 
 def test_settings_can_be_varied(settings_file: Path) -> None:
