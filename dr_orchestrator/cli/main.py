@@ -8,7 +8,6 @@ as `error: …` and `hint: …` on stderr.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import signal
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dr_orchestrator import __version__
+from dr_orchestrator.cli.command_group import CommandGroup
 from dr_orchestrator.errors import DroError, ExitCode, Interrupted, UsageMistake
 
 if TYPE_CHECKING:
@@ -172,18 +172,8 @@ _STOPPED = Interrupted().message
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class _Commands(click.Group):
-    """The commands by name, imported one at a time."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(f"dr_orchestrator.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
+class _Commands(CommandGroup):
+    """The commands, and what is said to whoever knows them by another name."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -193,13 +183,13 @@ class _Commands(click.Group):
             raise click.UsageError(f"there is no command {name}: did you mean {_MEANT[name]}?", ctx)
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
 
-
-@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=_Commands,
+    beginning="dr_orchestrator.cli.",
+    elsewhere=_COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, prog_name="dro", message="%(prog)s %(version)s")
 @click.pass_context
 def dro(ctx: click.Context) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from dr_orchestrator.cli.command_group import CommandGroup
 from dr_orchestrator.core.occurrence import LATEST
 from dr_orchestrator.core.record import SystemPaused
 from dr_orchestrator.core.run import Operation
@@ -71,27 +71,11 @@ _ELSEWHERE = {
 _HIDDEN = frozenset({"work"})
 
 
-class _Parts(click.Group):
-    """`show`, and those with a module of their own."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), *_ELSEWHERE]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in {*_ELSEWHERE, *_HIDDEN}:
-            return super().get_command(ctx, cmd_name)
-        part: click.Command = import_module(f"dr_orchestrator.cli.schedule_{cmd_name}").command
-        return part
-
-    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without importing any of them."""
-        own = [(name, each.get_short_help_str()) for name, each in sorted(self.commands.items())]
-        with formatter.section("Commands"):
-            formatter.write_dl([*own, *_ELSEWHERE.items()])
-
-
 @click.group(
-    cls=_Parts,
+    cls=CommandGroup,
+    beginning="dr_orchestrator.cli.schedule_",
+    elsewhere=_ELSEWHERE,
+    hidden=_HIDDEN,
     epilog="""\b
 Examples:
   dro schedule show riverside
