@@ -11,13 +11,9 @@ from dr_orchestrator.cli.options import person
 from dr_orchestrator.cli.runbook_standing import to_go_on_with
 from dr_orchestrator.cli.runbook_walk import (
     Opening,
-    by_option,
-    export_option,
-    folder_option,
-    outage_option,
+    opening_options,
     outage_time,
     outage_words,
-    plain_option,
     sit_down,
 )
 from dr_orchestrator.core.runbook import Mode
@@ -48,11 +44,7 @@ Examples:
 )
 @click.argument("practice")
 @click.option("--rehearse", is_flag=True, help="a rehearsal: nothing live is touched")
-@outage_option
-@folder_option
-@by_option
-@export_option
-@plain_option
+@opening_options
 @click.pass_obj
 def command(
     context: Context,

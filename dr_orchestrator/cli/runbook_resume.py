@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dr_orchestrator.cli.runbook_standing import standing_of, to_go_on_with
-from dr_orchestrator.cli.runbook_walk import by_option, export_option, plain_option, sit_down
+from dr_orchestrator.cli.runbook_walk import following_options, sit_down
 from dr_orchestrator.cli.runbook_words import LINE, wrapped_words
 from dr_orchestrator.core.runbook import Mode
 from dr_orchestrator.errors import ExitCode, UsageMistake
@@ -35,9 +35,7 @@ Examples:
     is_flag=True,
     help="where FILE and this machine have parted: follow FILE, as a run of its own",
 )
-@by_option
-@export_option
-@plain_option
+@following_options
 @click.pass_obj
 def command(
     context: Context,

@@ -9,12 +9,8 @@ import click
 
 from dr_orchestrator.cli.runbook_walk import (
     Opening,
-    by_option,
-    export_option,
-    folder_option,
-    outage_option,
+    opening_options,
     outage_time,
-    plain_option,
     sit_down,
 )
 from dr_orchestrator.core.runbook import Mode
@@ -48,11 +44,7 @@ Examples:
     metavar="ID",
     help="the runbook that the newest point there holds; its commands run only once confirmed",
 )
-@outage_option
-@folder_option
-@by_option
-@export_option
-@plain_option
+@opening_options
 @click.pass_obj
 def command(
     context: Context,

@@ -10,10 +10,10 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -43,35 +43,46 @@ if TYPE_CHECKING:
     from dr_orchestrator.runbook.load import LoadedRunbook
     from dr_orchestrator.runbook.shelf import Shelf
 
-by_option = click.option("--by", metavar="NAME", help="who you are; your login name unless stated")
-export_option = click.option(
+_by = click.option("--by", metavar="NAME", help="who you are; your login name unless stated")
+_export = click.option(
     "--export",
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
     help="keep the state in this file too, for `dro runbook resume FILE` on another machine",
 )
-plain_option = click.option(
+_plain = click.option(
     "--plain", is_flag=True, help="plain lines; so it is too where there is no terminal"
 )
-folder_option = click.option(
+_folder = click.option(
     "--to",
     "folder",
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
     help="where an incident restores to, each system into a new directory below",
 )
-outage_option = click.option(
+_outage = click.option(
     "--outage",
     metavar="TIME",
     help="when it began, by the practice's clock: 02:14 or 2026-11-21 02:14; now unless stated",
 )
 
+_Command = TypeVar("_Command", bound=Callable[..., ExitCode])
 _NO_SCREEN = frozenset({"dumb", "unknown"})
 """Terminals that can move no cursor, by `TERM`."""
 _WITHOUT_PLAN = (
     "the recovery kit needs no plan: its START-HERE.html says what to do, and its dro-kit.py "
     "restores"
 )
+
+
+def following_options(command: _Command) -> _Command:
+    """Add what every command asks that follows a run: `by`, `export` and `plain`."""
+    return _by(_export(_plain(command)))
+
+
+def opening_options(command: _Command) -> _Command:
+    """Add what a command asks that opens a run before it follows it: `outage` and `folder` too."""
+    return _outage(_folder(following_options(command)))
 
 
 @dataclass(frozen=True, kw_only=True)
