@@ -89,7 +89,7 @@ def test_restic_ends_with_a_script_that_is_killed(tmp_path: Path) -> None:
     lent = {"AWS_SHARED_CREDENTIALS_FILE": f"/dev/fd/{its}", "PATH": os.environ["PATH"]}
     code = (
         "from tests.support.kit_script import load_script as kit\n"
-        f"kit().Repository('r', '/r', {str(program)!r}, 'p', {lent!r}).run('x', doing='x')\n"
+        f"kit().Repository('r', '/r', {str(program)!r}, {lent!r}).run('x', doing='x')\n"
     )
     script = subprocess.Popen((sys.executable, "-c", code), pass_fds=(its,))
     os.close(its)

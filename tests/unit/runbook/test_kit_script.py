@@ -437,7 +437,7 @@ class _Shop:
     def points(self, *, with_kit: bool = True) -> Any:
         (self.folder / "list").write_text(json.dumps(self.snapshots))
         content = {"practice": "riverside", "points": {"emr": self.known}} if with_kit else None
-        repository = kit.Repository("onsite", "/r", str(self.folder / "restic"), "p", {})
+        repository = kit.Repository("onsite", "/r", str(self.folder / "restic"), {})
         return kit.Points(repository, kit.Kit(self.folder, content), "riverside")
 
 
@@ -557,7 +557,7 @@ def test_a_kit_says_that_it_has_expired(tmp_path: Path) -> None:
 def test_restic_trouble_is_told_apart_in_our_words(
     code: int, said: str, words: str, bad: bool
 ) -> None:
-    repository = kit.Repository("onsite", "/r", "restic", "p", {})
+    repository = kit.Repository("onsite", "/r", "restic", {})
     trouble = kit.restic_trouble("listing", code, said, repository)
     assert words in trouble.message
     assert trouble.bad is bad
@@ -567,7 +567,7 @@ def test_restic_trouble_is_told_apart_in_our_words(
 def test_a_login_is_shown_nowhere() -> None:
     location = kit._with_login("rest:https://h/r", "dro", "se/cret")
     assert location == "rest:https://dro:se%2Fcret@h/r"
-    repository = kit.Repository("h", location, "restic", "pass word", {"RESTIC_PASSWORD": "x"})
+    repository = kit.Repository("h", location, "restic", {"RESTIC_PASSWORD": "pass word"})
     assert repository.shown == "rest:https://h/r"
     assert "pass word" not in repr(repository)
     assert "RESTIC_PASSWORD" not in repr(repository)

@@ -137,10 +137,21 @@ def seconds_words(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def lines_of(printed: bytes) -> list[str]:
+    """Return what a program printed, line by line."""
+    return printed.decode(errors="replace").splitlines()
+
+
 def some(items: Sequence[str]) -> str:
     """Return the first few, and how many more there are."""
     more = len(items) - 5
     return "; ".join(items[:5]) + (f"; and {more:,} more" if more > 0 else "")
+
+
+def has(text: str, *signs: str) -> bool:
+    """Whether any of the signs is in a text."""
+    lowered = text.lower()
+    return any(sign in lowered for sign in signs)
 
 
 _TIME = re.compile(
@@ -340,43 +351,38 @@ _NONE_THERE = (
 
 def restic_trouble(doing: str, code: int, errors: str, repository: Repository) -> Trouble:
     """Return why restic failed, in our words; what it printed may name files."""
-    lowered = errors.lower()
     name = repository.name
-
-    def has(signs: Sequence[str]) -> bool:
-        return any(sign in lowered for sign in signs)
-
-    if code == 12 or "wrong password or no key found" in lowered:
+    if code == 12 or has(errors, "wrong password or no key found"):
         where = f" (it is kept here: {repository.key})" if repository.key else ""
         return Trouble(
             f"this password does not open the repository {name}",
             hint=f"type it again, letter by letter as on the sheet{where}",
             bad=True,
         )
-    if has(_UNREACHABLE):
+    if has(errors, *_UNREACHABLE):
         return Trouble(
             f"the repository {name} cannot be reached",
             hint="is this computer on the network? Another repository: --repository; the same one "
             "in another place: --at LOCATION",
         )
-    if has(_LOGIN):
+    if has(errors, *_LOGIN):
         return Trouble(
             f"the storage of the repository {name} refuses the login",
             hint=f"set {', '.join(repository.variables) or 'the login'} in the environment"
             + (f"; kept here: {repository.environment_key}" if repository.environment_key else ""),
         )
-    if "no space left" in lowered or "disk quota" in lowered or "not enough space" in lowered:
+    if has(errors, "no space left", "disk quota", "not enough space"):
         return Trouble(f"the disk is full while {doing}", hint="name a --to on a larger disk")
-    if "permission denied" in lowered:
+    if has(errors, "permission denied"):
         return Trouble(
             f"the repository {name} may not be read by this user", hint="run it as root (sudo)"
         )
-    if code == 10 or has(_NONE_THERE):
+    if code == 10 or has(errors, *_NONE_THERE):
         return Trouble(
             f"there is no repository at {repository.shown}",
             hint="if it is on another disk or address now: --at LOCATION; or --repository NAME",
         )
-    if any(sign in lowered for sign in ("ciphertext verification", "invalid data", "load(<")):
+    if has(errors, "ciphertext verification", "invalid data", "load(<"):
         return Trouble(
             f"the repository {name} is damaged: restic failed while {doing}",
             hint="try the same point from another repository, or an older point",
@@ -395,7 +401,6 @@ class Repository:
     name: str
     location: str
     program: str
-    password: str = field(repr=False)
     environment: dict[str, str] = field(repr=False)
     restic_id: str | None = None
     key: str = ""
@@ -405,7 +410,7 @@ class Repository:
     @property
     def shown(self) -> str:
         """The location without a login."""
-        return re.sub(r"//[^/@]*@", "//", self.location)
+        return without_login(self.location)
 
     def run(
         self, *arguments: str, doing: str, seconds: float | None = 600, output: bool = True
@@ -450,6 +455,11 @@ class Repository:
     def restic_id_now(self) -> str:
         """Return restic's own id of what is there."""
         return str(json.loads(self.run("cat", "config", doing="opening the repository")).get("id"))
+
+
+def without_login(location: str) -> str:
+    """Return a location as it may be shown."""
+    return re.sub(r"//[^/@]*@", "//", location)
 
 
 _PR_SET_PDEATHSIG = 1
@@ -516,10 +526,9 @@ def open_repository(options: argparse.Namespace, kit: Kit, wanted: str) -> Repos
     used = _with_login(location, said.get("user"), environment.pop("RESTIC_REST_PASSWORD", ""))
     environment.update(RESTIC_REPOSITORY=used, RESTIC_PASSWORD=password)
     return Repository(
-        name=wanted if said else re.sub(r"//[^/@]*@", "//", location),
+        name=wanted if said else without_login(location),
         location=location,
         program=program,
-        password=password,
         environment=environment,
         restic_id=said.get("restic_id"),
         key=str(said.get("key", "")),
@@ -1538,7 +1547,6 @@ class Account:
 
     uid: int
     gid: int
-    name: str
 
 
 def other_account(name: str | None) -> Account | None:
@@ -1559,7 +1567,7 @@ def other_account(name: str | None) -> Account | None:
         ) from None
     if found.pw_uid == 0:
         raise Trouble("a server must not run as root", hint="--as-user NAME", code=USAGE)
-    return Account(found.pw_uid, found.pw_gid, found.pw_name)
+    return Account(found.pw_uid, found.pw_gid)
 
 
 class Place:
@@ -1582,8 +1590,8 @@ class Place:
 
     def close(self) -> None:
         """End what runs, and remove everything."""
-        for server in tuple(self._servers):
-            self.stop(server)
+        for server in self._servers:
+            _kill(server)
         for folder in (self._folder, self._short):
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -1652,10 +1660,7 @@ class Place:
         except subprocess.TimeoutExpired:
             raise Unproven(f"{Path(argv[0]).name} did not end in time") from None
         finally:
-            if process.poll() is None:
-                with contextlib.suppress(OSError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            _kill(process)
         return subprocess.CompletedProcess(argv, process.returncode, out, err)
 
     def start(self, *argv: str, log: Path) -> subprocess.Popen[bytes]:
@@ -1664,14 +1669,6 @@ class Place:
             server = self._spawn(argv, None, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
         self._servers.append(server)
         return server
-
-    def stop(self, server: subprocess.Popen[bytes]) -> None:
-        """End a server: nothing of it is needed any more."""
-        if server.poll() is None:  # else its number may be somebody else's by now
-            with contextlib.suppress(OSError):
-                os.killpg(server.pid, signal.SIGKILL)
-            server.wait()
-        self._servers.remove(server)
 
     def in_child(self, look: Callable[..., Any], *arguments: Any) -> Any:
         """Return what a function of ours answers in a process of its own, as the account.
@@ -1732,6 +1729,14 @@ class Place:
         }
 
 
+def _kill(program: subprocess.Popen[bytes]) -> None:
+    """End a program and what it started, unless it has ended."""
+    if program.poll() is None:  # else its number may be somebody else's by now
+        with contextlib.suppress(OSError):
+            os.killpg(program.pid, signal.SIGKILL)
+        program.wait()
+
+
 def opened(path: Path) -> BinaryIO:
     """Open a file that came back; a link is none.
 
@@ -1748,18 +1753,21 @@ def opened(path: Path) -> BinaryIO:
     return open(descriptor, "rb")
 
 
-def has(text: str, signs: Sequence[str]) -> bool:
-    """Whether any of the signs is in a text."""
-    lowered = text.lower()
-    return any(sign in lowered for sign in signs)
-
-
 # --- databases in common --------------------------------------------------------------------------
 
 _TABLES = "every table has the rows it had"
 _OBJECTS = "tables, views, routines, triggers and the like are all there"
 _QUERIES = "the plan's queries answer as they did"
 _MANY_ROWS = 100
+
+
+def _quoted(name: str, sign: str = '"') -> str:
+    """Return a name as SQL has it, between these signs."""
+    return sign + name.replace(sign, sign * 2) + sign
+
+
+def _literal(text: str) -> str:
+    return _quoted(text, "'")
 
 
 @dataclass
@@ -1775,6 +1783,23 @@ class Counted:
     objects: dict[str, int] = field(default_factory=dict)
     sequences: dict[str, int] | None = None
     """The last value each handed out; `None` where nobody looked."""
+
+
+def wait_for(
+    name: str,
+    server: subprocess.Popen[bytes],
+    answer: Callable[[], subprocess.CompletedProcess[bytes]],
+    gone: Callable[[str], Exception],
+    seconds: float,
+) -> None:
+    """Return once a private server answers 1; raise what `gone` says where it has ended."""
+    last = time.monotonic() + seconds
+    while answer().stdout.strip() != b"1":
+        if server.poll() is not None:
+            raise gone(f"the private {name} did not start")
+        if time.monotonic() > last:
+            raise Unproven(f"the private {name} did not answer within {seconds:.0f} s")
+        time.sleep(0.05)
 
 
 def judge_tables(baseline: Json, found: Counted, *, logical: bool) -> Look:
@@ -1948,7 +1973,7 @@ def check_sqlite(
     queries = list(baseline.get("queries") or {})
     looked: Json = scratch.in_child(look_at_sqlite, str(copy), queries)
     if looked["error"]:
-        if has(looked["error"], ("NOTADB", "CORRUPT", "CANTOPEN", "DatabaseError")):
+        if has(looked["error"], "NOTADB", "CORRUPT", "CANTOPEN", "DatabaseError"):
             raise Damaged(f"it does not open as a database: {looked['error']}")
         raise Unproven(f"SQLite could not read it: {looked['error']}")
     title = "SQLite finds no damage (integrity_check)"
@@ -1999,9 +2024,8 @@ def look_at_sqlite(path: str, queries: list[str]) -> Json:
         if kind == "table" and not name.startswith("sqlite_") and not _VIRTUAL.match(sql or "")
     ]
     for name in tables:
-        quoted = '"' + name.replace('"', '""') + '"'
         try:
-            query = f"SELECT count(*) FROM {quoted}"
+            query = f"SELECT count(*) FROM {_quoted(name)}"
             found["rows"][name] = connection.execute(query).fetchone()[0]
         except sqlite3.Error as error:
             found["unreadable"][name] = _sqlite_words(error)
@@ -2191,7 +2215,6 @@ class Postgres:
         self._user = superuser
         self._sockets = scratch.folder("s")
         self._log = scratch.file("server.log", "")
-        self._server: subprocess.Popen[bytes] | None = None
         self.session: dict[str, str] = {}
 
     def program(self, name: str) -> str:
@@ -2224,28 +2247,20 @@ class Postgres:
         if self._major >= _EVENT_TRIGGERS_SINCE:
             given["event_triggers"] = "off"
         words = [word for name, value in given.items() for word in ("-c", f"{name}={value}")]
-        self._server = self._scratch.start(
-            self.program("postgres"), "-D", str(data), *words, log=self._log
-        )
-        last = time.monotonic() + seconds
-        while self.psql("template1", "select 1", seconds=30).stdout.strip() != b"1":
-            if self._server.poll() is not None:
-                raise self.gone("the private PostgreSQL did not start")
-            if time.monotonic() > last:
-                raise Unproven(f"the private PostgreSQL did not answer within {seconds:.0f} s")
-            time.sleep(0.05)
+        program = self.program("postgres")
+        server = self._scratch.start(program, "-D", str(data), *words, log=self._log)
 
-    def stop(self) -> None:
-        """End it."""
-        if self._server is not None:
-            self._scratch.stop(self._server)
+        def answer() -> subprocess.CompletedProcess[bytes]:
+            return self.psql("template1", "select 1", seconds=30)
+
+        wait_for("PostgreSQL", server, answer, self.gone, seconds)
 
     def gone(self, what: str) -> Exception:
         """Return why it does not run, by what it wrote."""
         log = self._log.read_bytes()[-65536:].decode(errors="replace")
-        if has(log, ("no space left", "disk quota")):
+        if has(log, "no space left", "disk quota"):
             return Unproven(f"{what}: the disk is full")
-        return Damaged(what) if has(log, _POSTGRES_DAMAGE) else Unproven(what)
+        return Damaged(what) if has(log, *_POSTGRES_DAMAGE) else Unproven(what)
 
     def environment(self, database: str, options: str = "") -> dict[str, str]:
         """Return what leads a client there, and nowhere else."""
@@ -2329,13 +2344,12 @@ def check_postgres(
 
     def ask(query: str) -> str | None:
         done = server.psql(database, query, options=_READ_ONLY, seconds=600)
-        lines = done.stdout.decode(errors="replace").splitlines()
+        lines = lines_of(done.stdout)
         if done.returncode or len(lines) != 1:
             raise Unproven(f"it failed{_state_words(done.stderr)}")
         return None if lines[0] == _NULL else lines[0]
 
     yield from judge_queries(baseline, ask, zone)
-    server.stop()
 
 
 def _recorded(server: Json, name: str) -> dict[str, str]:
@@ -2392,14 +2406,6 @@ def _folders(scratch: Place, usual: Sequence[str]) -> list[Path]:
     return [Path(each) for each in dict.fromkeys(found)]
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def _label(schema: str, name: str) -> str:
     """Return a table's name as baselines have it."""
     return ".".join(
@@ -2432,7 +2438,7 @@ def _load_archive(
     properties = _pg_restore(
         server, place, scratch, "--create", f"--use-list={os.devnull}", "--file=-"
     )
-    lines = properties.stdout.decode(errors="replace").splitlines()
+    lines = lines_of(properties.stdout)
     own = [line for line in lines if line.startswith("ALTER DATABASE ") and " SET " in line]
     if own:
         server.psql("template1", *own)
@@ -2550,7 +2556,7 @@ def _count_postgres(server: Postgres, database: str, baseline: Json, *, physical
     for chunk in _chunks([str(number) for number in range(len(sources))], 200):
         queries = [f"select {n}, count(*) from {sources[int(n)][1]}" for n in chunk]
         done = server.psql(database, *queries, options=_SETTLED)
-        for line in done.stdout.decode(errors="replace").splitlines():
+        for line in lines_of(done.stdout):
             number, _, rows = line.partition("|")
             if number.isdigit() and rows.isdigit():
                 found.rows[sources[int(number)][0]] = int(rows)
@@ -2670,7 +2676,6 @@ class Mariadb:
         self._settings = settings
         self._socket = scratch.folder("s") / "s"
         self._log = scratch.file("server.log", "")
-        self._server: subprocess.Popen[bytes] | None = None
 
     def program(self, name: str) -> str:
         """Return the path of one of its programs."""
@@ -2716,29 +2721,18 @@ class Mariadb:
             "secure-file-priv": str(nothing),
         }
         words = [f"--{name}={value}" for name, value in settings.items()]
-        self._server = self._scratch.start(program, "--no-defaults", *words, log=self._log)
-        last = time.monotonic() + seconds
-        while self.ask("select 1", seconds=30).stdout.strip() != b"1":
-            if self._server.poll() is not None:
-                raise self.gone("the private MariaDB did not start")
-            if time.monotonic() > last:
-                raise Unproven(f"the private MariaDB did not answer within {seconds:.0f} s")
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        """End it."""
-        if self._server is not None:
-            self._scratch.stop(self._server)
+        server = self._scratch.start(program, "--no-defaults", *words, log=self._log)
+        wait_for("MariaDB", server, lambda: self.ask("select 1", seconds=30), self.gone, seconds)
 
     def gone(self, what: str) -> Exception:
         """Return why it does not run, by what it wrote."""
         log = self._log.read_bytes()[-65536:].decode(errors="replace").lower()
         errors = "\n".join(line for line in log.splitlines() if "[error]" in line)
-        if has(log, ("no space left", "disk full", "error 28", "errno: 28")):
+        if has(log, "no space left", "disk full", "error 28", "errno: 28"):
             return Unproven(f"{what}: the disk is full")
-        if has(log, ("unsupported redo log format", "upgrade after a crash", "unknown variable")):
+        if has(log, "unsupported redo log format", "upgrade after a crash", "unknown variable"):
             return Unproven(f"{what}: the data is of another version")
-        return Damaged(what) if has(errors, _MARIADB_DAMAGE) else Unproven(what)
+        return Damaged(what) if has(errors, *_MARIADB_DAMAGE) else Unproven(what)
 
     def client(self, user: str) -> list[str]:
         """Return the client, on its way to the server."""
@@ -2765,7 +2759,7 @@ class Mariadb:
         done = self.ask(*_READING, *statements, database=database)
         if done.returncode:
             raise Unproven(f"the database cannot be read (error {_number(done.stderr)})")
-        return [_unescaped(line) for line in done.stdout.decode("utf-8", "replace").splitlines()]
+        return [_unescaped(line) for line in lines_of(done.stdout)]
 
 
 _READING = (
@@ -2820,13 +2814,12 @@ def check_mariadb(
 
     def ask(query: str) -> str | None:
         done = server.ask(*_READING, query.rstrip().rstrip(";"), database=database, seconds=600)
-        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        lines = lines_of(done.stdout)
         if done.returncode or len(lines) != 1 or "\t" in lines[0]:
             raise Unproven(f"it failed (error {_number(done.stderr)})")
         return None if lines[0] == "NULL" else lines[0]
 
     yield from judge_queries(baseline, ask, zone)
-    server.stop()
 
 
 _COPY_PROGRAMS = ("mariadb-backup", "mbstream")
@@ -2867,15 +2860,18 @@ def _mariadb_programs(
 
 def _own_settings(kept: dict[str, str], *, logical: bool) -> dict[str, str]:
     """Return the settings of production that its tables depend on."""
-    names = _OF_PRODUCTION if logical else (*_OF_PRODUCTION, *_OF_THE_FILES)
-    found = {
+    found = _settings_of(kept, _OF_PRODUCTION if logical else (*_OF_PRODUCTION, *_OF_THE_FILES))
+    if logical:
+        found["innodb-log-file-size"] = str(256 * 1024**2)
+    return found
+
+
+def _settings_of(kept: dict[str, str], names: Sequence[str]) -> dict[str, str]:
+    return {
         name.replace("_", "-"): kept[name]
         for name in names
         if re.fullmatch(r"[\w.:,;+-]+", kept.get(name, ""))
     }
-    if logical:
-        found["innodb-log-file-size"] = str(256 * 1024**2)
-    return found
 
 
 def _load_dump(
@@ -2888,7 +2884,7 @@ def _load_dump(
     data = scratch.folder("data")
     server.make(data)
     server.start(data, 300)
-    name = "`" + database.replace("`", "``") + "`"
+    name = _quoted(database, "`")
     charset, collation = said.get("character_set"), said.get("collation")
     words = ""
     if charset and collation:
@@ -2960,11 +2956,7 @@ def _start_copy(server: Mariadb, place: Path, kept: dict[str, str], scratch: Pla
         unpacked = scratch.run(server.program("mbstream"), "-x", "-C", str(data), stdin=stream)
     if unpacked.returncode:
         raise _why_not_whole(unpacked.stderr, "it cannot be unpacked")
-    own = [
-        f"--{name.replace('_', '-')}={kept[name]}"
-        for name in _OF_THE_FILES
-        if re.fullmatch(r"[\w.:,;+-]+", kept.get(name, ""))
-    ]
+    own = [f"--{name}={value}" for name, value in _settings_of(kept, _OF_THE_FILES).items()]
     whole = scratch.run(
         *(server.program("mariadb-backup"), "--no-defaults", "--prepare"),
         *(f"--target-dir={data}", *own),
@@ -2982,10 +2974,10 @@ def _why_not_whole(errors: bytes, words: str) -> Exception:
 def _count_mariadb(server: Mariadb, database: str, baseline: Json, *, physical: bool) -> Counted:
     found = Counted(rows={})
     tables = server.lines(database, _MARIADB_TABLES)
-    names = ["`" + each.replace("`", "``") + "`" for each in tables]
+    names = [_quoted(each, "`") for each in tables]
     counts = [f"select {n}, count(*) from {name}" for n, name in enumerate(names)]
     counted_now = server.ask(*_READING, *counts, database=database).stdout
-    for line in counted_now.decode("utf-8", "replace").splitlines():
+    for line in lines_of(counted_now):
         number, _, rows = line.partition("\t")
         found.rows[tables[int(number)]] = int(rows)
     for table, name in zip(tables, names):
@@ -3008,7 +3000,7 @@ def _count_mariadb(server: Mariadb, database: str, baseline: Json, *, physical: 
 
 def _is_sound(server: Mariadb, database: str, name: str) -> bool:
     done = server.ask(f"check table {name} extended", database=database)
-    rows = [line.split("\t") for line in done.stdout.decode("utf-8", "replace").splitlines()]
+    rows = [line.split("\t") for line in lines_of(done.stdout)]
     return bool(rows) and all(row[2].lower() != "error" for row in rows if len(row) > 3)
 
 
@@ -3043,14 +3035,12 @@ def check(options: argparse.Namespace, kit: Kit, directory: Path) -> Json:
         ) from None
     if os.name == "nt":
         raise Trouble("a check needs Linux or macOS", code=UNPROVEN)
-    account = other_account(options.as_user)
-    begun = time.monotonic()
     zone = kit.zone or zone_named(str(state.get("timezone") or ""))
+    means = _Means(kit, other_account(options.as_user), options.programs, zone)
+    begun = time.monotonic()
     checked: Json = {}
     for system, entry in systems.items():
-        checked[system] = _check_system(
-            directory / system, system, entry, kit, account, options, zone
-        )
+        checked[system] = _check_system(directory / system, system, entry, means)
     results = [each["result"] for each in checked.values()]
     found: Json = {
         "schema": 1,
@@ -3069,15 +3059,18 @@ def check(options: argparse.Namespace, kit: Kit, directory: Path) -> Json:
     return found
 
 
-def _check_system(
-    folder: Path,
-    system: str,
-    entry: Json | None,
-    kit: Kit,
-    account: Account | None,
-    options: argparse.Namespace,
-    zone: tzinfo | None,
-) -> Json:
+@dataclass(frozen=True)
+class _Means:
+    """What every check is made with."""
+
+    kit: Kit
+    account: Account | None
+    programs: Sequence[str]
+    zone: tzinfo | None
+
+
+def _check_system(folder: Path, system: str, entry: Json | None, means: _Means) -> Json:
+    kit = means.kit
     if entry is None:
         say(f"{system}: UNPROVEN: it was not restored", "  ")
         return {"result": UNPROVEN_, "reason": "it was not restored", "assets": {}}
@@ -3091,7 +3084,7 @@ def _check_system(
     assets: Json = {}
     for asset, said in manifest["assets"].items():
         came = entry["assets"].get(asset, {})
-        assets[asset] = _check_asset(folder, asset, said, came, account, options, zone)
+        assets[asset] = _check_asset(folder, asset, said, came, means)
     missing = sorted(set(kit.system(system).get("assets") or {}) - set(assets))
     reason = f"this point does not hold {', '.join(missing)}" if missing else ""
     known = [each for each in kit.points(system) if each.get("id") == entry["point"]]
@@ -3118,19 +3111,11 @@ def _manifest_in(folder: Path, system: str, entry: Json) -> Json:
     return manifest
 
 
-def _check_asset(
-    folder: Path,
-    asset: str,
-    said: Json,
-    came: Json,
-    account: Account | None,
-    options: argparse.Namespace,
-    zone: tzinfo | None,
-) -> Json:
+def _check_asset(folder: Path, asset: str, said: Json, came: Json, means: _Means) -> Json:
     begun = time.monotonic()
     looks: list[Look] = []
     try:
-        for look in _looks(folder, asset, said, came, account, options, zone):
+        for look in _looks(folder, asset, said, came, means):
             looks.append(look)  # noqa: PERF402 - what was looked at before it broke off counts
     except Unproven as reason:
         looks.append(unproven("it can be looked at", str(reason)))
@@ -3149,15 +3134,7 @@ def _check_asset(
     return {"result": result, "seconds": seconds, "looks": [vars(look) for look in looks]}
 
 
-def _looks(
-    folder: Path,
-    asset: str,
-    said: Json,
-    came: Json,
-    account: Account | None,
-    options: argparse.Namespace,
-    zone: tzinfo | None,
-) -> Iterator[Look]:
+def _looks(folder: Path, asset: str, said: Json, came: Json, means: _Means) -> Iterator[Look]:
     if not came.get("restored"):
         why = f"it was not restored: {came.get('reason') or 'nobody knows why'}"
         raise Damaged(why) if came.get("bad") else Unproven(why)
@@ -3181,9 +3158,9 @@ def _looks(
     sidecars = folder / "point" / "assets" / asset
     if shutil.disk_usage(folder).free < said["bytes"]:
         raise Unproven(f"there is no room to open it: {size_words(said['bytes'])} are needed")
-    scratch = Place(folder.parent, account, options.programs)
+    scratch = Place(folder.parent, means.account, means.programs)
     try:
-        yield from checks[kind](said, place, sidecars, scratch, zone)
+        yield from checks[kind](said, place, sidecars, scratch, means.zone)
     finally:
         scratch.close()
 
