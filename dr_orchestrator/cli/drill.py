@@ -13,20 +13,14 @@ from dr_orchestrator.cli.drill_cold import start_cold
 from dr_orchestrator.cli.drill_words import clock_words, drill_json, drill_lines
 from dr_orchestrator.cli.options import person
 from dr_orchestrator.cli.output import print_lines
+from dr_orchestrator.cli.test import EXIT
 from dr_orchestrator.clock import Stopwatch
-from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import ExitCode, most_important
 
 if TYPE_CHECKING:
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.plan.load import LoadedPlan
-
-EXIT = {
-    Result.PASSED: ExitCode.OK,
-    Result.FAILED: ExitCode.FAILED,
-    Result.UNPROVEN: ExitCode.UNPROVEN,
-}
 
 
 @click.command(

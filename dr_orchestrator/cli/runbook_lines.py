@@ -18,9 +18,9 @@ from dr_orchestrator.cli.runbook_words import (
     LEFT,
     behind_words,
     clock_words,
-    command_words,
     contact_words,
     headline,
+    labelled_words,
     limit_words,
     load_words,
     point_words,
@@ -155,13 +155,7 @@ def _lines_of(view: View, now: datetime) -> Iterator[str]:
     if view.in_rehearsal:
         yield printable(view.in_rehearsal)
     yield from warnings(view)
-    labelled = {
-        "Runs": command_words(view.command),
-        "Expect": printable(view.expect),
-        "If not": printable(view.if_not),
-        "Undo": printable(view.undo),
-    }
-    yield from (f"{label}: {text}" for label, text in labelled.items() if text)
+    yield from (f"{label}: {text}" for label, text in labelled_words(view).items() if text)
     yield from (f"Call: {contact_words(each)}" for each in view.contacts)
     yield from (f"Point: {point_words(each, view, now, zone)}" for each in view.points)
     for loads in view.loads:

@@ -23,9 +23,9 @@ from dr_orchestrator.cli.runbook_words import (
     behind_words,
     calm_words,
     clock_words,
-    command_words,
     contact_words,
     headline,
+    labelled_words,
     limit_words,
     load_rows,
     point_words,
@@ -252,15 +252,12 @@ def _about(view: View, printed: tuple[str, ...], now: datetime, width: int) -> t
     zone = ZoneInfo(view.timezone)
     contacts = tuple(contact_words(each) for each in view.contacts)
     points = tuple(point_words(each, view, now, zone) for each in view.points)
-    one_line = {
-        "Runs": command_words(view.command),
-        "Expect": printable(view.expect),
-        "If not": printable(view.if_not),
-        "Undo": printable(view.undo),
-    }
     output = _labelled("Output", _clean(printed), width)
     return (
-        *(_Part(name=name, items=_labelled(name, (it,), width)) for name, it in one_line.items()),
+        *(
+            _Part(name=label, items=_labelled(label, (text,), width))
+            for label, text in labelled_words(view).items()
+        ),
         _Part(name="printed", items=output, newest=True, more="Output"),
         _Part(name="contacts", items=_labelled("Call", contacts, width), more="Call"),
         _Part(name="points", items=_labelled("Point", points, width), more="Point"),

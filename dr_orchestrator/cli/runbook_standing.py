@@ -155,3 +155,20 @@ def _went_on(moves: Sequence[Move]) -> str:
     if last is None or last.ending is not Ending.WENT_ON:
         return ""
     return last.goes_to.removeprefix(TO_RUNBOOK)
+
+
+def standing_json(standing: Standing) -> dict[str, object]:
+    """Return what other programs read of a run everywhere."""
+    run, progress, rto = standing.run, standing.progress, standing.rto
+    lasted = progress.rta_drill(run.outage_at)
+    return {
+        "run": run.id,
+        "runbook": run.runbook,
+        "system": run.system or None,
+        "lane": run.lane or None,
+        "ending": progress.ending.value if progress.ending else None,
+        "people_at": progress.people_at,
+        "rta_drill_seconds": lasted.total_seconds() if lasted is not None else None,
+        "rto_seconds": rto.total_seconds() if rto is not None else None,
+        "limits": [{"of": each.of, "until": each.until} for each in progress.limits],
+    }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dr_orchestrator.cli.output import TITLE, Span, print_lines
-from dr_orchestrator.cli.runbook_standing import standing_of, to_go_on_with
+from dr_orchestrator.cli.runbook_standing import standing_json, standing_of, to_go_on_with
 from dr_orchestrator.cli.runbook_words import (
     DOT,
     behind_words,
@@ -156,15 +156,11 @@ def _json_of(standing: Standing, now: datetime) -> dict[str, object]:
     left = run.outage_at + rto - now if rto is not None and lasted is None else None
     ids = [each.id for each in standing.runbook.of_lane(run.lane)]
     return {
-        "run": run.id,
+        **standing_json(standing),
         "incident": run.incident,
         "practice": run.practice,
-        "runbook": run.runbook,
         "mode": run.mode.value,
-        "system": run.system or None,
-        "lane": run.lane or None,
         "state": progress.state.value,
-        "ending": progress.ending.value if progress.ending else None,
         "step": step.id if step else None,
         "number": ids.index(step.id) + 1 if step else None,
         "total": len(ids),
@@ -173,11 +169,7 @@ def _json_of(standing: Standing, now: datetime) -> dict[str, object]:
         "by": standing.by,
         "host": standing.host,
         "outage_at": run.outage_at,
-        "rto_seconds": rto.total_seconds() if rto else None,
         "rto_left_seconds": left.total_seconds() if left is not None else None,
-        "people_at": progress.people_at,
-        "rta_drill_seconds": lasted.total_seconds() if lasted is not None else None,
-        "limits": [{"of": each.of, "until": each.until} for each in progress.limits],
         "behind": [
             {
                 "step": each.step,

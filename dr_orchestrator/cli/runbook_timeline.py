@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dr_orchestrator.cli.runbook_standing import standing_of
+from dr_orchestrator.cli.runbook_standing import standing_json, standing_of
 from dr_orchestrator.cli.runbook_story import in_order, move_json, story
 from dr_orchestrator.errors import ExitCode, UsageMistake
 from dr_orchestrator.whole_file import write_whole
@@ -79,21 +79,13 @@ def _json_of(standings: Sequence[Standing]) -> dict[str, object]:
 
 def _run_json(standing: Standing) -> dict[str, object]:
     run, progress = standing.run, standing.progress
-    lasted, rto = progress.rta_drill(run.outage_at), standing.rto
     return {
-        "run": run.id,
-        "runbook": run.runbook,
+        **standing_json(standing),
         "runbook_sha256": run.runbook_sha256,
         "plan_sha256": run.plan_sha256,
-        "system": run.system or None,
-        "lane": run.lane or None,
         "opened_at": run.opened_at,
         "opened_by": run.opened_by,
         "host": run.host,
-        "ending": progress.ending.value if progress.ending else None,
-        "people_at": progress.people_at,
-        "rta_drill_seconds": lasted.total_seconds() if lasted is not None else None,
-        "rto_seconds": rto.total_seconds() if rto is not None else None,
         "restored": [
             {
                 "system": each.subject,
@@ -106,5 +98,4 @@ def _run_json(standing: Standing) -> dict[str, object]:
             }
             for each in progress.restored
         ],
-        "limits": [{"of": each.of, "until": each.until} for each in progress.limits],
     }

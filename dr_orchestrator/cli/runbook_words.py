@@ -123,6 +123,16 @@ def _escaped(sign: str) -> str:
     return sign if _is_visible(sign) else f"\\U{ord(sign):08x}"
 
 
+def labelled_words(view: View) -> dict[str, str]:
+    """Return what is said of a step under a label, empty where there is nothing to say."""
+    return {
+        "Runs": command_words(view.command),
+        "Expect": printable(view.expect),
+        "If not": printable(view.if_not),
+        "Undo": printable(view.undo),
+    }
+
+
 def contact_words(contact: ContactLine) -> str:
     """Return whom to call, and when that was last tried."""
     reached = printable(contact.phone or contact.email)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.restore.restore_test import RestoreTestRequest
 
-_EXIT = {
+EXIT = {
     Result.PASSED: ExitCode.OK,
     Result.FAILED: ExitCode.FAILED,
     Result.UNPROVEN: ExitCode.UNPROVEN,
@@ -101,7 +101,7 @@ def prove_each(context: Context, requests: Iterable[RestoreTestRequest]) -> Prov
             what = "" if named else f"{request.system}: "
             click.echo(f"error: {what}{error}", err=True)
             continue
-        proven.codes.append(_EXIT[made[0].result])
+        proven.codes.append(EXIT[made[0].result])
         proven.tests += made
         for test in made:
             _say_test(context, test)

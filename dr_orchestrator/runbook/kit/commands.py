@@ -158,6 +158,21 @@ def _steps(given: KitInput, system: str, each: Held) -> Iterator[str]:
         yield from lines
 
 
+def _password_words(way: Way) -> str:
+    return f"the password of {way.repository}: {way.key}"
+
+
+def _keys_words(way: Way) -> str:
+    return f"the keys of its storage: {way.environment_key}"
+
+
+def _scheme(way: Way) -> str:
+    """Return how a location begins at which what restic needs beside the password is of use: the
+    same repository may be on a disk by now.
+    """
+    return way.location.partition(":")[0] + ":"
+
+
 def _point_words(each: Held, zone: tzinfo) -> str:
     return f"as of {instant_words(each.point.as_of, zone)}, {size_words(each.bytes)}"
 
@@ -251,7 +266,7 @@ esac"""
 def _bash_ways(given: KitInput) -> Iterator[str]:
     for way in ways(given):
         yield f"{shlex.quote(way.repository)})"
-        yield f"  say {shlex.quote(f'the password of {way.repository}: {way.key}')}"
+        yield f"  say {shlex.quote(_password_words(way))}"
         yield f"  location={shlex.quote(way.location)}"
         yield "  location=${KIT_LOCATION:-$location}"
         if way.environment:
@@ -266,7 +281,7 @@ def _bash_ways(given: KitInput) -> Iterator[str]:
 
 def _bash_environment(way: Way) -> Iterator[str]:
     if way.environment_key:
-        yield f"say {shlex.quote(f'the keys of its storage: {way.environment_key}')}"
+        yield f"say {shlex.quote(_keys_words(way))}"
     for name in way.environment:
         yield f"ask {name} {name}"
     if way.region:
@@ -276,13 +291,6 @@ def _bash_environment(way: Way) -> Iterator[str]:
         yield f"user=$(encoded {shlex.quote(way.user)})"
         yield 'login=$user:$(encoded "$RESTIC_REST_PASSWORD")'
         yield 'location="${location%%//*}//$login@${location#*//}"'
-
-
-def _scheme(way: Way) -> str:
-    """Return how a location begins at which what restic needs beside the password is of use: the
-    same repository may be on a disk by now.
-    """
-    return way.location.partition(":")[0] + ":"
 
 
 def _bash_known(given: KitInput) -> Iterator[str]:
@@ -400,7 +408,7 @@ def _ps_quoted(text: str) -> str:
 def _ps_ways(given: KitInput) -> Iterator[str]:
     for way in ways(given):
         yield f"{_ps_quoted(way.repository)} {{"
-        yield f"    Write-Host {_ps_quoted(f'the password of {way.repository}: {way.key}')}"
+        yield f"    Write-Host {_ps_quoted(_password_words(way))}"
         location = _ps_quoted(way.location)
         yield "    $location = "
         yield f"        if ($env:KIT_LOCATION) {{ $env:KIT_LOCATION }} else {{ {location} }}"
@@ -414,7 +422,7 @@ def _ps_ways(given: KitInput) -> Iterator[str]:
 
 def _ps_environment(way: Way) -> Iterator[str]:
     if way.environment_key:
-        yield f"Write-Host {_ps_quoted(f'the keys of its storage: {way.environment_key}')}"
+        yield f"Write-Host {_ps_quoted(_keys_words(way))}"
     for name in way.environment:
         yield f"Request-Secret {_ps_quoted(name)} {_ps_quoted(name)}"
     if way.region:
