@@ -239,6 +239,13 @@ class Kit:
         found: list[Json] = (self.content or {}).get("points", {}).get(system, [])
         return found
 
+    def trust(self, system: str, point: str, sha256: str) -> str:
+        """Return whose word there is for a point with this manifest."""
+        told = [each for each in self.points(system) if each.get("id") == point]
+        if not told:
+            return UNKNOWN
+        return KNOWN if sha256 in {each.get("manifest_sha256") for each in told} else FORGED
+
     def when(self, instant: datetime) -> str:
         """Return a time as the practice's people read it."""
         zone = self.zone
@@ -724,13 +731,9 @@ class Points:
             return point
         point.as_of = read_time(point.manifest["as_of"])
         point.sha256 = hashlib.sha256(content).hexdigest()
-        known = [each for each in self._kit.points(point.system) if each.get("id") == point.id]
-        if not known:
-            point.trust = UNKNOWN
-        elif point.sha256 in {each.get("manifest_sha256") for each in known}:
-            point.trust = KNOWN
-        else:
-            point.trust, point.trouble = FORGED, "its manifest is not the one that the kit knows"
+        point.trust = self._kit.trust(point.system, point.id, point.sha256)
+        if point.trust == FORGED:
+            point.trouble = "its manifest is not the one that the kit knows"
         return point
 
     def choose(self, system: str, wanted: str | None) -> Point:
@@ -748,10 +751,9 @@ class Points:
             )
         if wanted:
             return self._named(there, wanted)
-        known = self.known_ids(system)
-        genuine = [each for each in there if each.id in known and self.read(each).trust == KNOWN]
+        genuine = self._newest_genuine(system)
         if genuine:
-            return genuine[0]
+            return genuine
         raise Trouble(
             "no point that the kit knows is in this repository, and a person has to say which of "
             f"the others is genuine: the newest of {system} is {there[0].id}, of "
@@ -842,11 +844,13 @@ class Points:
 
     def _plan_of(self, system: str) -> str:
         """Return the plan of the newest point that the kit knows; empty if none is here."""
+        genuine = self._newest_genuine(system)
+        return str(genuine.manifest.get("plan_sha256", "")) if genuine else ""
+
+    def _newest_genuine(self, system: str) -> Point | None:
         known = self.known_ids(system)
-        for each in self.of(system):
-            if each.id in known and self.read(each).trust == KNOWN:
-                return str(each.manifest.get("plan_sha256", ""))
-        return ""
+        there = (each for each in self.of(system) if each.id in known)
+        return next((each for each in there if self.read(each).trust == KNOWN), None)
 
 
 def _listed(snapshot: Json) -> Point | None:
@@ -3087,8 +3091,7 @@ def _check_system(folder: Path, system: str, entry: Json | None, means: _Means) 
         assets[asset] = _check_asset(folder, asset, said, came, means)
     missing = sorted(set(kit.system(system).get("assets") or {}) - set(assets))
     reason = f"this point does not hold {', '.join(missing)}" if missing else ""
-    known = [each for each in kit.points(system) if each.get("id") == entry["point"]]
-    if known and entry["manifest_sha256"] not in {each.get("manifest_sha256") for each in known}:
+    if kit.trust(system, entry["point"], entry["manifest_sha256"]) == FORGED:
         reason = "its manifest is not the one that the kit knows"
     elif entry.get("trust") == FORGED:
         reason = "its manifest was not the one that the kit knows"
