@@ -778,3 +778,13 @@ def test_keys_of_s3_may_come_from_a_file_that_was_lent(
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(kit.Trouble, match="AWS_ACCESS_KEY_ID"):
         _opened(tmp_path, monkeypatch, said)
+
+
+# --- SQLite ---------------------------------------------------------------------------------------
+
+
+def test_file_that_is_no_database_is_known_by_what_sqlite_says(tmp_path: Path) -> None:
+    file = tmp_path / "emr.sqlite3"
+    file.write_bytes(b"no database at all " * 100)
+    said = kit.look_at_sqlite(str(file), [])["error"]
+    assert kit.has(said, "NOTADB", "DatabaseError")

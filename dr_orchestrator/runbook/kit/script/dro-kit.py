@@ -151,7 +151,7 @@ def some(items: Sequence[str]) -> str:
 def has(text: str, *signs: str) -> bool:
     """Whether any of the signs is in a text."""
     lowered = text.lower()
-    return any(sign in lowered for sign in signs)
+    return any(sign.lower() in lowered for sign in signs)
 
 
 _TIME = re.compile(
@@ -1977,7 +1977,7 @@ def check_sqlite(
     queries = list(baseline.get("queries") or {})
     looked: Json = scratch.in_child(look_at_sqlite, str(copy), queries)
     if looked["error"]:
-        if has(looked["error"], "NOTADB", "CORRUPT", "CANTOPEN", "DatabaseError"):
+        if has(looked["error"], "NOTADB", "CORRUPT", "DatabaseError"):
             raise Damaged(f"it does not open as a database: {looked['error']}")
         raise Unproven(f"SQLite could not read it: {looked['error']}")
     title = "SQLite finds no damage (integrity_check)"
