@@ -30,17 +30,18 @@ from dr_orchestrator.errors import (
     PointNotFound,
     UsageMistake,
 )
-from dr_orchestrator.plan.load import effective_yaml, find_plan, load_plan, read_plan
+from dr_orchestrator.plan.load import effective_yaml, find_plan, load_plan
 from dr_orchestrator.repositories.manifests import newest_manifest, read_runbooks
 from dr_orchestrator.responder_tools import ResponderTools, this_host
 from dr_orchestrator.restore.hold import held
 from dr_orchestrator.restore.restore_test import OUTCOMES
+from dr_orchestrator.runbook.carried import plan_of, runbook_of
 from dr_orchestrator.runbook.cold_start import ColdStart, ColdStartTools, Key, start_cold
 from dr_orchestrator.runbook.drill import DrillRequest, drill_practice
 from dr_orchestrator.runbook.elsewhere import people_work_again
 from dr_orchestrator.runbook.follow import Following, follow
 from dr_orchestrator.runbook.handover import OtherRun, State, read_state, write_state
-from dr_orchestrator.runbook.load import LoadedRunbook, read_runbook
+from dr_orchestrator.runbook.load import LoadedRunbook
 from dr_orchestrator.runbook.model import Kind
 from dr_orchestrator.runbook.order import waits_for
 from dr_orchestrator.runbook.parted import doings, is_same_past, parted, shared_past
@@ -152,7 +153,7 @@ class Responder:
             tools = replace(tools, export=partial(self._write_state, export, loaded))
         following = Following(
             run=run,
-            runbook=_runbook_of(run).runbook,
+            runbook=runbook_of(run).runbook,
             plan=loaded.plan,
             moves=self._app.store.followed.moves(run.id),
             trusted=run.trusted,
@@ -369,7 +370,7 @@ class Responder:
         local = self._local_plan(run.practice)
         if local is not None and effective_yaml(local) == run.plan_text:
             return local
-        read = read_plan(run.plan_text.encode(), f"the plan of runbook run {run.id}")
+        read = plan_of(run)
         path = local.path if local is not None else read.path
         return replace(read, path=path, commands_allowed=run.trusted)
 
@@ -429,11 +430,6 @@ class Responder:
                 )
 
 
-def _runbook_of(run: RunbookRun) -> LoadedRunbook:
-    """Return the runbook as it was when a run was opened."""
-    return read_runbook(run.runbook_text.encode(), run.runbook, f"the runbook of run {run.id}")
-
-
 def _check_handed_over(run: RunbookRun, moves: Sequence[Move]) -> None:
     """See that a run can be gone on with: once it is recorded, all that lists runs reads it.
 
@@ -441,8 +437,8 @@ def _check_handed_over(run: RunbookRun, moves: Sequence[Move]) -> None:
         UsageMistake: its parts do not belong together.
         PlanInvalid, RunbookInvalid: plan or runbook cannot be read.
     """
-    plan = read_plan(run.plan_text.encode(), f"the plan of run {run.id}").plan
-    runbook = _runbook_of(run).runbook
+    plan = plan_of(run).plan
+    runbook = runbook_of(run).runbook
     try:
         progress_of(run, runbook, moves)
     except (ValueError, OverflowError) as error:

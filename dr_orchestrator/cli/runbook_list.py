@@ -13,6 +13,7 @@ from dr_orchestrator.core.wording import count_words, date_words, printable
 from dr_orchestrator.errors import ExitCode
 from dr_orchestrator.plan.problem import report
 from dr_orchestrator.runbook.coverage import Standing, coverage
+from dr_orchestrator.runbook.fit import systems_for
 from dr_orchestrator.runbook.order import recovery_order
 from dr_orchestrator.runbook.shelf import TRIAGE, shelf_of, shipped_folder
 
@@ -59,15 +60,13 @@ def command(context: Context, practices: tuple[str, ...], *, _json: bool) -> Exi
 
 
 def followed_for(runbook: LoadedRunbook, plan: Plan) -> tuple[str, ...]:
-    """Return the systems that a runbook is for, the first to come back first: those that the plan
-    recovers by it, else any; one empty name where it is about the practice.
+    """Return the systems that a runbook is for, the first to come back first; one empty name where
+    it is about the practice.
     """
-    if runbook.runbook.about == "practice":
-        return ("",)
-    systems = recovery_order(plan, plan.protected)
-    return (
-        tuple(each for each in systems if plan.protected[each].runbook == runbook.name) or systems
-    )
+    systems = systems_for(runbook, plan)
+    if systems == ("",):
+        return systems
+    return tuple(each for each in recovery_order(plan, plan.protected) if each in systems)
 
 
 class _Shown:

@@ -14,7 +14,7 @@ from dr_orchestrator.core.wording import duration_words, printable
 from dr_orchestrator.errors import ExitCode, UsageMistake
 from dr_orchestrator.plan.problem import did_you_mean
 from dr_orchestrator.runbook.model import ALL, THIS
-from dr_orchestrator.runbook.order import recovery_order
+from dr_orchestrator.runbook.order import IMPORTANCES, recovery_order
 from dr_orchestrator.runbook.shelf import shelf_of
 from dr_orchestrator.runbook.values import BLANK, WHILE_FOLLOWED, fill_step, values_of
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _WIDTH = 79
 _INDENT, _LABEL = 4, 9
 
-_IMPORTANCE = ("critical", "important", "routine")
 
 Line = tuple[Span, ...]
 
@@ -209,7 +208,7 @@ def _system(runbook: LoadedRunbook, plan: Plan, system: str | None) -> str:
 
 def _urgency(plan: Plan, system: str) -> tuple[int, timedelta]:
     spec = plan.protected[system]
-    return _IMPORTANCE.index(spec.importance), spec.rto
+    return IMPORTANCES.index(spec.importance), spec.rto
 
 
 def _paragraph(text: str, *, first: str = "", indent: int = 0, style: str = "") -> Iterator[Line]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from dr_orchestrator.cli.runbook_words import DOT, MODES
 from dr_orchestrator.core.runbook import Ending, Mode
 from dr_orchestrator.core.wording import printable
-from dr_orchestrator.plan.load import read_plan
-from dr_orchestrator.runbook.load import read_runbook
+from dr_orchestrator.runbook.carried import plan_of, runbook_of
 from dr_orchestrator.runbook.progress import TO_RUNBOOK, progress_of
 from dr_orchestrator.runbook.values import fill_step, values_of
 from dr_orchestrator.runbook.view import loads_of, shortest_rto, values_now
@@ -107,14 +106,14 @@ def standing_of(run: RunbookRun, store: Store) -> Standing:
     Raises:
         RunbookInvalid, PlanInvalid: they are of a newer version.
     """
-    runbook = read_runbook(run.runbook_text.encode(), run.runbook, f"the runbook of run {run.id}")
+    runbook = runbook_of(run).runbook
     moves = store.followed.moves(run.id)
     return Standing(
         run=run,
-        runbook=runbook.runbook,
-        plan=read_plan(run.plan_text.encode(), f"the plan of run {run.id}").plan,
+        runbook=runbook,
+        plan=plan_of(run).plan,
         moves=moves,
-        progress=progress_of(run, runbook.runbook, moves),
+        progress=progress_of(run, runbook, moves),
     )
 
 

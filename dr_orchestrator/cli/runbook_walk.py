@@ -26,8 +26,8 @@ from dr_orchestrator.core.local_time import typed_instant
 from dr_orchestrator.core.runbook import Ending, Mode
 from dr_orchestrator.core.wording import moment_words, printable
 from dr_orchestrator.errors import ExitCode, Interrupted, PlanInvalid, UsageMistake
-from dr_orchestrator.plan.load import read_plan
 from dr_orchestrator.responder import Responder
+from dr_orchestrator.runbook.carried import plan_of
 from dr_orchestrator.runbook.model import Kind
 from dr_orchestrator.runbook.shelf import shelf_of
 
@@ -275,7 +275,7 @@ class Sitting:
         try:
             return self.plan(run.practice, run.mode)
         except (UsageMistake, PlanInvalid):
-            return read_plan(run.plan_text.encode(), f"the plan of run {run.id}")
+            return plan_of(run)
 
     def _standing(self, run: RunbookRun) -> Standing:
         return standing_of(run, self.context.store())

@@ -7,8 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.wording import moment_words
-from dr_orchestrator.plan.load import read_plan
-from dr_orchestrator.runbook.load import read_runbook
+from dr_orchestrator.runbook.carried import plan_of, runbook_of
 from dr_orchestrator.runbook.progress import progress_of
 
 if TYPE_CHECKING:
@@ -29,12 +28,12 @@ def people_work_again(run: RunbookRun, store: Store, now: datetime) -> Iterator[
     for other in store.followed.of_incident(run.incident):
         if other.id == run.id or run.system not in {"", other.system}:
             continue
-        runbook = read_runbook(other.runbook_text.encode(), other.runbook, f"run {other.id}")
-        people_at = progress_of(other, runbook.runbook, store.followed.moves(other.id)).people_at
+        runbook = runbook_of(other).runbook
+        people_at = progress_of(other, runbook, store.followed.moves(other.id)).people_at
         if people_at is None:
             continue
-        plan = read_plan(other.plan_text.encode(), f"the plan of run {other.id}").plan
+        plan = plan_of(other).plan
         about = plan.protected[other.system].title if other.system else ""
-        what = ", ".join(each for each in (runbook.runbook.title, about) if each)
+        what = ", ".join(each for each in (runbook.title, about) if each)
         at = moment_words(people_at, plan.practice.timezone, beside=now)
         yield f"people work again since {at} ({what})"

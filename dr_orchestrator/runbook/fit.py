@@ -33,6 +33,16 @@ _OF_ONE_SYSTEM = ("system.", "point.", "restored.")
 """Names that say nothing in a runbook about the practice."""
 
 
+def systems_for(loaded: LoadedRunbook, plan: Plan) -> tuple[str, ...]:
+    """Return the systems that a runbook is for, in file order: those that the plan recovers by it,
+    else any; one empty name where it is about the practice.
+    """
+    if loaded.runbook.about == "practice":
+        return ("",)
+    by_it = (name for name, system in plan.protected.items() if system.runbook == loaded.name)
+    return tuple(by_it) or tuple(plan.protected)
+
+
 def problems_with(
     loaded: LoadedRunbook, plan: Plan, *, names: frozenset[str]
 ) -> tuple[Problem, ...]:
@@ -76,10 +86,7 @@ class _Fitting:
         self._document = read_document(loaded.text.encode(), loaded.origin)
         self._plan = plan
         self._about_practice = loaded.runbook.about == "practice"
-        by_it = tuple(
-            name for name, system in plan.protected.items() if system.runbook == loaded.name
-        )
-        systems = ("",) if self._about_practice else by_it or tuple(plan.protected) or ("",)
+        systems = systems_for(loaded, plan) or ("",)
         self._values: dict[str, Values] = {name: values_of(plan, name) for name in systems}
         self.root = self._document.root
         self.steps = elements(child(self.root, "steps"))

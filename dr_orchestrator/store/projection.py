@@ -349,13 +349,13 @@ def _runbook_moved(entry: record.RunbookMoved, connection: Connection) -> str | 
     of_run = _row(connection, schema.runbook_run, id=move.run)
     if of_run is None:
         raise ValueError(f"this runbook run was never opened: {move.run}")
-    known = _row(connection, schema.runbook_move, run=move.run, number=move.number)
-    if known is not None:
-        if known.move == row["move"]:
+    newest = _newest_move(move.run, connection)
+    if newest is not None and move.number <= newest.number:
+        known = _row(connection, schema.runbook_move, run=move.run, number=move.number)
+        if known is not None and known.move == row["move"]:
             return None
-        raise _went_on(move.run, connection)
-    before = {"run": move.run, "number": move.number - 1}
-    if move.number > 1 and _row(connection, schema.runbook_move, **before) is None:
+        raise _went_on(newest)
+    if move.number != (newest.number if newest is not None else 0) + 1:
         raise ValueError(f"a move is missing before number {move.number} of {move.run}")
     connection.execute(insert(schema.runbook_move).values(row))
     if move.event is Event.CLOSED:
@@ -369,15 +369,19 @@ def _runbook_moved(entry: record.RunbookMoved, connection: Connection) -> str | 
     return move.practice
 
 
-def _went_on(run: str, connection: Connection) -> Busy:
+def _newest_move(run: str, connection: Connection) -> Move | None:
     wanted = select(schema.runbook_move).filter_by(run=run)
     newest = wanted.order_by(schema.runbook_move.c.number.desc()).limit(1)
-    last = move_from(connection.execute(newest).one())
+    row = connection.execute(newest).one_or_none()
+    return None if row is None else move_from(row)
+
+
+def _went_on(last: Move) -> Busy:
     who, step = printable(f"{last.by} on {last.host}"), f" at {last.step}" if last.step else ""
     what = " ".join(each for each in (last.event, last.result) if each)
     return Busy(
         f"somebody else has gone on in this runbook meanwhile: {who} ({what}{step})",
-        hint=f"nothing was written down of yours; go on from there: dro runbook resume {run}",
+        hint=f"nothing was written down of yours; go on from there: dro runbook resume {last.run}",
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.wording import duration_words, instant_words
+from dr_orchestrator.runbook.fit import systems_for
 from dr_orchestrator.runbook.kit.given import KitInput, held
 from dr_orchestrator.runbook.model import ALL, THIS, Kind
 from dr_orchestrator.runbook.shelf import TRIAGE
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from dr_orchestrator.runbook.model import Answer, Runbook, Step
     from dr_orchestrator.runbook.values import Values
 
-_OPTIONAL = re.compile(r"\?$")
 _FIRST = "START-HERE.html"
 _NUMBER = re.compile(r"\+?[0-9][0-9 ()./-]*")
 _OURS = "dro"
@@ -89,7 +89,7 @@ def sheets(given: KitInput) -> tuple[Sheet, ...]:
     for name in sorted(given.runbooks, key=lambda each: (each != TRIAGE, each)):
         found += [
             _sheet(given, name, system, _file(given, name, system))
-            for system in _systems_of(given, name)
+            for system in systems_for(given.runbooks[name], given.plan)
         ]
     return tuple(found)
 
@@ -101,26 +101,15 @@ def contacts_asked(given: KitInput) -> tuple[str, ...]:
         lanes = (each.contact for each in loaded.runbook.lanes.values() if each.contact)
         steps = (name for each in loaded.runbook.steps for name in each.contacts)
         told = (name for each in loaded.runbook.steps if each.notify for name in each.notify.to)
-        asked.update(dict.fromkeys(_OPTIONAL.sub("", name) for name in (*lanes, *steps, *told)))
+        asked.update(dict.fromkeys(name.removesuffix("?") for name in (*lanes, *steps, *told)))
     return tuple(asked)
-
-
-def _systems_of(given: KitInput, name: str) -> tuple[str, ...]:
-    """Return the systems that a runbook may be followed for; one empty name where it is about the
-    practice.
-    """
-    if given.runbooks[name].runbook.about == "practice":
-        return ("",)
-    protected = given.plan.protected
-    recovered = tuple(each for each, spec in protected.items() if spec.runbook == name)
-    return recovered or tuple(protected)
 
 
 def _file(given: KitInput, name: str, system: str) -> str:
     """Return the sheet of a runbook for a system; the first page, which lists them, where it is
     not known for which.
     """
-    systems = _systems_of(given, name)
+    systems = systems_for(given.runbooks[name], given.plan)
     if len(systems) == 1:
         return f"runbooks/{name}.html"
     return f"runbooks/{name}.{system}.html" if system in systems else _FIRST
@@ -175,12 +164,12 @@ def _values(given: KitInput, system: str) -> Values:
 
 
 def _called(given: KitInput, name: str) -> Called:
-    contact = given.plan.contacts.get(_OPTIONAL.sub("", name))
+    contact = given.plan.contacts.get(name.removesuffix("?"))
     return Called(text=_contact(given, name), dial=dialled(contact.phone) if contact else "")
 
 
 def _contact(given: KitInput, name: str) -> str:
-    bare = _OPTIONAL.sub("", name)
+    bare = name.removesuffix("?")
     contact = given.plan.contacts.get(bare)
     if contact is None:
         return f"{bare.replace('_', ' ')} {BLANK}"
