@@ -22,7 +22,7 @@ from dr_orchestrator.backup.recovery_point import BackupRequest
 from dr_orchestrator.backup.staging import sweep_staging
 from dr_orchestrator.core.identity import new_id
 from dr_orchestrator.core.point import AssetKind
-from dr_orchestrator.core.run import Operation, Outcome
+from dr_orchestrator.core.run import Outcome
 from dr_orchestrator.errors import (
     DroError,
     PlanInvalid,
@@ -32,16 +32,25 @@ from dr_orchestrator.errors import (
 from dr_orchestrator.fleet.metrics import write_metrics
 from dr_orchestrator.fleet.publication import fingerprint
 from dr_orchestrator.fleet.publish import publish
+from dr_orchestrator.fleet.room import room
 from dr_orchestrator.fleet.site import look_at, site_status
 from dr_orchestrator.fleet.status import SiteStatus
 from dr_orchestrator.maintenance.check import CheckResult, check
 from dr_orchestrator.maintenance.disturbances import Disturbances, disturbances
+from dr_orchestrator.maintenance.evidence_key import Renewed, finish_renewal, renew_key
+from dr_orchestrator.maintenance.evidence_tools import EvidenceTools
+from dr_orchestrator.maintenance.export_evidence import Exported, ExportRequest, export_evidence
 from dr_orchestrator.maintenance.extend import ExtendResult, extend_locks
 from dr_orchestrator.maintenance.forget import ForgetResult, forget
 from dr_orchestrator.maintenance.immutability import (
     AttackTools,
     ImmutabilityResult,
     try_to_destroy,
+)
+from dr_orchestrator.maintenance.keep_evidence import (
+    EvidenceRequest,
+    KeptEvidence,
+    keep_evidence,
 )
 from dr_orchestrator.maintenance.look import Insight, look_into
 from dr_orchestrator.maintenance.ownership import take_over
@@ -56,6 +65,7 @@ from dr_orchestrator.maintenance.undelete import (
     plan_undelete,
     undelete,
 )
+from dr_orchestrator.maintenance.verify_evidence import EvidenceVerified, look_at_evidence
 from dr_orchestrator.packs.choice import packs_of
 from dr_orchestrator.plan.load import effective_yaml, find_plan, find_plans, load_plan
 from dr_orchestrator.process import SystemLauncher
@@ -84,24 +94,27 @@ from dr_orchestrator.schedule.plan_shelf import (
 )
 from dr_orchestrator.secrets import SecretReader
 from dr_orchestrator.state_folder import StateFolder
-from dr_orchestrator.store.ledger import close_dead_runs, run_in_ledger
+from dr_orchestrator.store.ledger import close_dead_runs
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
     from dr_orchestrator.assets.base import AssetDriver
     from dr_orchestrator.clock import Clock
+    from dr_orchestrator.core.letter import Letter
     from dr_orchestrator.core.occurrence import Serves
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.core.run import Run
     from dr_orchestrator.doctor.examine import Examination
     from dr_orchestrator.doctor.instruments import DoctorTools
     from dr_orchestrator.doctor.runbooks import RunbooksSeen
+    from dr_orchestrator.evidence.signing import Signer
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.plan.model import Contact, Plan
     from dr_orchestrator.plan.schedule import Schedule
-    from dr_orchestrator.repositories.base import Progress
-    from dr_orchestrator.runbook.kit.mail import KitMail
+    from dr_orchestrator.report.deliver import Delivered
+    from dr_orchestrator.report.subject import StepsDone, Subject
+    from dr_orchestrator.repositories.base import Progress, Repository
     from dr_orchestrator.runbook.kit.make import MadeKit
     from dr_orchestrator.sandbox.base import SandboxDriver
     from dr_orchestrator.sandbox.lab import LabDriver
@@ -111,7 +124,7 @@ if TYPE_CHECKING:
 OnProgress = Callable[[str, "Progress"], None]
 
 
-_MONTH = timedelta(days=30)
+_DAY, _MONTH = timedelta(days=1), timedelta(days=30)
 _RANDOM_BYTES = 32
 _SITE_KEY = "site"
 """An Ed25519 private key is any 32 bytes (RFC 8032); no other name here is without a dot."""
@@ -164,6 +177,8 @@ class App:
         self._lab_notes = settings.state / "labs"
         # a cached property may be made twice by two threads (Python 3.12 and later)
         self._making = threading.Lock()
+        self._noted: dict[str, str] = {}
+        """Practice -> sha256 of the plan whose promise this process last saw on record."""
         self._commands_allowed = True  # plans come from files of this machine, unless it is said
 
     @property
@@ -578,6 +593,76 @@ class App:
             lock_wait=self.settings.lock_wait,
         )
 
+    # --- evidence -------------------------------------------------------------------------------
+
+    @property
+    def evidence_signer(self) -> Signer:
+        """The key that this machine signs evidence with, as it is now.
+
+        Raises:
+            EvidenceKeyChanged: a renewal was cut short, and cannot be finished.
+        """
+        finish_renewal(self.state, self.store)
+        return self.state.evidence_signer()
+
+    def keep_evidence(
+        self, loaded: LoadedPlan, *, serves: Serves | None = None, anchor_now: bool = False
+    ) -> KeptEvidence:
+        """Save the evidence of a practice into its repositories, and anchor its head where due."""
+        finish_renewal(self.state, self.store)
+        request = EvidenceRequest(plan=loaded.plan, serves=serves, anchor_now=anchor_now)
+        return keep_evidence(request, self._evidence(self.repositories.open_for_writing))
+
+    def look_at_evidence(
+        self,
+        plan: Plan,
+        *,
+        repositories: tuple[str, ...] = (),
+        expect: tuple[str, ...] = (),
+        fingerprints: tuple[str, ...] = (),
+    ) -> EvidenceVerified | None:
+        """Verify the evidence of a practice on this machine; `None` where there is none."""
+        return look_at_evidence(
+            plan,
+            self._evidence(self.repositories.open_for_reading),
+            repositories=repositories,
+            expect=expect,
+            fingerprints=fingerprints,
+        )
+
+    def export_evidence(self, request: ExportRequest) -> Exported:
+        """Write the evidence of a practice to one file."""
+        finish_renewal(self.state, self.store)
+        return export_evidence(request, self._evidence(self.repositories.open_for_reading))
+
+    def renew_evidence_key(self) -> Renewed:
+        """Let a new key sign the evidence of all practices from now on."""
+        return renew_key(self.state, self.store, wait=self.settings.lock_wait)
+
+    def _evidence(self, open_repository: Callable[[Plan, str], Repository]) -> EvidenceTools:
+        return EvidenceTools(
+            store=self.store,
+            clock=self.clock,
+            signer=self.state.evidence_signer,
+            open_repository=open_repository,
+            send=self.send,
+            has_mail=self.settings.mail is not None,
+            last_due=self._last_due,
+            scratch=self.scratch,
+            lock_wait=self.settings.lock_wait,
+        )
+
+    def _evidence_keys(self) -> frozenset[str]:
+        signers = self.state.known_evidence_signer(), self.state.next_evidence_signer()
+        return frozenset(each.public for each in signers if each)
+
+    def _last_due(self, schedule: Schedule, zone: tzinfo) -> datetime | None:
+        from dr_orchestrator.schedule.occurrence import occurrences
+
+        now = self.clock.now()
+        meant = occurrences(schedule, zone, now - schedule.period - _DAY, now)
+        return max(meant, default=None)
+
     # --- who looks after many ------------------------------------------------------------------
 
     def site_status(self, plans: Iterable[Plan]) -> SiteStatus:
@@ -635,17 +720,71 @@ class App:
         )
         return self.prove(request)
 
-    def write_report(self, loaded: LoadedPlan, *, serves: Serves | None) -> Path:
-        """Write the practice manager's page to where the plan wants it."""
-        practice, wanted = loaded.plan.practice.id, loaded.plan.report
-        if wanted is None:
-            raise UsageMistake(f"the plan of {practice} does not say where its page goes")
-        from dr_orchestrator.report.write import page_of, write_page
+    def note_promise(self, loaded: LoadedPlan) -> None:
+        """Record what a plan promises, where that changed; before anything is done by it.
 
-        with run_in_ledger(
-            self.store, self.clock, Operation.REPORT, practice=practice, system="", serves=serves
-        ):
-            return write_page(page_of(self.store, loaded, self.clock.now()), wanted.folder)
+        A version that this process saw on record is not looked up again: by whichever plan
+        something is done, that one is recorded, and nobody else's is put back without cause.
+        """
+        from dr_orchestrator.maintenance.plan_author import author_of
+        from dr_orchestrator.maintenance.standing import record_promise
+
+        practice = loaded.plan.practice.id
+        if self._noted.get(practice) != loaded.sha256:
+            author = partial(author_of, launcher=self.launcher)
+            record_promise(loaded, self.store, self.clock, author)
+            self._noted[practice] = loaded.sha256
+
+    def note_standing(self, loaded: LoadedPlan) -> None:
+        """Record the verdicts that changed, and the corrective actions that follow."""
+        from dr_orchestrator.maintenance.standing import record_standing
+
+        record_standing(loaded.plan, self.store, self.clock)
+
+    def subject(self, loaded: LoadedPlan) -> Subject:
+        """Return all that reports on one practice are made of, as of now. What the plan promises is
+        recorded first: a limit that was raised a minute ago must not stand there as the old one.
+        """
+        self.note_promise(loaded)
+        from dr_orchestrator.report.gather import Beside, gather
+        from dr_orchestrator.schedule.occurrence import quiet_until
+
+        plan, now = loaded.plan, self.clock.now()
+        zone, wanted = plan.practice.timezone, plan.report
+        beside = Beside(
+            next_page=quiet_until(wanted.schedule, zone, now) if wanted else None,
+            steps=self._steps_done(loaded, now),
+            disks=room(plan, self.settings),
+        )
+        return gather(self.store, loaded, now, beside)
+
+    def _steps_done(self, loaded: LoadedPlan, now: datetime) -> tuple[StepsDone, ...]:
+        from dr_orchestrator.report.subject import StepsDone
+        from dr_orchestrator.runbook.coverage import Standing, covers_of
+
+        exercised = self.store.followed.exercised(loaded.plan.practice.id)
+        return tuple(
+            StepsDone(
+                runbook=each.runbook,
+                system=each.system,
+                steps=len(each.steps),
+                done=sum(1 for step in each.steps if step.standing is Standing.VERIFIED),
+            )
+            for each in covers_of(shelf_of(loaded), loaded.plan, exercised, now)
+        )
+
+    def deliver_reports(self, loaded: LoadedPlan, *, serves: Serves | None = None) -> Delivered:
+        """Make the reports of a practice, and bring them to where the plan wants them."""
+        from dr_orchestrator.report.deliver import DeliveryTools, deliver_reports
+
+        tools = DeliveryTools(
+            store=self.store,
+            clock=self.clock,
+            subject=self.subject,
+            send=self.send,
+            lock_wait=self.settings.lock_wait,
+        )
+        return deliver_reports(loaded, tools, serves=serves)
 
     def make_kit(
         self,
@@ -666,26 +805,29 @@ class App:
             clock=self.clock,
             open_repository=self.repositories.open_for_reading,
             programs=self.settings.kit_programs,
-            send=self._send_kit,
+            send=self.send,
             lock_wait=self.settings.lock_wait,
             make_paper=paper_pdf if paper else lambda _page, _made: None,
         )
         return make_kit(KitRequest(loaded=loaded, out=out, serves=serves), tools)
 
-    def _send_kit(self, contact: Contact, mail: KitMail) -> None:
+    def send(self, contact: Contact, letter: Letter) -> None:
+        """Send an e-mail to a contact, through the machine's mail server.
+
+        Raises:
+            NotDelivered: it did not arrive; the text holds no secret.
+            SecretUnavailable: the mail server's password is not there.
+        """
         from dr_orchestrator.notify.deliver import Post, deliver_by_mail
-        from dr_orchestrator.notify.message import Attachment, Message
+        from dr_orchestrator.notify.message import Message
 
         now = self.clock.now()
-        attached = Attachment(
-            name=mail.attachment, media_type=mail.media_type, content=mail.content
-        )
         message = Message(
             id=new_id(now),
-            subject=mail.subject,
-            text=mail.text,
+            subject=letter.subject,
+            text=letter.text,
             facts={},
-            attachments=(attached,) if mail.attachment else (),
+            attachments=letter.attachments,
         )
         post = Post(mail=self.settings.mail, read_secret=self.secrets.read)
         deliver_by_mail(message, contact.email or "", post, now)
@@ -727,6 +869,7 @@ class App:
             place=partial(self.repositories.place, directly=True),
             runbooks=seen_of_runbooks,
             is_kit_due=lambda loaded: kit_due(loaded, self.store) is not None,
+            evidence_keys=self._evidence_keys,
             store=lambda: self.store if recorded else None,
             staging=state / "staging",
             mirrors=state / "mirrors",

@@ -6,20 +6,34 @@ that a plan refers to as secrets pass through our hands.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
 
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import StorageUnusable
+
+if TYPE_CHECKING:
+    from dr_orchestrator.plan.model import BucketPlace
 
 _ATTEMPTS = 3
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 30
 _NOT_THERE = 404
+_GONE = frozenset({"NoSuchKey", "404", "NotFound"})
+_BLOCK = 1 << 20
+_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".json": "application/json",
+    ".pdf": "application/pdf",
+}
+_TEXT = "text/plain; charset=utf-8"
+_BYTES = "application/octet-stream"
 NAMES = {"s3": "S3", "secretsmanager": "AWS Secrets Manager", "sns": "SNS", "ses": "SES"}
 """What people call the services we use."""
 _LOCKED = "WORM protected"
@@ -127,6 +141,60 @@ def in_our_words(what: str) -> Iterator[None]:
         code = re.sub(r"\W", "", said, flags=re.ASCII)[:60]
         hint = _HINTS.get(code, "")
         raise StorageUnusable(f"{what} cannot be used: {code}", code=code, hint=hint) from None
+
+
+class BucketObjects:
+    """What lies in a bucket below a practice's id. Each method may raise `StorageUnusable`."""
+
+    def __init__(self, place: BucketPlace, practice: str) -> None:
+        bucket, _, prefix = place.to.removeprefix("s3://").partition("/")
+        self._bucket = bucket
+        self._prefix = "".join(f"{each}/" for each in (prefix.strip("/"), practice) if each)
+        self.where = f"s3://{bucket}/{self._prefix}"
+        access = AwsAccess(profile=place.aws_profile, endpoint=place.endpoint)
+        self._client: Any = aws_client("s3", access)
+
+    def put(self, name: str, content: bytes, *, is_text: bool = True) -> None:
+        """Put an object there. Whoever opens it in a browser sees what its name says; anything else
+        as text, unless it is none.
+        """
+        with in_our_words(self.where):
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=f"{self._prefix}{name}",
+                Body=content,
+                ContentType=_TYPES.get(PurePosixPath(name).suffix, _TEXT if is_text else _BYTES),
+            )
+
+    def get(self, name: str) -> bytes | None:
+        """Return an object, `None` where there is none."""
+        body = self._body(name)
+        if body is None:
+            return None
+        with in_our_words(self.where):
+            content: bytes = body.read()
+        return content
+
+    def sha256(self, name: str) -> str | None:
+        """Return the hash of an object, `None` where there is none."""
+        body = self._body(name)
+        if body is None:
+            return None
+        found = hashlib.sha256()
+        with in_our_words(self.where):
+            while block := body.read(_BLOCK):
+                found.update(block)
+        return found.hexdigest()
+
+    def _body(self, name: str) -> Any:
+        try:
+            with in_our_words(self.where):
+                asked = {"Bucket": self._bucket, "Key": f"{self._prefix}{name}"}
+                return self._client.get_object(**asked)["Body"]
+        except StorageUnusable as error:
+            if error.code in _GONE:
+                return None
+            raise
 
 
 def credentials_file(key_id: Secret, key: Secret, token: Secret | None = None) -> Secret:

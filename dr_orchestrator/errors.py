@@ -33,6 +33,8 @@ DroError                        base: text for a person, `hint`, `exit_code`
 ├── NotDelivered                1   somebody could not be told
 ├── Busy                        75  somebody else works on the same thing
 ├── StoreUnusable               1   our own memory cannot be opened
+├── EvidenceKeyChanged          1   evidence is signed with another key than the one at hand
+├── EvidenceConflict            1   evidence from elsewhere contradicts what is known
 └── Interrupted                 130 a person or the system stopped us
 """
 
@@ -252,6 +254,14 @@ class Busy(DroError):
 
 class StoreUnusable(DroError):
     """The orchestrator's own record cannot be opened."""
+
+
+class EvidenceKeyChanged(DroError):
+    """Evidence is signed with another key than the one at hand."""
+
+
+class EvidenceConflict(DroError):
+    """Evidence from elsewhere does not go with what is known: one of the two was altered."""
 
 
 class Interrupted(KeyboardInterrupt):

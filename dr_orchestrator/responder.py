@@ -146,7 +146,13 @@ class Responder:
             self._app.refuse_commands()
         store, clock = self._app.store, self._app.clock
         tools = replace(
-            self._tools.of(loaded, by=by, live_folder=_live_folder(run), sender=run.id),
+            self._tools.of(
+                loaded,
+                by=by,
+                live_folder=_live_folder(run),
+                sender=run.id,
+                why=f"incident {run.incident}, runbook {run.runbook}",
+            ),
             elsewhere=lambda: tuple(people_work_again(run, store, clock.now())),
         )
         if export is not None:

@@ -81,11 +81,17 @@ class ResponderTools:
         self._app = app
 
     def of(
-        self, loaded: LoadedPlan, *, by: str, live_folder: Path | None = None, sender: str = ""
+        self,
+        loaded: LoadedPlan,
+        *,
+        by: str,
+        live_folder: Path | None = None,
+        sender: str = "",
+        why: str = "",
     ) -> RunbookTools:
         """Return what following a runbook works with: it restores to sandboxes, or where
         `live_folder` is given, to new folders in that. `sender` tells messages of this run from
-        those of others.
+        those of others; `why` is what the record says of a live restore.
         """
         plan = loaded.plan
         return RunbookTools(
@@ -98,7 +104,7 @@ class ResponderTools:
             tell=partial(self._tell, sender),
             restoring=InSandboxes(self._shown_to_sandbox(loaded))
             if live_folder is None
-            else ToNewDirectories(partial(self._restore_live, plan, live_folder)),
+            else ToNewDirectories(partial(self._restore_live, _Asked(plan, live_folder, by, why))),
             points=lambda systems, before: tuple(self._point_lines(plan, systems, before)),
             waits_for=partial(waits_for, plan),
             at_once=self._app.settings.work_jobs,
@@ -266,21 +272,21 @@ class ResponderTools:
         )
 
     def _restore_live(
-        self, plan: Plan, folder: Path, system: str, report: Report, before: datetime | None
+        self, asked: _Asked, system: str, report: Report, before: datetime | None
     ) -> RestoredSystem:
         """Restore from the first repository that gives back all of it: another one may have burnt,
         or hold a damaged copy.
         """
         watch = Stopwatch(self._app.clock)
         try:
-            chosen = self._choose(plan, system, before)
+            chosen = self._choose(asked.plan, system, before)
         except PointNotFound as error:
             return _not_restored(system, error, watch)
         failed: list[RestoredSystem] = []
         for repository in chosen.repositories:
             amounts = _Amounts(system, report)
             amounts.say(f"from {repository}")
-            ended = self._restore_from(repository, plan, chosen, folder, watch, amounts.update)
+            ended = self._restore_from(repository, asked, chosen, watch, amounts.update)
             amounts.say(result_words(ended.result))
             if ended.result is Result.PASSED:
                 return replace(ended, next_steps=(*_of_no_use(failed), *ended.next_steps))
@@ -288,20 +294,25 @@ class ResponderTools:
         most = max(failed, key=lambda each: len(each.next_steps))
         return replace(most, reason="; ".join(dict.fromkeys(each.reason for each in failed)))
 
-    def _restore_from(  # noqa: PLR0917
+    def _restore_from(
         self,
         repository: str,
-        plan: Plan,
+        asked: _Asked,
         chosen: _Chosen,
-        folder: Path,
         watch: Stopwatch,
         update: Callable[[str, Progress], None],
     ) -> RestoredSystem:
         point = chosen.point
         try:
-            target = _new_folder(folder, point.system)
+            target = _new_folder(asked.folder, point.system)
             request = RestoreToDirectory(
-                plan=plan, point=point, repository=repository, assets=(), target=target
+                plan=asked.plan,
+                point=point,
+                repository=repository,
+                assets=(),
+                target=target,
+                by=asked.by,
+                why=asked.why,
             )
             try:
                 result = self._app.restore(request, update)
@@ -312,6 +323,16 @@ class ResponderTools:
             not_restored = _not_restored(point.system, error, watch)
             return replace(not_restored, point=point.id, repository=repository)
         return _live(result, target.path, chosen.doubts, watch.elapsed())
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """For whom and for what something is restored for people to work with."""
+
+    plan: Plan
+    folder: Path
+    by: str
+    why: str
 
 
 class _Amounts:

@@ -12,7 +12,11 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from dr_orchestrator.evidence.signing import Signer
+from dr_orchestrator.whole_file import sync_folder
+
 _RANDOM_BYTES = 32
+_EVIDENCE, _NEXT_EVIDENCE = "evidence", "evidence.next"
 
 
 class StateFolder:
@@ -35,12 +39,42 @@ class StateFolder:
         """
         return self.lasting_random(f"{practice}.files")
 
+    def evidence_signer(self) -> Signer:
+        """Return the key that signs evidence; drawn once, by whoever first needs it."""
+        return Signer(self.lasting_random(_EVIDENCE))
+
+    def known_evidence_signer(self) -> Signer | None:
+        """Return the key that signs evidence, `None` where none was drawn: draws none."""
+        seed = self._lasting(_EVIDENCE)
+        return Signer(seed) if seed else None
+
+    def next_evidence_signer(self, *, draw: bool = False) -> Signer | None:
+        """Return the key that is to come in its place, where it is being renewed."""
+        seed = self.lasting_random(_NEXT_EVIDENCE) if draw else self._lasting(_NEXT_EVIDENCE)
+        return Signer(seed) if seed else None
+
+    def beginning_evidence_key(self) -> str:
+        """Return the public key (hex) that a chain begins with: the one that is to come, where
+        there is one, or that chain would be left with the old one.
+        """
+        return (self.next_evidence_signer() or self.evidence_signer()).public
+
+    def take_next_evidence_signer(self) -> None:
+        """Put the key that is to come in the place of the one before, at one instant."""
+        keys = self.private("keys")
+        (keys / _NEXT_EVIDENCE).replace(keys / _EVIDENCE)
+
     def lasting_random(self, name: str) -> bytes:
         """Return random bytes that were drawn once, and are the same ever after."""
         file = self.private("keys") / name
         if not file.exists() or file.stat().st_size != _RANDOM_BYTES:
             self._draw(file)
         return file.read_bytes()
+
+    def _lasting(self, name: str) -> bytes | None:
+        file = self.path / "keys" / name
+        is_whole = file.exists() and file.stat().st_size == _RANDOM_BYTES
+        return file.read_bytes() if is_whole else None
 
     def _draw(self, file: Path) -> None:
         new = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
@@ -57,6 +91,7 @@ class StateFolder:
                     file.hardlink_to(new)
         finally:
             new.unlink(missing_ok=True)
+        sync_folder(file.parent)  # what is signed by it must not outlive it
 
     @contextlib.contextmanager
     def only_one(self) -> Iterator[bool]:

@@ -5,17 +5,20 @@ Wires what `schedule`, `notify` and `fleet` need to one `App`. It decides nothin
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.run import Operation
+from dr_orchestrator.errors import DroError
 from dr_orchestrator.schedule.carry_out import carry_out
 from dr_orchestrator.schedule.child_worker import ChildWorker
 from dr_orchestrator.schedule.loop import Chore, Planning
 from dr_orchestrator.schedule.plan_shelf import PlanShelf, kept_plan
-from dr_orchestrator.schedule.planner import kit_after_change
+from dr_orchestrator.schedule.planner import kit_after_change, report_after_test
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.app import App
     from dr_orchestrator.core.occurrence import Occurrence
     from dr_orchestrator.notify.tell import Teller
+    from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.schedule.dispatcher import Dispatcher
     from dr_orchestrator.schedule.retry import Ended
@@ -32,6 +36,10 @@ if TYPE_CHECKING:
 _SWEEP_EVERY = timedelta(minutes=10)
 _TELL_EVERY = timedelta(minutes=1)
 _KITS_EVERY = timedelta(minutes=1)
+_NOTE_EVERY = timedelta(minutes=1)
+_CHANGES_STANDING = frozenset({Operation.BACKUP, Operation.RESTORE_TEST})
+_REPORTS_EVERY = timedelta(seconds=15)
+"""A page is there within a minute of the test, and making one takes a while."""
 
 
 class Unattended:
@@ -46,15 +54,27 @@ class Unattended:
         return PlanShelf(self._app.settings.plans, self._app.kept_plans, self._app.clock)
 
     def carry_out(self, claim: Claim) -> Ended:
-        """Make one attempt at an occurrence by the plan that runs."""
-        kept, folder = self._app.kept_plans, self._app.settings.plans
-        return carry_out(
+        """Make one attempt at an occurrence by the plan that runs; write down what it promises
+        before, and how the practice stands after that.
+        """
+        ended = carry_out(
             claim,
-            lambda practice: kept_plan(kept, practice, folder),
+            self._plan_that_runs,
             self._app,
             pauses=self._app.store.pauses([claim.occurrence.practice]),
             now=self._app.clock.now(),
         )
+        if claim.occurrence.operation in _CHANGES_STANDING:
+            with contextlib.suppress(DroError):  # the scheduler notes it in a minute, or complains
+                if loaded := self._plan_that_runs(claim.occurrence.practice):
+                    self._app.note_standing(loaded)
+        return ended
+
+    def _plan_that_runs(self, practice: str) -> LoadedPlan | None:
+        loaded = kept_plan(self._app.kept_plans, practice, self._app.settings.plans)
+        if loaded is not None:
+            self._app.note_promise(loaded)
+        return loaded
 
     def child_worker(self, log: FilteringBoundLogger) -> ChildWorker:
         """Return a worker that makes each attempt in a process of its own."""
@@ -95,8 +115,19 @@ class Unattended:
                 every=_KITS_EVERY,
                 do=lambda: planning.have_done(self._changed_kits()),
             ),
+            Chore(
+                name="looking for restore tests to report",
+                every=_REPORTS_EVERY,
+                do=lambda: planning.have_done(self._reports_of_tests()),
+            ),
+            Chore(name="noting how practices stand", every=_NOTE_EVERY, do=self._note),
             *self._publishing(),
         )
+
+    def _note(self) -> None:
+        for loaded in self.shelf.plans.values():
+            self._app.note_promise(loaded)
+            self._app.note_standing(loaded)
 
     def _changed_kits(self) -> list[Occurrence]:
         from dr_orchestrator.runbook.kit.make import kit_due
@@ -108,6 +139,23 @@ class Unattended:
             for practice, loaded in self.shelf.plans.items()
             if (inputs := kit_due(loaded, store))
         )
+        return [each for each in due if each is not None]
+
+    def _reports_of_tests(self) -> list[Occurrence]:
+        """Return the reports that restore tests have made due: where one ended after the newest
+        report was begun.
+        """
+        store, now = self._app.store, self._app.clock.now()
+        reported = store.newest_finished(Operation.REPORT)
+        last_due = store.ledger.last_due()
+        due = []
+        for practice, test in store.newest_finished(Operation.RESTORE_TEST).items():
+            wanted = practice in self.shelf.plans and self.shelf.plans[practice].plan.report
+            before, tested = reported.get(practice), test.finished_at
+            if not wanted or not wanted.after_tests or tested is None:
+                continue
+            if before is None or before.started_at < tested:
+                due.append(report_after_test(practice, tested, last_due, now))
         return [each for each in due if each is not None]
 
     def _running_plans(self) -> list[Plan]:

@@ -57,6 +57,7 @@ def command(
         loaded.plan, (each for name in systems for each in protected[name].backup.to)
     )
     codes = list(context.sweep())
+    context.app.note_promise(loaded)
     made: list[RecoveryPoint] = []
     failures: list[dict[str, object]] = []
     for name in systems:
@@ -80,6 +81,7 @@ def command(
         codes += copies.codes
         failures += copies.failures
         made = [context.store().find_point(point.practice, point.id) for point in made]
+    context.app.note_standing(loaded)
     context.print_json_if_asked(
         {"points": [point_json(point) for point in made], "failures": failures}
     )

@@ -16,8 +16,9 @@ from dr_orchestrator.app import App
 from dr_orchestrator.demo.damage import CarelessDriver
 from dr_orchestrator.demo.story import tell
 from dr_orchestrator.errors import ExitCode, TargetRefused
+from dr_orchestrator.plan.model import Reader
 from dr_orchestrator.process import Command
-from dr_orchestrator.report.write import page_of, write_page
+from dr_orchestrator.report.write import Form, file_name, report_for, write_report
 from dr_orchestrator.restore.restore_test import RestoreTestRequest
 
 if TYPE_CHECKING:
@@ -123,7 +124,10 @@ class Site:
 
     def write_page(self, out: Path) -> Path:
         """See `DemoSite.write_page`."""
-        return write_page(page_of(self._app.store, self._loaded, self._clock.now()), out)
+        subject = self._app.subject(self._loaded)
+        path = out / file_name(subject.plan.practice.id, Reader.MANAGER, Form.HTML)
+        write_report(report_for(Reader.MANAGER, subject), Form.HTML, subject.now, path)
+        return path
 
     def restic_check(self) -> int:
         """See `DemoSite.restic_check`."""

@@ -63,6 +63,7 @@ def command(
     for system in systems:
         systems_of(loaded, system)
     swept = context.sweep()
+    context.app.note_promise(loaded)
     if cold:
         return most_important(
             (*swept, EXIT[start_cold(context, loaded, systems, repository, person(by))])

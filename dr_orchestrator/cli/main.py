@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.app import App
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.plan.load import LoadedPlan
+    from dr_orchestrator.report.subject import Subject
     from dr_orchestrator.schedule.plan_shelf import PlansRead
     from dr_orchestrator.settings import Settings
     from dr_orchestrator.store.base import Store
@@ -54,6 +55,9 @@ _COMMANDS = {
     "retention": "say which recovery points are kept and why, hold or release some",
     "runs": "say what was attempted, how it ended, and why it failed",
     "report": "write the practice manager's page, or that of many sites",
+    "sign": "record that the practice's management read a page and accepts it",
+    "action": "list what failed tests ask for, and say what was done about it",
+    "evidence": "show, verify or hand out the record that cannot be edited",
     "schedule": "show what happens when, and have it happen",
     "ack": "list what needs a person, and say that you look after it",
     "pause": "start nothing for a system for a while, and say why",
@@ -126,6 +130,10 @@ class Context:
     def store(self) -> Store:
         """Our own record."""
         return self.app.store
+
+    def subject(self, loaded: LoadedPlan) -> Subject:
+        """Return what reports on a practice are made of."""
+        return self.app.subject(loaded)
 
     def plans(self, practices: tuple[str, ...]) -> tuple[LoadedPlan, ...]:
         """Return the plans of these practices; all where none is named."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from dr_orchestrator.cli.backup import systems_of
+from dr_orchestrator.cli.options import person
 from dr_orchestrator.cli.progress import ProgressLine
 from dr_orchestrator.core.target import claim_new_directory
-from dr_orchestrator.core.wording import instant_words
+from dr_orchestrator.core.wording import instant_words, printable
 from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 Examples:
   dro restore riverside --system emr --to /srv/restored
   dro restore riverside --system emr --asset database --point 20261121 --to /srv/restored
+  dro restore riverside --system emr --to /srv/restored --why "one note deleted by mistake"
 """
 )
 @click.argument("practice", required=False)
@@ -40,6 +43,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="a directory that does not exist yet",
 )
+@click.option("--why", metavar="TEXT", help="for what, for whoever reads the record")
 @click.option("--json", "_json", is_flag=True, help="print one JSON object")
 @click.pass_obj
 def command(  # noqa: PLR0917 - click passes them by name
@@ -51,6 +55,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     repository: str | None,
     directory: Path,
     *,
+    why: str | None,
     _json: bool,
 ) -> ExitCode:
     """Restore a recovery point of one system to a new directory, and say what to do with it.
@@ -66,6 +71,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     loaded = context.one_plan(practice)
     name = _one_system(loaded, system)
     swept = context.sweep()
+    context.app.note_promise(loaded)
     points = context.store().points(loaded.plan.practice.id, name)
     vouched = context.store().practice_record(loaded.plan.practice.id).vouches_for
     chosen = choose_point(
@@ -81,9 +87,16 @@ def command(  # noqa: PLR0917 - click passes them by name
     context.say(f"{name}: point {chosen.id}, as of {as_of}, from {place}")
     if doubts := doubts_about(chosen, points, vouched):
         context.say(f"{name}: {doubts}")
+    reason = _asked_why(context) if why is None else why
     target = claim_new_directory(directory.absolute())
     request = RestoreToDirectory(
-        plan=loaded.plan, point=chosen, repository=place, assets=assets, target=target
+        plan=loaded.plan,
+        point=chosen,
+        repository=place,
+        assets=assets,
+        target=target,
+        by=person(None),
+        why=printable(reason),
     )
     try:
         with ProgressLine(f"{name}: restoring") as line:
@@ -96,6 +109,15 @@ def command(  # noqa: PLR0917 - click passes them by name
     if not result.failures:
         return most_important(swept)
     return ExitCode.PARTIAL if result.restored else ExitCode.FAILED
+
+
+def _asked_why(context: Context) -> str:
+    """Return for what it is restored; nothing keeps a person waiting who has no word for it."""
+    if context.json or not sys.stdin.isatty():
+        return ""
+    return str(
+        click.prompt("for what? (Enter: not said)", default="", show_default=False, err=True)
+    )
 
 
 def _one_system(loaded: LoadedPlan, system: str | None) -> str:

@@ -47,6 +47,8 @@ _INTERRUPTED_MEANS = {
     Operation.UNDELETE: "part of the repository may be as it was at that time, and the rest not",
     Operation.REPORT: "the page of before is still there",
     Operation.KIT: "the kit of before is still there, in each place that did not get this one",
+    Operation.EVIDENCE: "nothing of the evidence is lost; the places that did not get it yet are "
+    "as they were",
     Operation.DRILL: "no drill is recorded; the restore tests it had made until then are",
 }
 _TESTED_BEFORE = "its result was recorded before, and counts"
@@ -166,6 +168,7 @@ def _command_of(run: Run) -> str:
         Operation.UNDELETE: f"dro repository undelete {run.practice}{repository} --before TIME",
         Operation.REPORT: f"dro report {run.practice} --out DIR",
         Operation.KIT: f"dro runbook kit {run.practice}",
+        Operation.EVIDENCE: f"dro evidence anchor {run.practice}",
         Operation.DRILL: f"dro drill {run.practice}",
     }[run.operation]
 

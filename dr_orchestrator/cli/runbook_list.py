@@ -12,9 +12,7 @@ from dr_orchestrator.cli.output import TITLE, Span, print_lines
 from dr_orchestrator.core.wording import count_words, date_words, printable
 from dr_orchestrator.errors import ExitCode
 from dr_orchestrator.plan.problem import report
-from dr_orchestrator.runbook.coverage import Standing, coverage
-from dr_orchestrator.runbook.fit import systems_for
-from dr_orchestrator.runbook.order import recovery_order
+from dr_orchestrator.runbook.coverage import Standing, coverage, followed_for
 from dr_orchestrator.runbook.shelf import TRIAGE, shelf_of, shipped_folder
 
 if TYPE_CHECKING:
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.plan.load import LoadedPlan
-    from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.runbook.coverage import RunbookCoverage
     from dr_orchestrator.runbook.load import LoadedRunbook
     from dr_orchestrator.runbook.shelf import Shelf
@@ -57,16 +54,6 @@ def command(context: Context, practices: tuple[str, ...], *, _json: bool) -> Exi
             click.echo(report(each.shelf.problems), err=True)
     context.print_json_if_asked({"practices": [each.as_json() for each in shown]})
     return ExitCode.USAGE if any(each.shelf.problems for each in shown) else ExitCode.OK
-
-
-def followed_for(runbook: LoadedRunbook, plan: Plan) -> tuple[str, ...]:
-    """Return the systems that a runbook is for, the first to come back first; one empty name where
-    it is about the practice.
-    """
-    systems = systems_for(runbook, plan)
-    if systems == ("",):
-        return systems
-    return tuple(each for each in recovery_order(plan, plan.protected) if each in systems)
 
 
 class _Shown:

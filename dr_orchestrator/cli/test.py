@@ -67,7 +67,9 @@ def command(
     requests = _requests(loaded, system, repository, point, sample=sample)
     context.app.repositories.look_ahead(loaded.plan, (request.repository for request in requests))
     swept = context.sweep()
+    context.app.note_promise(loaded)
     proven = prove_each(context, requests)
+    context.app.note_standing(loaded)
     context.print_json_if_asked(proven.json)
     return most_important((*swept, *proven.codes))
 

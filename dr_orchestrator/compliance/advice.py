@@ -1,13 +1,46 @@
-"""What to do after a restore test, in one sentence. Pure: the same tests, the same advice."""
+"""What to do after a restore test, or about a promise that is not kept or proven, in one sentence.
+Pure: the same tests, the same advice.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.finding import Objective
 from dr_orchestrator.core.verification import Result
 
 if TYPE_CHECKING:
+    from dr_orchestrator.core.finding import Finding
     from dr_orchestrator.core.restore_test import RestoreTest
+
+_ABOUT = {
+    Objective.RPO: "find out why backups are missing: `dro runs {practice} --system {system}`",
+    Objective.COVERAGE: "find out what is missing, and why: `dro runs {practice} "
+    "--system {system} --failed`",
+    Objective.COPIES: "see that backups reach {repository}: `dro runs {practice} "
+    "--system {system} --failed`",
+    Objective.SKEW: "see which asset is captured late: `dro points {practice} --system {system}`",
+    Objective.DUMP_AGE: "see that whoever writes these backups still does",
+    Objective.DATA_AGE: "see that people work in this system, and not in another",
+    Objective.RTO: "recovery takes longer than promised: make it faster, or promise less",
+    Objective.RESTORE_TEST: "make a restore test pass: `dro test {practice} --system {system} "
+    "--repository {repository}`",
+    Objective.REPOSITORY_CHECK: "have it read back: `dro repository check {practice} "
+    "--repository {repository}`",
+    Objective.IMMUTABILITY: "have it tried again: `dro repository immutability {practice} "
+    "--repository {repository}`; `dro doctor {practice}` says what its protection lacks",
+    Objective.RETENTION: "see why old backups stay: `dro retention show {practice}`",
+    Objective.ACCEPTANCE: "take the change back, or have the practice sign it: "
+    "`dro sign {practice}`",
+    Objective.CORRECTIVE_ACTIONS: "do what is open, then close it: `dro action list {practice}`",
+}
+
+
+def what_to_do(finding: Finding, practice: str) -> str:
+    """Return what to do about a finding that is not met: what, a colon, commands in backticks."""
+    return _ABOUT[finding.objective].format(
+        practice=practice, system=finding.system, repository=finding.repository or ""
+    )
 
 
 def advise(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
+from dr_orchestrator.compliance.acceptance import judge_acceptance
 from dr_orchestrator.compliance.case import Case, open_case
 from dr_orchestrator.compliance.copies import judge_copies
+from dr_orchestrator.compliance.corrective import judge_corrective_actions
 from dr_orchestrator.compliance.coverage import judge_coverage
 from dr_orchestrator.compliance.data_age import judge_data_age
 from dr_orchestrator.compliance.dump_age import judge_dump_age
@@ -18,9 +20,15 @@ from dr_orchestrator.compliance.retention import judge_retention
 from dr_orchestrator.compliance.rpo import judge_rpo
 from dr_orchestrator.compliance.skew import judge_skew
 from dr_orchestrator.compliance.verdict import is_overdue
-from dr_orchestrator.core.finding import Finding, Verdict
+from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.plan.model import Plan
+
+_TAKES_A_MONTH = frozenset(
+    {Objective.REPOSITORY_CHECK, Objective.IMMUTABILITY, Objective.RETENTION}
+)
+"""What looks after repositories takes a month to come round. A practice whose records come back
+would not be called kept until then; when that is due, it is told."""
 
 
 def judge(plan: Plan, record: PracticeRecord, now: datetime) -> tuple[Finding, ...]:
@@ -32,6 +40,21 @@ def judge(plan: Plan, record: PracticeRecord, now: datetime) -> tuple[Finding, .
 
     Raises:
         ValueError: the record is another practice's.
+    """
+    return tuple(
+        finding
+        for finding in judge_all(plan, record, now)
+        if finding.objective not in _TAKES_A_MONTH
+        or finding.verdict is not Verdict.UNPROVEN
+        or is_overdue(finding, now)
+    )
+
+
+def judge_all(plan: Plan, record: PracticeRecord, now: datetime) -> tuple[Finding, ...]:
+    """Return what `judge` does, with what is not told yet: whatever the plan asks for is in it.
+
+    Raises:
+        ValueError: see `judge`.
     """
     if record.practice != plan.practice.id:
         raise ValueError(f"the record of {record.practice} is no evidence of {plan.practice.id}")
@@ -53,12 +76,8 @@ def _findings(case: Case, record: PracticeRecord) -> Iterator[Finding]:
         yield data_age
     yield from judge_skew(case)
     yield from judge_copies(case)
-    for finding in (
-        *judge_repository_check(case, record),
-        *judge_immutability(case, record),
-        *judge_retention(case, record),
-    ):
-        # What looks after repositories takes a month to come round. A practice whose records come
-        # back would not be called kept until then; when that is due, it is told.
-        if finding.verdict is not Verdict.UNPROVEN or is_overdue(finding, case.now):
-            yield finding
+    yield from judge_repository_check(case, record)
+    yield from judge_immutability(case, record)
+    yield from judge_retention(case, record)
+    yield from judge_acceptance(case, record)
+    yield from judge_corrective_actions(case, record)

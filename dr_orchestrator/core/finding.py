@@ -40,6 +40,10 @@ class Objective(StrEnum):
     """Nobody who holds the backup credential can destroy what a repository holds."""
     RETENTION = "retention"
     """What retention does not keep is let go of, and nothing suspicious keeps it from that."""
+    ACCEPTANCE = "acceptance"
+    """What is promised is not less than what the practice accepted."""
+    CORRECTIVE_ACTIONS = "corrective_actions"
+    """What a failed or missed test asked for was done in time."""
 
 
 @dataclass(frozen=True, kw_only=True)

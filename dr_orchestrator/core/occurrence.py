@@ -12,6 +12,8 @@ from enum import StrEnum
 from dr_orchestrator.core.run import Operation, Outcome
 
 LATEST = "latest"
+AFTER_TEST = "after-test"
+"""How the schedule of reports that a restore test makes due is called, last in its id."""
 
 
 class Progress(StrEnum):

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from dr_orchestrator.core.finding import Objective, Verdict
 from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.occurrence import Occurrence
 from dr_orchestrator.core.point import PointCopy, RecoveryPoint
 from dr_orchestrator.core.problem import Problem, Telling
+from dr_orchestrator.core.promise import PromiseMade
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.core.runbook import Drill, Move, RunbookRun
+from dr_orchestrator.core.sign_off import CorrectiveAction, SignOff
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,6 +272,113 @@ class KitMade:
     """Where it went, in words: a folder, a bucket, a contact."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PromiseRecorded:
+    """A plan promises something else than before, or is seen for the first time. Where it promises
+    what the newest version does, nothing changes.
+    """
+
+    promise: PromiseMade
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingChanged:
+    """The verdict on one objective is another than it was. The same one again changes nothing."""
+
+    practice: str
+    at: datetime
+    system: str
+    objective: Objective
+    repository: str
+    """Empty where it is about none."""
+    verdict: Verdict | None
+    """`None`: the plan asks for it no more."""
+    promised: str
+    achieved: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restored:
+    """A recovery point was restored for people to work with: no test."""
+
+    practice: str
+    run: str
+    at: datetime
+    system: str
+    point: str
+    repository: str
+    assets: tuple[str, ...]
+    place: str
+    """Where it landed, on which machine."""
+    by: str
+    why: str
+    """What the person said; empty where they were not asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedOff:
+    """The practice certified what it was shown. The same one again changes nothing."""
+
+    sign_off: SignOff
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionOpened:
+    """Something has to be put right. While one for the same cause (system, repository, cause) is
+    open, another changes nothing.
+    """
+
+    action: CorrectiveAction
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionClosed:
+    """It was. One that is closed stays as it is."""
+
+    practice: str
+    id: str
+    at: datetime
+    by: str
+    done: str
+    """What was done about it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchored:
+    """The head of the evidence was put where we cannot reach it, or could not be."""
+
+    practice: str
+    at: datetime
+    chain: str
+    number: int
+    head: str
+    place: str
+    """In words: a contact's mailbox, a bucket, a repository."""
+    reason: str = ""
+    """Why it could not be; empty where it was."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportDelivered:
+    """A report went to somebody, or could not."""
+
+    practice: str
+    run: str
+    at: datetime
+    report: str
+    """`manager`, `auditor`, `insurer`, `engineer`."""
+    place: str
+    """In words."""
+    sha256: str
+    """Of what was delivered."""
+    reason: str = ""
+    """Why it could not be; empty where it was."""
+    says: str = ""
+    """A hash of what it says of each system, verdict and newest results: the same where nothing
+    that was proven changed since."""
+
+
 Entry = (
     RunOpened
     | RunClosed
@@ -296,6 +406,14 @@ Entry = (
     | RunbookMoved
     | DrillRecorded
     | KitMade
+    | PromiseRecorded
+    | FindingChanged
+    | Restored
+    | SignedOff
+    | ActionOpened
+    | ActionClosed
+    | Anchored
+    | ReportDelivered
 )
 
 
@@ -350,6 +468,12 @@ class PracticeRecord:
     that none holds any more, oldest first. Nothing can be restored from them."""
     pauses: Mapping[str, SystemPaused] = field(default_factory=dict)
     """System (empty: all) -> the pause in force when it was last heard of; it may be over."""
+    promises: tuple[PromiseMade, ...] = ()
+    """Every version of the promise that was seen, oldest first."""
+    sign_offs: tuple[SignOff, ...] = ()
+    """By `at`, oldest first."""
+    actions: tuple[CorrectiveAction, ...] = ()
+    """By `opened_at`, oldest first; closed ones too."""
 
     def vouches_for(self, copy: PointCopy) -> bool:
         """Return whether a copy may be relied on: this memory saw it being made, or a person looked

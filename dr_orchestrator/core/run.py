@@ -33,6 +33,8 @@ class Operation(StrEnum):
     """Restores all systems of a practice, or starts cold from its kit."""
     KIT = "kit"
     """Makes the packet that a responder needs when everything of ours is gone."""
+    EVIDENCE = "evidence"
+    """Saves the evidence into every repository, and anchors its head."""
 
 
 class Outcome(StrEnum):

@@ -44,6 +44,8 @@ _OBJECTIVES = {
     Objective.REPOSITORY_CHECK: "storage read back",
     Objective.IMMUTABILITY: "backups nobody can destroy",
     Objective.RETENTION: "old backups cleared",
+    Objective.ACCEPTANCE: "promise as accepted",
+    Objective.CORRECTIVE_ACTIONS: "failures put right",
 }
 _VERDICTS = {
     Verdict.MET: "kept",

@@ -193,6 +193,19 @@ class Kind(Enum):
         "whoever watches this machine from elsewhere hears nothing new",
     )
 
+    EVIDENCE_KEY = (
+        *("evidence-key", Severity.FAILS),
+        "nothing that happens here can be signed any more, nor brought out of this machine",
+    )
+    EVIDENCE_BEHIND = (
+        *("evidence-behind", Severity.SOON),
+        "what is cut off or changed since on this machine, nobody would find out from there",
+    )
+    EVIDENCE_HERE_ALONE = (
+        *("evidence-here-alone", Severity.NOTE),
+        "whoever owns this machine could cut the end off its record unseen",
+    )
+
     COULD_NOT_LOOK = "could-not-look", Severity.UNKNOWN, "nobody knows whether it would work"
 
     def __init__(self, slug: str, severity: Severity, so_what: str) -> None:

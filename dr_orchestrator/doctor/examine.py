@@ -27,6 +27,7 @@ from dr_orchestrator.doctor.disks import (
     look_at_state,
 )
 from dr_orchestrator.doctor.encryption import look_at_encryption
+from dr_orchestrator.doctor.evidence import look_at_evidence
 from dr_orchestrator.doctor.instruments import DoctorTools, Patient
 from dr_orchestrator.doctor.keys import look_at_keys, look_at_settings
 from dr_orchestrator.doctor.kit import look_at_kit
@@ -155,6 +156,7 @@ def _at_practice(patient: Patient) -> Iterator[Look]:
     yield look(at="the plan", complain=partial(look_at_plan, loaded))
     yield look(at="its runbooks", complain=partial(look_at_runbooks, patient))
     yield look(at="its recovery kit", complain=partial(look_at_kit, patient))
+    yield look(at="its evidence", complain=partial(look_at_evidence, patient))
     yield look(at="its keys", complain=partial(look_at_keys, loaded))
     yield look(at="who is told", complain=partial(look_for_listeners, patient))
     yield look(at="what is due", complain=partial(look_at_due, patient))

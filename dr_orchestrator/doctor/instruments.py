@@ -52,6 +52,9 @@ class DoctorTools:
     """What can be seen of a practice's runbooks."""
     is_kit_due: Callable[[LoadedPlan], bool]
     """Whether the newest kit is older than the plan or a runbook, or is not in every place."""
+    evidence_keys: Callable[[], frozenset[str]]
+    """The public keys (hex) that this machine signs evidence with: none before there is any, two
+    while one comes in the place of the other."""
     store: Callable[[], Store | None]
     """Our own record, `None` before there is one."""
     staging: Path

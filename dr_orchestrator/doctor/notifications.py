@@ -18,6 +18,7 @@ from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.doctor.certificates import https_certificate, remaining
 from dr_orchestrator.doctor.complaint import Complaint, Kind, of_plan
 from dr_orchestrator.errors import SecretUnavailable, StorageUnusable
+from dr_orchestrator.plan.anchoring import anchor_contacts
 from dr_orchestrator.settings import MailServer
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def look_at_mail(tools: DoctorTools, plans: tuple[LoadedPlan, ...]) -> Iterator[
         if entry.by_mail_server
     ]
     by_mail += [(each, "kit.mail") for each in plans if each.plan.kit and each.plan.kit.mail]
+    reported = (each for each in plans if each.plan.report and each.plan.report.mail)
+    by_mail += [(each, "report.mail") for each in reported]
+    by_mail += [(each, "evidence.anchor.mail") for each in plans if each.plan.evidence.anchor.mail]
+    by_default = any(anchor_contacts(each.plan, has_mail=True) for each in plans)
     mail, do = tools.settings.mail, "write `mail` in the machine's settings"
     if mail is None:
         what = "somebody is told by e-mail, and the settings name no mail server"
@@ -60,7 +65,7 @@ def look_at_mail(tools: DoctorTools, plans: tuple[LoadedPlan, ...]) -> Iterator[
             yield of_plan(loaded, field, Kind.NOT_TOLD, what, do)
         if any(entry.by_mail_server for entry in tools.settings.notify):
             yield Complaint(kind=Kind.NOT_TOLD, what=what, do=do)
-    elif by_mail or any(entry.by_mail_server for entry in tools.settings.notify):
+    elif by_mail or by_default or any(each.by_mail_server for each in tools.settings.notify):
         for kind, what, do in _mail_server(tools, mail, plans):
             yield Complaint(kind=kind, what=what, do=do)
 

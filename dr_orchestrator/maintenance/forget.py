@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 from dr_orchestrator.core.record import PointForgotten
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.wording import count_words
-from dr_orchestrator.errors import Busy, RepositoryError
+from dr_orchestrator.errors import Busy, RemovalRefused, RepositoryError
+from dr_orchestrator.maintenance.evidence_tools import anchored_on_record
 from dr_orchestrator.maintenance.holdings import Holdings, Remains, sort_snapshots
 from dr_orchestrator.maintenance.look import frozen_because, list_all, look
+from dr_orchestrator.maintenance.old_evidence import copies_to_forget
 from dr_orchestrator.maintenance.ownership import make_sure_of_owner
 from dr_orchestrator.maintenance.survey import decide
 from dr_orchestrator.maintenance.tools import (
@@ -26,6 +28,7 @@ from dr_orchestrator.maintenance.tools import (
     RepositoryRequest,
     run_on_repository,
 )
+from dr_orchestrator.repositories.evidence import evidence_among
 from dr_orchestrator.store.base import point_key
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class ForgetResult:
     """Ids of points that somebody reads just now: left for the next time."""
     rubble: int = 0
     """Snapshots of failed backups that were removed."""
+    evidence: int = 0
+    """Copies of the evidence that newer ones made superfluous, and that were removed."""
     kept: int = 0
     outcome: Outcome = Outcome.DONE
     """`unproven` where nothing is forgotten until a person has looked."""
@@ -78,6 +83,7 @@ def forget(request: RepositoryRequest, tools: MaintenanceTools) -> ForgetResult:
             return ForgetResult(kept=kept, outcome=Outcome.UNPROVEN, reason=reason)
         leaving = _Leaving(request, tools, repository, sort_snapshots(listed))
         leaving.remove_rubble(surveyed.rubble)
+        evidence = leaving.remove_old_evidence(listed)
         going = surveyed.decision.going
         for start in range(0, len(going), _AT_ONCE):
             leaving.let_go(going[start : start + _AT_ONCE])
@@ -88,6 +94,7 @@ def forget(request: RepositoryRequest, tools: MaintenanceTools) -> ForgetResult:
             forgotten=tuple(leaving.forgotten),
             busy=tuple(leaving.busy),
             rubble=len(surveyed.rubble),
+            evidence=evidence,
             kept=kept,
             reason=reason,
         )
@@ -107,6 +114,23 @@ class _Leaving:
     def remove_rubble(self, rubble: Sequence[Snapshot]) -> None:
         """Remove what failed backups of ours had saved."""
         self._remove([each.id for each in rubble])
+
+    def remove_old_evidence(self, listed: Sequence[Snapshot]) -> int:
+        """Remove the copies of the evidence that newer ones hold too; return how many those were.
+        Where nothing may be removed they stay, and that is as good.
+        """
+        practice = self.request.practice
+        going = copies_to_forget(
+            evidence_among(listed, practice),
+            anchored_on_record(self.tools.store, practice),
+            self.request.repository,
+            self.tools.clock.now(),
+        )
+        try:
+            self._remove([each.id for each in going])
+        except RemovalRefused:
+            return 0
+        return len(going)
 
     def let_go(self, points: Sequence[RecoveryPoint]) -> None:
         """Remove those of the points that nobody reads, and that still are to go."""

@@ -15,10 +15,11 @@ from dr_orchestrator.core.point import PointCopy, RecoveryPoint
 from dr_orchestrator.core.run import Outcome, Run
 from dr_orchestrator.repositories.attack import PROBE
 from dr_orchestrator.repositories.base import Snapshot
+from dr_orchestrator.repositories.evidence import EVIDENCE
 from dr_orchestrator.repositories.manifests import ASSET, MANIFEST, tag_value
 from dr_orchestrator.repositories.owner import OWNER
 
-_NO_POINT = frozenset({OWNER, PROBE})
+_NO_POINT = frozenset({OWNER, PROBE, EVIDENCE})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Any
 
+from dr_orchestrator.core.letter import Attachment
 from dr_orchestrator.core.problem import Occasion, ProblemKind
 from dr_orchestrator.core.wording import duration_words, instant_words, printable, sentence
 from dr_orchestrator.notify.decision import Duty
@@ -33,16 +34,6 @@ _OCCASIONS = {
     Occasion.ESCALATION: "nobody answered: ",
     Occasion.RECOVERED: "over: ",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Attachment:
-    """A file that goes with a message."""
-
-    name: str
-    media_type: str
-    """As `application/pdf`."""
-    content: bytes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.compliance.advice import what_to_do
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
 from dr_orchestrator.compliance.verdict import is_overdue
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
@@ -34,7 +35,7 @@ _TOLD = frozenset(
     {
         *(Operation.BACKUP, Operation.COPY, Operation.RESTORE_TEST, Operation.CHECK),
         *(Operation.FORGET, Operation.PRUNE, Operation.EXTEND, Operation.IMMUTABILITY),
-        *(Operation.REPORT, Operation.KIT),
+        *(Operation.REPORT, Operation.KIT, Operation.EVIDENCE),
     }
 )
 """What nobody watches; whoever restores or rebuilds sits before it."""
@@ -63,24 +64,6 @@ _ENDED = {
     Outcome.FAILED: "failed",
     Outcome.UNPROVEN: "came to no result",
     Outcome.INTERRUPTED: "was interrupted",
-}
-_NEXT = {
-    Objective.RPO: "find out why backups are missing: `dro runs {practice} --system {system}`",
-    Objective.COVERAGE: "find out what is missing, and why: `dro runs {practice} "
-    "--system {system} --failed`",
-    Objective.COPIES: "see that backups reach {repository}: `dro runs {practice} "
-    "--system {system} --failed`",
-    Objective.SKEW: "see which asset is captured late: `dro points {practice} --system {system}`",
-    Objective.DUMP_AGE: "see that whoever writes these backups still does",
-    Objective.DATA_AGE: "see that people work in this system, and not in another",
-    Objective.RTO: "recovery takes longer than promised: make it faster, or promise less",
-    Objective.RESTORE_TEST: "make a restore test pass: `dro test {practice} --system {system} "
-    "--repository {repository}`",
-    Objective.REPOSITORY_CHECK: "have it read back: `dro repository check {practice} "
-    "--repository {repository}`",
-    Objective.IMMUTABILITY: "have it tried again: `dro repository immutability {practice} "
-    "--repository {repository}`; `dro doctor {practice}` says what its protection lacks",
-    Objective.RETENTION: "see why old backups stay: `dro retention show {practice}`",
 }
 
 
@@ -397,11 +380,7 @@ class _Look:
                 kind,
                 "" if finding.objective in _OF_A_REPOSITORY else finding.system,
                 what=self._verdict_words(finding),
-                advice=_NEXT[finding.objective].format(
-                    practice=self._plan.practice.id,
-                    system=finding.system,
-                    repository=finding.repository or "",
-                ),
+                advice=what_to_do(finding, self._plan.practice.id),
                 since=finding.since or finding.due,
             )
 
@@ -552,4 +531,5 @@ def _operation_words(operation: Operation, repository: str | None) -> str:
         Operation.IMMUTABILITY: f"the attempt to destroy what {where} holds",
         Operation.REPORT: "writing the report",
         Operation.KIT: "making the recovery kit",
+        Operation.EVIDENCE: "bringing the evidence out of this machine",
     }.get(operation, operation.value)

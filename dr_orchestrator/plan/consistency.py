@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dr_orchestrator.core.wording import some_names
+from dr_orchestrator.plan.delivery_consistency import check_report
 from dr_orchestrator.plan.document import (
     Document,
     Node,
@@ -18,6 +19,7 @@ from dr_orchestrator.plan.document import (
     elements,
     text_of,
 )
+from dr_orchestrator.plan.evidence_consistency import check_evidence
 from dr_orchestrator.plan.kit_consistency import check_kit
 from dr_orchestrator.plan.notes import Notes
 from dr_orchestrator.plan.notification_consistency import check_notifications
@@ -28,7 +30,6 @@ from dr_orchestrator.plan.repository_consistency import (
     references,
 )
 from dr_orchestrator.plan.system_consistency import check_system
-from dr_orchestrator.plan.timing_consistency import check_report
 
 
 def consistency_problems(
@@ -47,6 +48,7 @@ def consistency_problems(
     _custody(notes)
     check_report(notes)
     check_kit(notes)
+    check_evidence(notes)
     check_notifications(notes)
     for reference in _references_to_secrets(notes):
         notes.secret(reference)

@@ -42,7 +42,7 @@ systems:
       # database: {{kind: postgres, host: /run/postgresql, database: emr, user: root}}
       # documents: {{kind: files, path: /srv/emr/documents}}
 # notify: [{{url: {{env: OPS_CHAT}}}}] # DECIDE: who is told when something needs a person
-# report: {{schedule: "Mon 07:00", folder: /srv/reports}} # the practice manager's page
+# report: {{schedule: "Mon 07:00", folder: /srv/reports}} # the manager's page; `mail` sends it
 """
 
 

@@ -5,18 +5,16 @@ See `consistency.py`: works on nodes, and passes over what has a mistake of its 
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.plan.asset_consistency import duration_of
-from dr_orchestrator.plan.document import Mapping, child, elements, text_of
+from dr_orchestrator.plan.delivery_consistency import check_places
+from dr_orchestrator.plan.document import Mapping, child
 from dr_orchestrator.plan.model import KitSpec
 from dr_orchestrator.plan.timing_consistency import period_of
 
 if TYPE_CHECKING:
     from dr_orchestrator.plan.notes import Notes
-
-_PLACES = ("folder", "s3", "mail")
 
 
 def check_kit(notes: Notes) -> None:
@@ -24,14 +22,7 @@ def check_kit(notes: Notes) -> None:
     kit = child(notes.root, "kit")
     if not isinstance(kit, Mapping):
         return
-    if not any(child(kit, place) is not None for place in _PLACES):
-        notes.mistake(kit, "goes nowhere", "add `folder`, `s3` or `mail`")
-    folder = child(kit, "folder")
-    path = text_of(folder)
-    if folder is not None and path and not PurePosixPath(path).is_absolute():
-        notes.mistake(folder, "must be an absolute path", "begin it with /")
-    for contact in elements(child(kit, "mail")):
-        notes.contact_by_mail(contact)
+    check_places(notes, kit)
     schedule, valid = child(kit, "schedule"), child(kit, "valid")
     within = KitSpec.model_fields["valid"].default if valid is None else duration_of(valid)
     period = KitSpec.model_fields["schedule"].default.period

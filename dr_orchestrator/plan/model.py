@@ -9,8 +9,10 @@ them.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from datetime import date, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -42,6 +44,8 @@ from dr_orchestrator.plan.schedule import Schedule, ScheduleOrNever
 from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.plan.section import Identifier, Section
 
+_SCHEME = re.compile(r"([a-z][a-z0-9]+):")
+_THIS_MACHINE = re.compile(r"(?:[/@]|^sftp:)(?:localhost|127(?:\.\d+){3}|\[::1\])(?=[:/]|$)")
 Timezone = Annotated[ZoneInfo, Field(description="IANA time zone, as `America/Chicago`")]
 _GRACE = timedelta(hours=4)
 """A night's restore test may begin until about when the practice opens, never in the midst of
@@ -70,6 +74,11 @@ class Contact(Section):
     email: str | None = None
     phone: str | None = None
     verified: date | None = Field(default=None, description="when this was last tried")
+    signing_key: str | None = Field(
+        default=None,
+        pattern=r"^ssh-ed25519 [A-Za-z0-9+/]+=*( .*)?$",
+        description="public key that their sign-off is checked with, as in `id_ed25519.pub`",
+    )
 
 
 class Custody(Section):
@@ -249,6 +258,17 @@ class RepositorySpec(Section):
     def is_s3(self) -> bool:
         """Whether it is in a bucket of S3, or of storage that speaks like it."""
         return self.location.startswith("s3:")
+
+    @property
+    def scheme(self) -> str:
+        """How it is reached: `s3`, `rest`, `sftp` …; empty for a folder."""
+        found = _SCHEME.match(self.location)
+        return "" if found is None or found[1] == "local" else found[1]
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its location says that it is another machine's."""
+        return bool(self.scheme) and not _THIS_MACHINE.search(self.location)
 
     @property
     def keeps_attackers_out(self) -> bool:
@@ -768,21 +788,79 @@ System = Annotated[
 ]
 
 
-class ReportSpec(Section):
-    """When the practice manager's page is written, and where."""
-
-    schedule: Schedule
-    folder: Path = Field(description="absolute path of the folder it is written to")
-
-
-class KitBucket(Section):
-    """A bucket that the kit is put into."""
+class BucketPlace(Section):
+    """A bucket of S3 that something is put into."""
 
     to: str = Field(pattern=r"^s3://[^/]", description="s3://BUCKET/PREFIX")
     aws_profile: str | None = Field(default=None, description="profile in ~/.aws/credentials")
     endpoint: str | None = Field(
         default=None, description="of S3-compatible storage that is not Amazon's"
     )
+
+
+PolicyName = Literal["hipaa", "hipaa-nprm-2025", "insurer-common"]
+"""The packs that lie in `policies/`, one file each."""
+
+
+class Reader(StrEnum):
+    """Whom a report is for."""
+
+    MANAGER = "manager"
+    AUDITOR = "auditor"
+    INSURER = "insurer"
+    ENGINEER = "engineer"
+
+
+class ReportSpec(Section):
+    """When reports are made, for whom, and where they go."""
+
+    schedule: Schedule
+    folder: Path | None = Field(
+        default=None, description="absolute path of the folder they are written to"
+    )
+    s3: BucketPlace | None = Field(default=None, description="a bucket they are put into")
+    mail: tuple[Identifier, ...] = Field(
+        default=(), description="contacts that get them by e-mail, as PDF"
+    )
+    readers: tuple[Reader, ...] = Field(
+        default=(Reader.MANAGER,), min_length=1, description="whom they are for"
+    )
+    after_tests: bool = Field(
+        default=True,
+        description="made anew after each restore test too: by e-mail where one changed what was "
+        "proven, else to folder and bucket alone",
+    )
+
+
+class AnchorSpec(Section):
+    """Where the head of the evidence is put, so that a tail that was cut off is found."""
+
+    schedule: Schedule = Field(default=Schedule.parse("Mon 06:00"))
+    mail: tuple[Identifier, ...] | None = Field(
+        default=None,
+        description="contacts whose mailbox keeps it; `manager` unless stated, where that contact "
+        "has an e-mail address",
+    )
+    s3: BucketPlace | None = Field(
+        default=None, description="a bucket, best one with Object Lock: it is locked for `keep`"
+    )
+    keep: PositiveDuration = Field(
+        default=timedelta(days=6 * 365 + 2), description="for how long it is locked there"
+    )
+
+
+class EvidenceSpec(Section):
+    """When the evidence is saved into every repository, and where its head is anchored."""
+
+    schedule: Schedule = Field(default=Schedule.parse("05:00"))
+    anchor: AnchorSpec = Field(default=AnchorSpec.model_construct())
+
+
+class ActionSpec(Section):
+    """Who puts right what a failed or missed test shows, and until when."""
+
+    owner: Identifier = Field(default="msp", description="a contact, or a word such as `msp`")
+    due: PositiveDuration = Field(default=timedelta(days=7), description="counted from the test")
 
 
 class KitSpec(Section):
@@ -797,7 +875,7 @@ class KitSpec(Section):
         default=None,
         description="absolute path of a folder it is put into, below the practice's id",
     )
-    s3: KitBucket | None = Field(default=None, description="a bucket it is put into")
+    s3: BucketPlace | None = Field(default=None, description="a bucket it is put into")
     mail: tuple[Identifier, ...] = Field(
         default=(),
         description="contacts that get it by e-mail when plan or runbooks changed, and once in "
@@ -821,7 +899,14 @@ class Plan(Section):
         default=(), description="who is told when something needs a person"
     )
     report: ReportSpec | None = Field(
-        default=None, description="left out: the page is written when somebody asks for it"
+        default=None, description="left out: a report is made when somebody asks for it"
+    )
+    evidence: EvidenceSpec = Field(default=EvidenceSpec.model_construct())
+    corrective_actions: ActionSpec = Field(default=ActionSpec.model_construct())
+    policies: tuple[PolicyName, ...] = Field(
+        default=("hipaa",),
+        description="what rules the auditor's report is held against: `hipaa`, "
+        "`hipaa-nprm-2025` (a proposal), `insurer-common`",
     )
     kit: KitSpec | None = Field(
         default=None, description="left out: the kit is made when somebody asks for it"

@@ -223,6 +223,9 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, timedelta):
         return format_duration(value)
+    if isinstance(value, BaseModel):
+        stated = (f"{key}: {_shown(each)}" for key, each in value if each is not None)
+        return f"{{{', '.join(stated)}}}"
     return str(value.value if isinstance(value, Enum) else value)
 
 

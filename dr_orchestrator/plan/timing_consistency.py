@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import PurePosixPath
 
 from dr_orchestrator.core.wording import duration_phrase
 from dr_orchestrator.plan.asset_consistency import duration_of
@@ -93,14 +92,6 @@ def check_retention(notes: Notes, retention: Node | None) -> None:
     kept = {key: field.default for key, field in Retention.model_fields.items()} | stated
     if all(each == 0 for each in kept.values()):
         notes.mistake(retention, "keeps nothing", "one of its numbers must be more than 0")
-
-
-def check_report(notes: Notes) -> None:
-    """Note a folder that would be another one wherever the program is started."""
-    folder = child(notes.root, "report", "folder")
-    path = text_of(folder)
-    if folder is not None and path and not PurePosixPath(path).is_absolute():
-        notes.mistake(folder, "must be an absolute path", "begin it with /")
 
 
 def period_of(node: Node | None) -> timedelta | None:

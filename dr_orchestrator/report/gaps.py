@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.runbook import DrillKind
 from dr_orchestrator.core.verification import Depth, Result
-from dr_orchestrator.core.wording import day_words, depth_words, duration_words, sentence
+from dr_orchestrator.core.wording import (
+    day_words,
+    depth_words,
+    duration_phrase,
+    duration_words,
+    sentence,
+)
 from dr_orchestrator.plan.model import NotProtected, ProtectedElsewhere
+from dr_orchestrator.report.accepted import acceptance_words
 from dr_orchestrator.report.model import Note
+from dr_orchestrator.report.say import count, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,9 +28,11 @@ if TYPE_CHECKING:
     from dr_orchestrator.report.view import View
 
 
-def not_covered(view: View) -> tuple[Note, ...]:
-    """Return what the tests did not reach, in order of what a reader would miss most."""
-    return _merged(
+def not_covered(view: View) -> tuple[tuple[Note, ...], str]:
+    """Return what the tests did not reach, in order of what a reader would miss most, and how much
+    more there is than room.
+    """
+    notes = _merged(
         (
             *_other_systems(view),
             *_recovery_steps(view),
@@ -31,6 +42,9 @@ def not_covered(view: View) -> tuple[Note, ...]:
             *_together(view),
         )
     )
+    shown = notes[: view.room.notes]
+    left_out = len(notes) - len(shown)
+    return shown, count("manager.gaps.more", left_out) if left_out else ""
 
 
 def _merged(notes: tuple[Note, ...]) -> tuple[Note, ...]:
@@ -43,46 +57,38 @@ def _merged(notes: tuple[Note, ...]) -> tuple[Note, ...]:
 
 def _other_systems(view: View) -> Iterator[Note]:
     for name, system in view.plan.systems.items():
-        if isinstance(system, ProtectedElsewhere):
-            text = f"protected by {system.protected_by}; not tested by us"
-            if system.attest:
-                text += (
-                    f", to be confirmed every {duration_words(system.attest.every)}, "
-                    "no confirmation on record"
-                )
-            yield Note(label=view.title(name), text=sentence(text))
-        elif isinstance(system, NotProtected):
-            accepted = view.person(system.accepted_by)
-            yield Note(
-                label=view.title(name),
-                text=f"NOT protected: {system.not_protected}. Accepted by: {accepted}.",
-            )
+        match system:
+            case ProtectedElsewhere(protected_by=who, attest=None):
+                text = say("manager.gaps.elsewhere", who=who)
+            case ProtectedElsewhere(protected_by=who, attest=attest) if attest:
+                every = duration_phrase(attest.every)
+                text = say("manager.gaps.attest", who=who, every=every)
+            case NotProtected(not_protected=why, accepted_by=accepted_by):
+                who, signed = view.person(accepted_by), acceptance_words(view, name)
+                text = say("manager.gaps.nobody", why=why, who=who, signed=signed)
+            case _:
+                continue
+        yield Note(label=view.title(name), text=sentence(text))
 
 
 def _recovery_steps(view: View) -> Iterator[Note]:
     for name, system in view.plan.protected.items():
         if not system.recovery:
-            yield Note(
-                label=view.title(name),
-                text="The time is for the data only: no step after it (a new server, installing "
-                "programs) is in the plan.",
-            )
+            yield Note(label=view.title(name), text=say("manager.gaps.data_only"))
             continue
         never = [_step(view, step) for step in system.recovery if step.rehearsed is None]
-        rehearsed = [
-            f"{_step(view, step)} on {day_words(step.rehearsed, beside=view.today)}"
-            for step in system.recovery
-            if step.rehearsed
-        ]
-        parts = [
-            f"Allowed for, never rehearsed: {'; '.join(never)}." if never else "",
-            f"Rehearsed apart from this test: {'; '.join(rehearsed)}." if rehearsed else "",
-        ]
-        yield Note(label=view.title(name), text=" ".join(part for part in parts if part))
+        rehearsed = [_step(view, step) for step in system.recovery if step.rehearsed]
+        parts = [say("manager.gaps.never", steps="; ".join(never))] if never else []
+        if rehearsed:
+            parts.append(say("manager.gaps.rehearsed", steps="; ".join(rehearsed)))
+        yield Note(label=view.title(name), text=" ".join(parts))
 
 
 def _step(view: View, step: RecoveryStep) -> str:
-    return f"{step.step} ({duration_words(step.allow)}, {view.person(step.by)})"
+    known = {"step": step.step, "allow": duration_words(step.allow), "who": view.person(step.by)}
+    if step.rehearsed is None:
+        return say("manager.gaps.step", **known)
+    return say("manager.gaps.step_on", **known, day=day_words(step.rehearsed, beside=view.today))
 
 
 def _one_place(view: View) -> Iterator[Note]:
@@ -90,9 +96,8 @@ def _one_place(view: View) -> Iterator[Note]:
         places = view.plan.repositories_of(name) if name in view.plan.protected else ()
         if len(places) == 1:
             yield Note(
-                label=f"A second copy of {view.title(name)}",
-                text=f"All its backups are in one place (“{places[0]}”): "
-                "what destroys that place destroys them all.",
+                label=say("manager.gaps.one_place", system=view.title(name)),
+                text=say("manager.gaps.one_place_text", repository=places[0]),
             )
 
 
@@ -100,13 +105,13 @@ def _depths(view: View) -> Iterator[Note]:
     for name in view.systems:
         test = view.headline_test(name)
         if test is not None and test.result is Result.PASSED:
-            nobody = (
-                "" if test.depth is Depth.L5 else " That people can work with it was not tried."
+            depth = depth_words(test.depth)
+            text = (
+                say("manager.gaps.depth", level=test.depth, depth=depth)
+                if test.depth is Depth.L5
+                else say("manager.gaps.depth_nobody", level=test.depth, depth=depth)
             )
-            yield Note(
-                label=view.title(name),
-                text=f"Tested to level {test.depth} of 5: {depth_words(test.depth)}.{nobody}",
-            )
+            yield Note(label=view.title(name), text=text)
 
 
 def _conditions(view: View) -> Iterator[Note]:
@@ -118,11 +123,14 @@ def _conditions(view: View) -> Iterator[Note]:
 
 
 def _together(view: View) -> Iterator[Note]:
-    if len(view.plan.protected) > 1:
+    drilled = any(
+        drill.kind is DrillKind.PRACTICE and drill.result is Result.PASSED
+        for drill in view.subject.drills
+    )
+    if len(view.plan.protected) > 1 and not drilled:
         yield Note(
-            label="All at once",
-            text="Each system was rebuilt by itself; rebuilding all of them together was not "
-            "tried and would take longer.",
+            label=say("manager.gaps.together"),
+            text=say("manager.gaps.together_text"),
         )
 
 
@@ -132,22 +140,14 @@ def keys(view: View) -> tuple[Note, ...]:
     The record of this version holds no proof of a key, so none is claimed.
     """
     if not view.plan.custody:
-        return (
-            Note(
-                label="Nobody is named in the plan",
-                text="if the computer that makes the backups is lost, nobody may be able to "
-                "open them.",
-            ),
-        )
+        return (Note(label=say("manager.keys.nobody"), text=say("manager.keys.nobody_text")),)
     return tuple(_key(view, custody) for custody in view.plan.custody)
 
 
 def _key(view: View, custody: Custody) -> Note:
-    every = (
-        f" (to be shown every {duration_words(custody.prove_every)})" if custody.prove_every else ""
-    )
     holder = view.person(custody.holder)
-    return Note(
-        label=holder[:1].upper() + holder[1:],
-        text=f"{custody.form}; never proven to open the backups{every}",
-    )
+    text = say("manager.keys.never", form=custody.form)
+    if custody.prove_every:
+        every = duration_phrase(custody.prove_every)
+        text = say("manager.keys.never_every", form=custody.form, every=every)
+    return Note(label=holder[:1].upper() + holder[1:], text=text)

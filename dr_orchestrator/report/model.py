@@ -7,9 +7,18 @@ fields follow the order of the page.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from dr_orchestrator.core.finding import Verdict
 from dr_orchestrator.core.verification import Result
+
+
+class PrintSize(StrEnum):
+    """How large it is printed, so that it fills one sheet and stays on it."""
+
+    LARGE = "large"
+    NORMAL = "normal"
+    SMALL = "small"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +50,13 @@ class SystemVerdict:
     protection: tuple[str, ...]
     """Until when its newest proven backup is locked, in each repository that does that."""
     shortfalls: tuple[Shortfall, ...]
+    more_shortfalls: str
+    """Those the list has no room for, by name alone."""
     kept: tuple[str, ...]
-    """The objectives that were met, in words."""
+    """The objectives that were met, in words, or how many; none without a restore test that is
+    recent enough, and while less is promised than the practice accepted."""
+    in_order: tuple[str, ...]
+    """Those objectives then."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +116,21 @@ class TrendLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Signature:
+    """What the manager puts her name to, and what was signed before."""
+
+    last: str
+    """Who signed last, how that was given, and who recorded it; or that nobody did."""
+    statement: str
+    also: tuple[str, ...]
+    """What else is accepted by it."""
+    code: str
+    """What of the evidence's head stands on the page; empty where there is none."""
+    how: tuple[str, ...]
+    """The ways to give it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Need:
     """Something the practice is asked to do."""
 
@@ -123,14 +152,29 @@ class Page:
     verdict_words: str
     summary: str
     """The answer for the whole practice, in one sentence."""
+    changed: tuple[Note, ...]
+    """What promises less than the practice accepted."""
+    more_changed: str
     systems: tuple[SystemVerdict, ...]
     """The worst first."""
     losses: tuple[Loss, ...]
     compared: tuple[Compared, ...]
     not_covered: tuple[Note, ...]
+    more_not_covered: str
+    """How many more there are that the page has no room for; empty where there are none."""
     keys: tuple[Note, ...]
     """Who can open the backups."""
+    rehearsals: tuple[Note, ...]
+    """The last of each kind, or that there was none."""
+    actions: tuple[Note, ...]
+    """What is to be put right, the overdue first."""
+    more_actions: str
     trend: tuple[TrendLine, ...]
     """The newest first."""
+    more_tests: str
     needs: tuple[Need, ...]
+    next_page: str
+    """When it comes, and whom to call if it does not."""
+    signature: Signature
     footer: tuple[Note, ...]
+    print_size: PrintSize

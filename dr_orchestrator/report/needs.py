@@ -1,11 +1,13 @@
 """What the practice is asked to do: at most three things, each with a date.
 
 Derived from the findings, worst first, one for each cause: a failed test is one request, however
-many promises it broke.
+many promises it broke. Then what only she can do: accept what was changed, see to what is overdue,
+sign.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.compliance.verdict import is_overdue
@@ -13,6 +15,9 @@ from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import sentence
 from dr_orchestrator.report.model import Need
+from dr_orchestrator.report.rehearsed import open_actions
+from dr_orchestrator.report.say import say
+from dr_orchestrator.report.view import MANAGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,26 +35,48 @@ _CAUSES = (
 )
 """Objectives that fall together, and are put right together."""
 
-_OVERDUE_TEST = "Ask your IT provider to rebuild {yours} from backup now: the test is overdue."
-_REQUESTS = {
-    Objective.RTO: _OVERDUE_TEST,
-    Objective.RESTORE_TEST: _OVERDUE_TEST,
-    Objective.COVERAGE: "Ask your IT provider to back up all parts of {yours}: some are missing.",
-    Objective.RPO: "Ask your IT provider why backups of {yours} were late or missing.",
-    Objective.COPIES: "Ask your IT provider to renew the copy of {yours}{where}.",
-    Objective.SKEW: "Ask your IT provider to have all parts of {yours} backed up at one moment.",
-    Objective.IMMUTABILITY: "Ask your IT provider to show that nobody can destroy the backups of "
-    "{yours}{where}.",
-    Objective.DATA_AGE: "Ask your IT provider why the backup of {yours} holds no newer work; "
-    "tell them if nobody worked in it.",
-}
+_SIGNED_FOR = timedelta(days=365)
+"""How long a signature speaks for the practice: a plan is to be reviewed once a year."""
 
 
 def needs(view: View) -> tuple[Need, ...]:
     """Return the most important requests, at most three."""
-    broken = _of_findings(view, Verdict.BREACHED)
-    overdue = _of_findings(view, Verdict.UNPROVEN)
-    return (*broken, *overdue, *_of_tests(view), *_of_custody(view))[:MOST]
+    every = (
+        *_of_findings(view, Verdict.BREACHED),
+        *_of_changes(view),
+        *_of_findings(view, Verdict.UNPROVEN),
+        *_of_actions(view),
+        *_of_tests(view),
+        *_of_signature(view),
+        *_of_custody(view),
+    )
+    return every[:MOST]
+
+
+def _of_changes(view: View) -> Iterator[Need]:
+    if view.loosened:
+        yield Need(text=say("manager.need.changed"), by=_today(view))
+
+
+def _of_actions(view: View) -> Iterator[Need]:
+    """Ask about what is overdue: of the practice's own people to do it, of others why."""
+    for action in open_actions(view):
+        if action.due > view.now:
+            break
+        what = sentence(view.plain(action.what))
+        if action.owner == MANAGER:
+            yield Need(text=say("manager.need.yours_to_do", what=what), by=_today(view))
+        else:
+            who = view.person(action.owner)
+            yield Need(text=say("manager.need.chase", who=who, what=what), by=_today(view))
+
+
+def _of_signature(view: View) -> Iterator[Need]:
+    """Ask for a signature where none is on record of the last year, and the page can be signed."""
+    newest = next(reversed(view.record.sign_offs), None)
+    signed = newest is not None and view.now - newest.at < _SIGNED_FOR
+    if not signed and not view.loosened and view.subject.evidence.head:
+        yield Need(text=say("manager.need.sign"), by=_today(view))
 
 
 def _of_findings(view: View, verdict: Verdict) -> Iterator[Need]:
@@ -71,8 +98,7 @@ def _of_tests(view: View) -> Iterator[Need]:
             for finding in view.findings_of(system)
         )
         if newest is not None and newest.result is Result.UNPROVEN and not overdue:
-            yours = view.yours(system)
-            text = f"Ask your IT provider why the last restore test of {yours} came to no result."
+            text = say("manager.need.no_result", yours=view.yours(system))
             yield Need(text=text, by=_today(view))
 
 
@@ -104,22 +130,20 @@ def _request(view: View, finding: Finding) -> str:
         and test is not None
         and test.result is Result.FAILED
     ):
-        todo = test.next.replace("`", "") or "find the cause, make a new backup and test it"
-        return sentence(f"Ask your IT provider to put right the failed backup of {yours}: {todo}")
-    broken = finding.verdict is Verdict.BREACHED
-    where = f" in “{finding.repository}”" if finding.repository else ""
-    if finding.objective is Objective.RTO and broken:
-        return (
-            f"Decide how recovery of {yours} can become faster than "
-            f"{finding.promised}, or agree on a longer limit."
-        )
+        if not view.room.details:
+            return say("manager.need.failed_test_short", yours=yours)
+        todo = test.next.replace("`", "") or say("manager.need.find_cause")
+        return sentence(say("manager.need.failed_test", yours=yours, todo=todo))
+    if finding.objective is Objective.RTO and finding.verdict is Verdict.BREACHED:
+        return say("manager.need.faster", yours=yours, limit=finding.promised)
     if finding.objective is Objective.DUMP_AGE:
-        return sentence(f"Have this put right for {yours}: {view.plain(finding.reason)}")
-    return _REQUESTS[finding.objective].format(yours=yours, where=where)
+        return sentence(say("manager.need.dump_age", yours=yours, why=view.plain(finding.reason)))
+    where = say("manager.need.where", repository=finding.repository) if finding.repository else ""
+    return say(f"manager.need.of.{finding.objective}", yours=yours, where=where)
 
 
 def _today(view: View) -> str:
-    return f"today, {view.day(view.now)}"
+    return say("manager.need.today", day=view.day(view.now))
 
 
 def _of_custody(view: View) -> Iterator[Need]:
@@ -130,8 +154,8 @@ def _of_custody(view: View) -> Iterator[Need]:
     for custody in view.plan.custody:
         if custody.prove_every is not None:
             due = first_day + custody.prove_every
+            holder = view.person(custody.holder)
             yield Need(
-                text="Prove that the key opens the backups: "
-                f"{view.person(custody.holder)}, {custody.form}.",
+                text=say("manager.need.key", holder=holder, form=custody.form),
                 by=view.day(due) if due > view.now else _today(view),
             )

@@ -20,6 +20,8 @@ from dr_orchestrator.core.wording import (
     verdict_words,
 )
 from dr_orchestrator.report.model import Shortfall, SystemVerdict
+from dr_orchestrator.report.rehearsed import open_actions
+from dr_orchestrator.report.say import count, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +36,10 @@ def system_verdict(view: View, system: str) -> SystemVerdict:
     told = _told_first(view, system)
     first, *more = _sentences(view, system, told)
     findings = view.findings_of(system)
+    shortfalls = _shortfalls(view, findings, told)
+    shown, left_out = shortfalls[: view.room.shortfalls], shortfalls[view.room.shortfalls :]
+    met = _met(view, findings)
+    may_say_kept = view.may_say_kept(system)
     return SystemVerdict(
         system=system,
         title=view.title(system),
@@ -44,46 +50,62 @@ def system_verdict(view: View, system: str) -> SystemVerdict:
         more=tuple(more),
         recovery=_recovery(view, findings),
         protection=tuple(_protection(view, system)),
-        shortfalls=_shortfalls(view, findings, told),
-        kept=_kept(findings),
+        shortfalls=shown,
+        more_shortfalls=_more(left_out),
+        kept=met if may_say_kept else (),
+        in_order=() if may_say_kept else met,
     )
 
 
-def _kept(findings: tuple[Finding, ...]) -> tuple[str, ...]:
+def _met(view: View, findings: tuple[Finding, ...]) -> tuple[str, ...]:
     """Return the objectives that were met; with the repository where another one was not."""
     partly = {finding.objective for finding in findings if finding.verdict is not Verdict.MET}
     met = (finding for finding in findings if finding.verdict is Verdict.MET)
     words = (
-        objective_words(finding.objective)
-        + (f" from “{finding.repository}”" if finding.objective in partly else "")
+        say(
+            "manager.short.from",
+            objective=objective_words(finding.objective),
+            repository=finding.repository,
+        )
+        if finding.objective in partly and finding.repository
+        else objective_words(finding.objective)
         for finding in met
     )
-    return tuple(dict.fromkeys(words))
+    named = tuple(dict.fromkeys(words))
+    if view.room.details or not named:
+        return named
+    return (count("manager.short.promises", len(named)),)
+
+
+def _more(left_out: tuple[Shortfall, ...]) -> str:
+    return "; ".join(
+        say("manager.short.name", objective=each.objective, verdict=each.verdict_words)
+        for each in left_out
+    )
 
 
 def summary(view: View) -> str:
     """Return the answer for the whole practice in one sentence."""
-    total = len(view.systems)
-    if total == 1:
+    verdicts = [view.verdict(system) for system in view.systems]
+    if view.loosened and set(verdicts) == {Verdict.MET}:
+        return say("manager.summary.changed")
+    if len(verdicts) == 1:
         only = view.systems[0]
         return _sentences(view, only, _told_first(view, only))[0]
-    verdicts = [view.verdict(system) for system in view.systems]
     broken, open_ = verdicts.count(Verdict.BREACHED), verdicts.count(Verdict.UNPROVEN)
-    if not total:
-        return "This plan protects no system."
+    if not verdicts:
+        return say("manager.summary.no_system")
     if not broken and not open_:
-        return f"Every promise was kept, for all {total} systems."
-    parts = [
-        f"not kept for {broken}" if broken else "",
-        f"not proven for {open_}" if open_ else "",
-    ]
-    what = " and ".join(part for part in parts if part)
-    return f"What was promised is {what} of {total} systems."
+        return say("manager.summary.all_kept", total=len(verdicts))
+    what = [say("manager.summary.broken", number=broken)] if broken else []
+    what += [say("manager.summary.unproven", number=open_)] if open_ else []
+    both = what[0] if len(what) == 1 else say("manager.summary.both", first=what[0], second=what[1])
+    return say("manager.summary.open", what=both, total=len(verdicts))
 
 
 def _told_first(view: View, system: str) -> Finding | None:
     """Return the finding that the first sentence tells, so that it is not told twice."""
-    open_findings = [f for f in view.findings_of(system) if f.verdict is not Verdict.MET]
+    open_findings = _open(view, view.findings_of(system))
     about_tests = [f for f in open_findings if f.objective is Objective.RESTORE_TEST]
     if failed := view.failures(system):
         here = [f for f in about_tests if f.repository in {None, failed[0].repository}]
@@ -95,6 +117,20 @@ def _told_first(view: View, system: str) -> Finding | None:
     return first
 
 
+def _open(view: View, findings: tuple[Finding, ...]) -> list[Finding]:
+    """Return what is not kept or not proven. That less is promised is told by itself."""
+    return [
+        finding
+        for finding in findings
+        if finding.verdict is not Verdict.MET
+        and not (
+            finding.objective is Objective.ACCEPTANCE
+            and finding.verdict is Verdict.UNPROVEN
+            and view.loosened
+        )
+    ]
+
+
 def _urgency(view: View, finding: Finding) -> int:
     if finding.verdict is Verdict.BREACHED:
         return 0
@@ -103,87 +139,111 @@ def _urgency(view: View, finding: Finding) -> int:
 
 def _sentences(view: View, system: str, told: Finding | None) -> list[str]:
     test = view.headline_test(system)
+    changed = bool(view.loosened_of(system))
+    too = [say("manager.sentence.changed_too")] if changed else []
     if test is not None and test.result is Result.FAILED:
-        return _could_not(view, test)
+        return [*_could_not(view, test), *too]
     rebuilt = _rebuilt(view, test) if test else []
     if told is None:
         if rebuilt and view.verdict(system) is Verdict.MET:
             return rebuilt
-        return [f"Not proven: not every promise about {view.yours(system)} was judged.", *rebuilt]
+        return [*_not_accepted(view, system), *rebuilt]
     if not rebuilt and told.objective is Objective.RESTORE_TEST:
-        return [_never_rebuilt(view, told), *_inconclusive(view, system)]
-    return [_judged(view, told), *rebuilt, *_inconclusive(view, system)]
+        return [_never_rebuilt(view, told), *_inconclusive(view, system), *too]
+    return [_judged(view, told), *too, *rebuilt, *_inconclusive(view, system)]
+
+
+def _not_accepted(view: View, system: str) -> list[str]:
+    """Say why a system of which nothing else is open is not kept."""
+    yours = view.yours(system)
+    if not view.loosened_of(system):
+        return [say("manager.sentence.not_judged", yours=yours)]
+    changed = [say("manager.sentence.changed", yours=yours)]
+    if view.would_be_kept(system):
+        changed.append(say("manager.sentence.would_be_kept"))
+    return changed
 
 
 def _judged(view: View, finding: Finding) -> str:
-    words = verdict_words(finding.verdict).capitalize()
-    if finding.verdict is Verdict.UNPROVEN and not is_overdue(finding, view.now):
-        words += " yet"
+    yet = finding.verdict is Verdict.UNPROVEN and not is_overdue(finding, view.now)
+    why = view.plain(finding.reason or objective_words(finding.objective)).rstrip(".")
+    verdict = verdict_words(finding.verdict).capitalize()
+    form = "judged_yet" if yet else "judged"
     if finding.repository and view.several_repositories:
-        words += f" for “{finding.repository}”"
-    why = finding.reason or objective_words(finding.objective)
-    return f"{words}: {view.plain(why).rstrip('.')}."
+        return say(
+            f"manager.sentence.{form}_for", verdict=verdict, repository=finding.repository, why=why
+        )
+    return say(f"manager.sentence.{form}", verdict=verdict, why=why)
 
 
 def _rebuilt(view: View, test: RestoreTest) -> list[str]:
+    return [say("manager.sentence.rebuilt", when=_rebuilt_when(view, test), checks=_passed(test))]
+
+
+def _rebuilt_when(view: View, test: RestoreTest) -> str:
+    yours, day = view.yours(test.system), view.day(test.started_at)
+    whole = test.share.is_whole
+    what = yours if whole else say("manager.sentence.share", yours=yours, share=test.share)
+    if test.rta_service_seconds is None:
+        return say("manager.sentence.rebuilt_when", day=day, what=what)
+    took = duration_phrase(timedelta(seconds=test.rta_service_seconds))
     spec = view.plan.protected.get(test.system)
-    seconds = test.rta_service_seconds
-    took = "" if seconds is None else f" in {duration_phrase(timedelta(seconds=seconds))}"
-    comparable = spec and not spec.recovery and test.share.is_whole
-    limit = f" (your limit: {duration_phrase(spec.rto)})" if spec and comparable else ""
-    yours = view.yours(test.system)
-    what = yours if test.share.is_whole else f"{yours} with {test.share}"
-    rebuilt = f"On {view.day(test.started_at)} we rebuilt {what} from backup"
-    return [f"{rebuilt}{took}{limit}. {_all_passed(test)}"]
+    if spec is None or spec.recovery or not whole or view.is_loosened(test.system, "rto"):
+        return say("manager.sentence.rebuilt_in", day=day, what=what, took=took)
+    limit = duration_phrase(spec.rto)
+    return say("manager.sentence.rebuilt_within", day=day, what=what, took=took, limit=limit)
 
 
-def _all_passed(test: RestoreTest) -> str:
+def _passed(test: RestoreTest) -> str:
     total = len(test.verifications)
-    return "Its one check passed." if total == 1 else f"All {total} checks passed."
+    if total == 1:
+        return say("manager.sentence.one_check")
+    return say("manager.sentence.all_checks", total=total)
 
 
 def _could_not(view: View, test: RestoreTest) -> list[str]:
-    where = f" kept in “{test.repository}”" if view.several_repositories else ""
-    failed = sum(1 for check in test.verifications if check.result is Result.FAILED)
-    checks = f"; {failed} of {len(test.verifications)} checks failed" if failed else ""
-    what = f"{view.yours(test.system)} from the backup{where}"
-    sentences = [f"We could NOT rebuild {what} on {view.day(test.started_at)}{checks}."]
+    sentences = [_could_not_on(view, test)]
     if test.reason:
         sentences.append(sentence(view.plain(test.reason)))
     if rescue := view.rescue(test):
-        place = (
-            f" in “{rescue.repository}”"
-            if view.several_repositories and rescue.repository != test.repository
-            else ""
-        )
-        sentences.append(
-            f"The backup{place} of {view.moment(rescue.point_as_of)} could be rebuilt"
-            f"{_in_time(rescue)}."
-        )
+        sentences.append(_rescued(view, rescue, test.repository))
     return sentences
 
 
-def _in_time(test: RestoreTest) -> str:
-    seconds = test.rta_service_seconds
-    return "" if seconds is None else f" in {duration_words(timedelta(seconds=seconds))}"
+def _could_not_on(view: View, test: RestoreTest) -> str:
+    failed = sum(1 for check in test.verifications if check.result is Result.FAILED)
+    known: dict[str, object] = {"yours": view.yours(test.system), "day": view.day(test.started_at)}
+    form = "could_not"
+    if view.several_repositories:
+        form, known["repository"] = "could_not_in", test.repository
+    if not failed:
+        return say(f"manager.sentence.{form}", **known)
+    total = len(test.verifications)
+    return say(f"manager.sentence.{form}_checks", **known, failed=failed, total=total)
+
+
+def _rescued(view: View, rescue: RestoreTest, failed_in: str) -> str:
+    known = {"moment": view.moment(rescue.point_as_of)}
+    form = "rescue"
+    if view.several_repositories and rescue.repository != failed_in:
+        form, known["repository"] = "rescue_in", rescue.repository
+    if rescue.rta_service_seconds is None:
+        return say(f"manager.sentence.{form}", **known)
+    took = duration_words(timedelta(seconds=rescue.rta_service_seconds))
+    return say(f"manager.sentence.{form}_time", **known, took=took)
 
 
 def _never_rebuilt(view: View, told: Finding) -> str:
     yours = view.yours(told.system)
     newest = next(reversed(view.tests(told.system)), None)
     if newest is not None and newest.result is Result.UNPROVEN:
-        return f"Not proven: no restore test of {yours} has come to a result."
+        return say("manager.sentence.no_result", yours=yours)
     if told.due is None:
-        return f"Not proven: {yours} has never been rebuilt from backup."
+        return say("manager.sentence.never", yours=yours)
     day = view.moment(told.due)
     if is_overdue(told, view.now):
-        return (
-            f"Not proven: {yours} has never been rebuilt from backup. "
-            f"The first test was due by {day}."
-        )
-    return (
-        f"Not proven yet: {yours} has not been rebuilt from backup. The first test is due by {day}."
-    )
+        return say("manager.sentence.never_due", yours=yours, day=day)
+    return say("manager.sentence.never_yet", yours=yours, day=day)
 
 
 def _inconclusive(view: View, system: str) -> list[str]:
@@ -191,17 +251,29 @@ def _inconclusive(view: View, system: str) -> list[str]:
     newest = next(reversed(view.tests(system)), None)
     if newest is None or newest.result is not Result.UNPROVEN:
         return []
-    why = f": {newest.reason}" if newest.reason else ""
-    return [sentence(f"The last test, on {view.day(newest.started_at)}, came to no result{why}")]
+    day = view.day(newest.started_at)
+    if not newest.reason:
+        return [say("manager.sentence.inconclusive", day=day)]
+    why = view.plain(newest.reason)
+    return [sentence(say("manager.sentence.inconclusive_why", day=day, why=why))]
 
 
 def _recovery(view: View, findings: tuple[Finding, ...]) -> tuple[str, ...]:
     timed = [f for f in findings if f.objective is Objective.RTO and f.achieved]
     return tuple(
-        "Whole recovery"
-        + (f" from “{f.repository}”" if f.repository and view.several_repositories else "")
-        + f": {f.achieved}{_against_limit(f)}"
-        for f in timed
+        say(
+            "manager.recovery.whole_from",
+            repository=finding.repository,
+            achieved=finding.achieved,
+            against=_against_limit(view, finding),
+        )
+        if finding.repository and view.several_repositories
+        else say(
+            "manager.recovery.whole",
+            achieved=finding.achieved,
+            against=_against_limit(view, finding),
+        )
+        for finding in timed
     )
 
 
@@ -216,24 +288,27 @@ def _protection(view: View, system: str) -> Iterator[str]:
     for place in (each for each in places if each not in broken):
         until = protected_until(view.record, view.plan, system, place)
         if until is not None and until > view.now:
-            yield f"Its newest tested backup in “{place}” is locked until {view.moment(until)}"
+            moment = view.moment(until)
+            yield say("manager.recovery.locked", repository=place, moment=moment)
 
 
-def _against_limit(rto: Finding) -> str:
+def _against_limit(view: View, rto: Finding) -> str:
+    if view.is_loosened(rto.system, "rto"):
+        return say("manager.recovery.changed", limit=rto.promised)
     match rto.verdict:
         case Verdict.MET:
-            return f": within your {rto.promised}"
+            return say("manager.recovery.within", limit=rto.promised)
         case Verdict.BREACHED:
-            return f": over your {rto.promised}"
+            return say("manager.recovery.over", limit=rto.promised)
         case _:
-            return f": not proven (your limit: {rto.promised})"
+            return say("manager.recovery.unproven", limit=rto.promised)
 
 
 def _shortfalls(
     view: View, findings: tuple[Finding, ...], told: Finding | None
 ) -> tuple[Shortfall, ...]:
     """Return what is not kept or not proven; a recovery time that only lacks its test joins it."""
-    open_findings = [finding for finding in findings if finding.verdict is not Verdict.MET]
+    open_findings = _open(view, findings)
     tests = [finding for finding in open_findings if finding.objective is Objective.RESTORE_TEST]
     joined = {
         (finding.repository, finding.verdict)
@@ -257,20 +332,30 @@ def _shortfalls(
 def _shortfall(view: View, finding: Finding, *, told: bool, joined: bool) -> Shortfall:
     objective = objective_words(finding.objective)
     if joined:
-        objective = f"{objective_words(Objective.RTO)} and {objective}"
+        first = objective_words(Objective.RTO)
+        objective = say("manager.short.joined", first=first, second=objective)
     if finding.repository and view.several_repositories:
-        objective += f", “{finding.repository}”"
-    parts = ["" if told else view.plain(finding.reason), _when(view, finding)]
+        objective = say("manager.short.promise", objective=objective, repository=finding.repository)
+    parts = [_why(view, finding, told=told), _when(view, finding)]
     return Shortfall(
         objective=objective,
         verdict=finding.verdict,
         verdict_words=verdict_words(finding.verdict),
-        text="; ".join(part for part in parts if part) or "see above",
+        text="; ".join(part for part in parts if part) or say("manager.short.told"),
     )
+
+
+def _why(view: View, finding: Finding, *, told: bool) -> str:
+    listed_below = finding.objective is Objective.CORRECTIVE_ACTIONS and any(
+        action.system == finding.system for action in open_actions(view)
+    )
+    return "" if told or listed_below else view.plain(finding.reason)
 
 
 def _when(view: View, finding: Finding) -> str:
     if finding.due is not None and finding.verdict is Verdict.UNPROVEN:
-        tense = "due by" if finding.due > view.now else "was due by"
-        return f"{tense} {view.moment(finding.due)}"
-    return f"since {view.moment(finding.since)}" if finding.since else ""
+        moment = view.moment(finding.due)
+        if finding.due > view.now:
+            return say("manager.short.due", moment=moment)
+        return say("manager.short.was_due", moment=moment)
+    return say("manager.short.since", moment=view.moment(finding.since)) if finding.since else ""

@@ -1,7 +1,8 @@
 """What all parts of the page ask: names as people know them, days as they were, evidence as it is.
 
 Here the page doubts the findings it was given: recovery counts as kept only where the record holds
-a restore test that passed recently enough, whatever a finding says.
+a restore test that passed recently enough, and nothing only while all that is promised is what the
+practice accepted, whatever a finding says.
 """
 
 from __future__ import annotations
@@ -13,9 +14,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
+from dr_orchestrator.compliance.promise import NotAccepted, not_accepted
 from dr_orchestrator.core.finding import Finding, Objective, Verdict, worst
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import date_words, day_words, moment_words
+from dr_orchestrator.report.room import ROOMS, Room
+from dr_orchestrator.report.say import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,22 +29,38 @@ if TYPE_CHECKING:
     from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.plan.model import Plan, ProtectedSystem
+    from dr_orchestrator.report.subject import Subject
 
 _NEEDS_A_TEST = frozenset({Objective.RTO, Objective.RESTORE_TEST})
 _INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d) (\d\d:\d\d) (?:[A-Z]{2,5}\b|[+-]\d{2,4}\b)")
 _IMPORTANCE = ("critical", "important", "routine")
-_WORDS_OF_PLANS = {"msp": "your IT provider"}
-"""Holders that a plan may name without listing them as a contact."""
+MANAGER = "manager"
+"""The contact whose page it is."""
+MSP = "msp"
+"""Somebody a plan may name without listing them as a contact."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class View:
-    """Plan, findings and record of one practice, seen at one instant."""
+    """What is known of one practice, seen at one instant."""
 
-    plan: Plan
-    given: tuple[Finding, ...]
-    record: PracticeRecord
-    now: datetime
+    subject: Subject
+    room: Room = ROOMS[0]
+
+    @property
+    def plan(self) -> Plan:
+        """What is promised."""
+        return self.subject.plan
+
+    @property
+    def record(self) -> PracticeRecord:
+        """What is remembered."""
+        return self.subject.record
+
+    @property
+    def now(self) -> datetime:
+        """The instant the page is of."""
+        return self.subject.now
 
     @property
     def zone(self) -> ZoneInfo:
@@ -86,12 +106,16 @@ class View:
         """
         title = self.title(system)
         sentence_case = " " in title and title[:1].isupper() and title[1:] == title[1:].lower()
-        return f"your {title[0].lower() + title[1:]}" if sentence_case else title
+        if not sentence_case:
+            return title
+        return say("manager.sentence.yours", title=title[0].lower() + title[1:])
 
     def person(self, identifier: str) -> str:
         """Return the role of a contact, or the plan's own word for somebody."""
         contact = self.plan.contacts.get(identifier)
-        return contact.role if contact else _WORDS_OF_PLANS.get(identifier, identifier)
+        if contact:
+            return contact.role
+        return say("common.person.msp") if identifier == MSP else identifier
 
     @property
     def several_systems(self) -> bool:
@@ -106,24 +130,28 @@ class View:
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
         """The findings, with recovery `unproven` where the record does not carry a `met`."""
-        return tuple(self._doubted(finding) for finding in self.given)
+        return tuple(self._doubted(finding) for finding in self.subject.findings)
 
     def _doubted(self, finding: Finding) -> Finding:
         if finding.verdict is not Verdict.MET or finding.objective not in _NEEDS_A_TEST:
             return finding
         failed = {test.repository for test in self.failures(finding.system)}
         if finding.repository in failed or (failed and finding.repository is None):
-            reason = "the newest restore test failed"
-        elif not self._recently_proven(finding.system, finding.repository):
-            reason = "no restore test passed recently enough"
+            reason = say("manager.doubt.failed")
+        elif not self.is_recently_proven(finding.system, finding.repository):
+            reason = say("manager.doubt.stale")
         else:
             return finding
         return replace(finding, verdict=Verdict.UNPROVEN, reason=reason, since=None, due=None)
 
-    def _recently_proven(self, system: str, repository: str | None) -> bool:
+    def is_recently_proven(self, system: str, repository: str | None = None) -> bool:
+        """Return whether a restore test passed that is young enough by the plan; from `repository`,
+        where one is named.
+        """
         spec = self.plan.protected.get(system)
         return spec is not None and any(
             test.result is Result.PASSED
+            and test.repository in self.plan.repositories
             and repository in {None, test.repository}
             and self.now - test.finished_at <= self._proof_lasts(spec, test.repository)
             for test in self.tests(system)
@@ -143,21 +171,58 @@ class View:
         """Return the findings on one system."""
         return tuple(finding for finding in self.findings if finding.system == system)
 
+    @cached_property
+    def loosened(self) -> tuple[NotAccepted, ...]:
+        """What promises less than the practice accepted."""
+        return not_accepted(self.record) if self.record.promises else ()
+
+    def loosened_of(self, system: str) -> tuple[NotAccepted, ...]:
+        """Return those that touch a system: its own, and the practice's."""
+        return tuple(each for each in self.loosened if each.system in {"", system})
+
+    def is_loosened(self, system: str, field: str) -> bool:
+        """Return whether `field` of a system is among them: `rto`."""
+        name = f"systems.{system}.{field}"
+        return any(each.change.field == name for each in self.loosened)
+
+    def may_say_kept(self, system: str) -> bool:
+        """Return whether anything about a system may be called kept."""
+        return self.is_recently_proven(system) and not self.loosened_of(system)
+
     def verdict(self, system: str) -> Verdict:
         """Return the worst verdict on a system.
 
-        `met` only if its recovery was judged too, and no test failed, asked for by the plan or not.
+        `met` only if its recovery was judged too, no test failed, asked for by the plan or not, and
+        what is promised is what the practice accepted.
         """
         findings = self.findings_of(system)
         verdict = worst(tuple(finding.verdict for finding in findings))
-        judged = {finding.objective for finding in findings}
-        proven = judged >= _NEEDS_A_TEST and not self.failures(system)
+        proven = self._is_judged_whole(system) and not self.loosened_of(system)
         return Verdict.UNPROVEN if verdict is Verdict.MET and not proven else verdict
+
+    @property
+    def practice_verdict(self) -> Verdict:
+        """The worst verdict on any system; what it lost by a change counts, system or none."""
+        verdict = worst(tuple(self.verdict(system) for system in self.systems))
+        return Verdict.UNPROVEN if self.loosened and verdict is Verdict.MET else verdict
+
+    def would_be_kept(self, system: str) -> bool:
+        """Return whether all that is promised now is kept, accepted or not."""
+        met = (
+            finding.verdict is Verdict.MET
+            for finding in self.findings_of(system)
+            if finding.objective is not Objective.ACCEPTANCE
+        )
+        return all(met) and self._is_judged_whole(system)
+
+    def _is_judged_whole(self, system: str) -> bool:
+        judged = {finding.objective for finding in self.findings_of(system)}
+        return judged >= _NEEDS_A_TEST and not self.failures(system)
 
     @cached_property
     def systems(self) -> tuple[str, ...]:
         """The systems that are judged, the worst first, then the most important."""
-        ids = dict.fromkeys((*self.plan.protected, *(finding.system for finding in self.given)))
+        ids = dict.fromkeys((*self.plan.protected, *(finding.system for finding in self.findings)))
         worst_first = (Verdict.BREACHED, Verdict.UNPROVEN, Verdict.MET)
         return tuple(
             sorted(

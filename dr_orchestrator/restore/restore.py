@@ -7,10 +7,12 @@ cannot be completed is not left looking complete.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+import socket
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.record import Restored
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.errors import DroError, PointNotFound, UsageMistake
 from dr_orchestrator.repositories.manifests import find_manifest, read_sidecars
@@ -20,7 +22,7 @@ from dr_orchestrator.restore.hold import held
 from dr_orchestrator.store.ledger import run_in_ledger
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from dr_orchestrator.assets.base import AssetDriver
@@ -57,6 +59,10 @@ class RestoreToDirectory:
     assets: tuple[str, ...]
     """All of the point's where empty."""
     target: NewDirectoryTarget
+    by: str = ""
+    """Who has it restored."""
+    why: str = ""
+    """What they said; empty where they were not asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +122,8 @@ def restore_point(request: RestoreToDirectory, tools: RestoreTools) -> RestoreRe
                 restored.append(_restore_asset(asset, found, repository, request.target, tools))
             except DroError as error:
                 failures[asset] = error
+        if restored:
+            tools.store.record(_as_recorded(request, run.id, restored, tools.clock.now()))
         if failures:
             run.conclude(
                 Outcome.PARTIAL if restored else Outcome.FAILED,
@@ -126,6 +134,24 @@ def restore_point(request: RestoreToDirectory, tools: RestoreTools) -> RestoreRe
         repository=request.repository,
         restored=tuple(restored),
         failures=failures,
+    )
+
+
+def _as_recorded(
+    request: RestoreToDirectory, run: str, restored: Sequence[RestoredAsset], now: datetime
+) -> Restored:
+    point = request.point
+    return Restored(
+        practice=point.practice,
+        run=run,
+        at=now,
+        system=point.system,
+        point=point.id,
+        repository=request.repository,
+        assets=tuple(each.asset for each in restored),
+        place=f"{request.target.path} on {socket.gethostname()}",
+        by=request.by,
+        why=request.why,
     )
 
 

@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
+from dr_orchestrator.runbook.fit import systems_for
+from dr_orchestrator.runbook.order import recovery_order
 from dr_orchestrator.runbook.values import fingerprint, values_of
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.core.runbook import StepExercised
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.runbook.load import LoadedRunbook
+    from dr_orchestrator.runbook.shelf import Shelf
 
 FRESH_FOR = timedelta(days=365)
 """How long a step counts as exercised: 45 CFR 164.308(a)(7)(ii)(D) asks for periodic testing, and
@@ -91,6 +94,27 @@ def coverage(
             )
         )
     return RunbookCoverage(runbook=loaded.name, system=system, steps=tuple(steps))
+
+
+def covers_of(
+    shelf: Shelf, plan: Plan, exercised: Sequence[StepExercised], now: datetime
+) -> tuple[RunbookCoverage, ...]:
+    """Return what is known of each runbook of a practice, for each system it is for."""
+    return tuple(
+        coverage(runbook, plan, system, exercised, now)
+        for _, runbook in sorted(shelf.runbooks.items())
+        for system in followed_for(runbook, plan)
+    )
+
+
+def followed_for(runbook: LoadedRunbook, plan: Plan) -> tuple[str, ...]:
+    """Return the systems that a runbook is for, the first to come back first; one empty name where
+    it is about the practice.
+    """
+    systems = systems_for(runbook, plan)
+    if systems == ("",):
+        return systems
+    return tuple(each for each in recovery_order(plan, plan.protected) if each in systems)
 
 
 def _standing(

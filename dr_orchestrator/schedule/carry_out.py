@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from dr_orchestrator.core.occurrence import Occurrence, Serves
@@ -84,12 +83,16 @@ class UseCases(Protocol):
         """Try to destroy what a repository holds, and want to be refused."""
         ...
 
-    def write_report(self, loaded: LoadedPlan, *, serves: Serves | None) -> Path:
-        """Write the practice manager's page to where the plan wants it."""
+    def deliver_reports(self, loaded: LoadedPlan, *, serves: Serves | None) -> Concluded:
+        """Make the reports, and bring them to where the plan wants them."""
         ...
 
     def make_kit(self, loaded: LoadedPlan, *, serves: Serves | None) -> Concluded:
         """Make the kit, and bring it to where the plan wants it."""
+        ...
+
+    def keep_evidence(self, loaded: LoadedPlan, *, serves: Serves | None) -> Concluded:
+        """Save the evidence into every repository, and anchor its head where that is due."""
         ...
 
 
@@ -197,12 +200,19 @@ def _look_after(occurrence: Occurrence, loaded: LoadedPlan, serves: Serves, app:
 
 
 def _report(_occurrence: Occurrence, loaded: LoadedPlan, serves: Serves, app: UseCases) -> Ended:
-    app.write_report(loaded, serves=serves)
-    return Ended(outcome=Outcome.DONE)
+    return _brought(app.deliver_reports(loaded, serves=serves))
 
 
 def _kit(_occurrence: Occurrence, loaded: LoadedPlan, serves: Serves, app: UseCases) -> Ended:
-    result = app.make_kit(loaded, serves=serves)
+    return _brought(app.make_kit(loaded, serves=serves))
+
+
+def _evidence(_occurrence: Occurrence, loaded: LoadedPlan, serves: Serves, app: UseCases) -> Ended:
+    return _brought(app.keep_evidence(loaded, serves=serves))
+
+
+def _brought(result: Concluded) -> Ended:
+    """Say what it means how something was brought to several places."""
     done = result.outcome is Outcome.DONE
     return Ended(
         outcome=result.outcome, reason=result.reason, again=Again.NO if done else Again.SOME
@@ -221,4 +231,5 @@ _OPERATIONS: Mapping[Operation, _Carried] = {
     Operation.IMMUTABILITY: _look_after,
     Operation.REPORT: _report,
     Operation.KIT: _kit,
+    Operation.EVIDENCE: _evidence,
 }

@@ -15,7 +15,7 @@ from itertools import chain, pairwise
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
-from dr_orchestrator.core.occurrence import LATEST, Occurrence, Skipped
+from dr_orchestrator.core.occurrence import AFTER_TEST, LATEST, Occurrence, Skipped
 from dr_orchestrator.core.record import SystemPaused
 from dr_orchestrator.core.run import Operation
 from dr_orchestrator.core.wording import instant_words
@@ -79,9 +79,10 @@ _POLICIES: Mapping[Operation, Policy] = {
     Operation.IMMUTABILITY: Policy(catch_up=CatchUp.LATEST),
     Operation.REPORT: Policy(catch_up=CatchUp.LATEST),
     Operation.KIT: Policy(catch_up=CatchUp.LATEST),
+    Operation.EVIDENCE: Policy(catch_up=CatchUp.LATEST),
 }
-_WHATEVER_IS_PAUSED = frozenset({Operation.REPORT, Operation.KIT})
-"""The page tells of the pause, and an emergency waits for none."""
+_WHATEVER_IS_PAUSED = frozenset({Operation.REPORT, Operation.KIT, Operation.EVIDENCE})
+"""The page tells of the pause, an emergency waits for none, and what is done is put on record."""
 CHANGED_AGAIN = timedelta(hours=1)
 """How soon a kit that could not be made after a change is tried again."""
 
@@ -315,6 +316,7 @@ def _of_practice(plan: Plan) -> Iterator[ScheduledOperation]:
     for operation, key, spec in (
         (Operation.REPORT, "report", plan.report),
         (Operation.KIT, "kit", plan.kit),
+        (Operation.EVIDENCE, "evidence", plan.evidence),
     ):
         if spec is not None:
             yield ScheduledOperation(
@@ -348,6 +350,25 @@ def kit_after_change(
         system="",
         repository=None,
         point=LATEST,
+    )
+
+
+def report_after_test(
+    practice: str, tested: datetime, last_due: Mapping[str, datetime], now: datetime
+) -> Occurrence | None:
+    """Return the report that a restore test which finished at `tested` has made due, beside its
+    schedule; `None` where it, or a later one, was handed out before.
+    """
+    schedule_id = f"{practice}/{Operation.REPORT.value}/{AFTER_TEST}"
+    before = last_due.get(schedule_id)
+    if tested > now or (before is not None and tested <= before <= now):
+        return None
+    return Occurrence(
+        id=f"{schedule_id}@{tested:%Y%m%dT%H%M%S.%fZ}",
+        schedule_id=schedule_id,
+        due_at=tested,
+        practice=practice,
+        operation=Operation.REPORT,
     )
 
 

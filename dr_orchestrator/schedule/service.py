@@ -135,7 +135,7 @@ def _writable_by(plan: Plan) -> Iterator[Path]:
     for repository in plan.repositories.values():
         folders = map(local_path, repository.locations)
         yield from (each for each in folders if each is not None)
-    if plan.report is not None:
+    if plan.report is not None and plan.report.folder is not None:
         yield plan.report.folder
     for system in plan.protected.values():
         for asset in system.assets.values():

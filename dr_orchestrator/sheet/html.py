@@ -25,12 +25,13 @@ _NO_BREAK = "\N{NO-BREAK SPACE}"
 _Part = TypeVar("_Part")
 
 
-def render(package: str, template: str, page: object) -> bytes:
+def render(package: str, template: str, page: object, **names: object) -> bytes:
     """Return `page` as a self-contained HTML document in UTF-8.
 
-    `template`, and what it includes, lie in the folder `templates` of `package` or of this one.
+    `template`, and what it includes, lie in the folder `templates` of `package` or of this one. It
+    knows `names` too: where its words come from.
     """
-    return _environment(package).get_template(template).render(page=page).encode()
+    return _environment(package).get_template(template).render(page=page, **names).encode()
 
 
 @cache

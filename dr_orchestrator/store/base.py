@@ -5,7 +5,7 @@ There is one way in, `record`, and its entries are frozen nouns of `core`. Nobod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,13 +13,16 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Protocol, Self
 
+from dr_orchestrator.core.finding import Objective, Verdict
 from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.problem import OpenProblem, Telling
+from dr_orchestrator.core.promise import PromiseMade
 from dr_orchestrator.core.record import Entry, KitMade, PracticeRecord, SystemPaused
 from dr_orchestrator.core.restore_test import RestoreTest
-from dr_orchestrator.core.run import Outcome, Run
+from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.core.runbook import Drill, Move, RunbookRun, StepExercised
+from dr_orchestrator.evidence.signing import Signer
 from dr_orchestrator.process import ProcessIdentity
 
 
@@ -57,6 +60,22 @@ class Attempts:
     """`None` where a person started it."""
     runs: tuple[Run, ...]
     """One an attempt, oldest first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonthOfTests:
+    """What became of the restore tests of one practice in one month."""
+
+    practice: str
+    month: str
+    """`2026-11`, in UTC."""
+    passed: int
+    failed: int
+    no_result: int
+    missed: int
+    """Came due, and nothing made them."""
+    skipped: int
+    """Came due in a pause, or were called off."""
 
 
 class Standing(StrEnum):
@@ -298,6 +317,95 @@ class Followed(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class ChainHead:
+    """How far a chain of evidence has come."""
+
+    practice: str
+    chain: str
+    ours: bool
+    """Written by this memory; else taken in from another one."""
+    number: int
+    """Of its last line."""
+    head: str
+    """Hash of that line."""
+    at: datetime
+    key: str
+    """The public key (hex) that signs at its end; empty where the line that says it was altered."""
+    unsigned: int
+    """Lines after its last checkpoint."""
+
+
+class EvidenceLog(Protocol):
+    """The evidence: lines that were written with what they are about, and only ever added to.
+
+    A practice has one chain of this memory, begun with its first line, and any number that were
+    taken in from others. The format of a line: `evidence/line.py`.
+    """
+
+    def chains(self, practice: str) -> tuple[ChainHead, ...]:
+        """Return the chains of a practice: ours first, the others by their id."""
+        ...
+
+    def lines(
+        self,
+        practice: str,
+        *,
+        chain: str | None = None,
+        kinds: Collection[str] | None = None,
+        since: datetime | None = None,
+    ) -> Iterator[str]:
+        """Yield lines as they were written, chain after chain in the order of `chains`.
+
+        Reads in portions, each its own transaction: what is written meanwhile may come too, and a
+        million lines need no memory.
+        """
+        ...
+
+    def checkpoint(self, practice: str, signer: Signer) -> ChainHead | None:
+        """Sign what was written since the last checkpoint; where there is nothing, or no chain yet,
+        write nothing. Return the head of our chain.
+
+        Raises:
+            EvidenceKeyChanged: the chain is signed with another key.
+        """
+        ...
+
+    def succeed(self, signer: Signer, following: Signer) -> int:
+        """Let another key sign all our chains from now on, in one transaction, and return how many
+        those are. A chain that has come to `following` already stays as it is.
+
+        Raises:
+            EvidenceKeyChanged: a chain is signed with neither of them.
+        """
+        ...
+
+    def begin_anew(self, practice: str, signer: Signer) -> ChainHead | None:
+        """Begin another chain of ours where the one before cannot be gone on with: its key is lost,
+        or this memory was set back. That one counts as taken in from now on. `None` where there is
+        none yet.
+        """
+        ...
+
+    def take_in(self, practice: str, lines: Iterable[str]) -> int:
+        """Add lines of other memories' chains that were verified before; return how many were new.
+
+        Raises:
+            EvidenceConflict: a line differs from what is known under its number, or is missing.
+        """
+        ...
+
+    def disagreements(self, practice: str) -> tuple[str, ...]:
+        """Return, a sentence each, where our own record differs from its evidence: an entry of the
+        journal that was altered, removed or put in, a result that is not the recorded one.
+        """
+        ...
+
+    def verdicts(self, practice: str) -> Mapping[tuple[str, Objective, str], Verdict]:
+        """Return the newest recorded verdict of each (system, objective, repository)."""
+        ...
+
+
 def repository_key(restic_id: str) -> str:
     """Return the key of a repository: restic's own id, under whatever address it is reached."""
     return f"repository/{restic_id}"
@@ -368,9 +476,26 @@ class Store(Protocol):
         ...
 
     def tests(
-        self, practice: str, system: str | None = None, *, repository: str | None = None
+        self,
+        practice: str,
+        system: str | None = None,
+        *,
+        repository: str | None = None,
+        since: datetime | None = None,
     ) -> tuple[RestoreTest, ...]:
-        """Return restore tests by `started_at`, oldest first."""
+        """Return restore tests by `started_at`, oldest first; with `since` those begun since."""
+        ...
+
+    def months_of_tests(
+        self, practices: Collection[str], *, since: datetime
+    ) -> tuple[MonthOfTests, ...]:
+        """Return what became of restore tests since then, by practice and month; months without
+        any are left out. Of 40 practices over six years within a second.
+        """
+        ...
+
+    def newest_finished(self, operation: Operation) -> Mapping[str, Run]:
+        """Return by practice the run of an operation that finished last, however it ended."""
         ...
 
     def open_runs(self, practice: str | None = None) -> tuple[Run, ...]:
@@ -425,6 +550,10 @@ class Store(Protocol):
         """Return what came due at `since` or later, and what is not settled yet, newest first."""
         ...
 
+    def tests_due(self, practice: str, *, since: datetime) -> tuple[OccurrenceState, ...]:
+        """Return the restore tests that came due at `since` or later, made or not, oldest first."""
+        ...
+
     def attempts_beside(self, one: Run) -> Attempts:
         """Return the occurrence that a run serves, and every attempt at it, itself included."""
         ...
@@ -442,6 +571,15 @@ class Store(Protocol):
     @property
     def followed(self) -> Followed:
         """What was followed, drilled and packed, in the same memory."""
+        ...
+
+    @property
+    def evidence(self) -> EvidenceLog:
+        """What cannot be edited, in the same memory."""
+        ...
+
+    def newest_promise(self, practice: str) -> PromiseMade | None:
+        """Return the newest version of the promise to a practice; `None` before the first."""
         ...
 
     def repository_id(self, practice: str, name: str) -> str | None:

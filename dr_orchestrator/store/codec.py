@@ -22,7 +22,11 @@ from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.record import Entry
 
 _KINDS: Mapping[str, type[Entry]] = {
+    "action_closed": record.ActionClosed,
+    "action_opened": record.ActionOpened,
+    "anchored": record.Anchored,
     "drill_recorded": record.DrillRecorded,
+    "finding_changed": record.FindingChanged,
     "hold_placed": record.HoldPlaced,
     "hold_released": record.HoldReleased,
     "immutability_tested": ImmutabilityTested,
@@ -36,9 +40,12 @@ _KINDS: Mapping[str, type[Entry]] = {
     "problem_acknowledged": record.ProblemAcknowledged,
     "problem_over": record.ProblemOver,
     "problem_seen": record.ProblemSeen,
+    "promise_recorded": record.PromiseRecorded,
+    "report_delivered": record.ReportDelivered,
     "repository_checked": record.RepositoryChecked,
     "repository_seen": record.RepositorySeen,
     "restore_test_recorded": record.RestoreTestRecorded,
+    "restored": record.Restored,
     "retention_frozen": record.RetentionFrozen,
     "retention_released": record.RetentionReleased,
     "run_closed": record.RunClosed,
@@ -46,6 +53,7 @@ _KINDS: Mapping[str, type[Entry]] = {
     "runbook_moved": record.RunbookMoved,
     "runbook_opened": record.RunbookOpened,
     "schedule_set_back": record.ScheduleSetBack,
+    "signed_off": record.SignedOff,
     "system_paused": record.SystemPaused,
     "told": record.Told,
 }
@@ -76,7 +84,7 @@ def decode_entry(kind: str, payload: str) -> Entry:
 
 def encode(value: Any, declared: Any) -> str:
     """Return `value`, of type `declared`, as canonical JSON."""
-    return canonical_json(_plain(value, declared))
+    return canonical_json(_writer(declared)(value))
 
 
 def canonical_json(plain: Any) -> str:
@@ -121,23 +129,32 @@ def _hints(noun: type) -> Mapping[str, Any]:
     return get_type_hints(noun)
 
 
-def _plain(value: Any, declared: Any) -> Any:
+@cache
+def _writer(declared: Any) -> Callable[[Any], Any]:
+    """Return what writes values of this type. Worked out once: every entry is written."""
     if is_dataclass(declared):
-        hints = _hints(declared)  # type: ignore[arg-type]
-        return {
-            field.name: _plain(getattr(value, field.name), hints[field.name])
-            for field in fields(declared)
-        }
+        return _noun_writer(declared)
     origin, arguments = get_origin(declared), get_args(declared)
     if origin is tuple:
-        return [_plain(each, arguments[0]) for each in value]
+        each = _writer(arguments[0])
+        return lambda value: [each(item) for item in value]
     if origin is Mapping:
-        return {key: _plain(each, arguments[1]) for key, each in value.items()}
+        each = _writer(arguments[1])
+        return lambda value: {key: each(item) for key, item in value.items()}
     if origin in {Union, UnionType}:
-        return _plain_choice(value, arguments)
+        return _choice_writer(arguments)
     if declared is datetime:
-        return instant_text(value)
-    return value.value if isinstance(value, Enum) else value
+        return instant_text
+    return _enum_value if issubclass(declared, Enum) else _as_it_is
+
+
+def _noun_writer(noun: Any) -> Callable[[Any], Any]:
+    writers = tuple((field.name, _writer(_hints(noun)[field.name])) for field in fields(noun))
+    return lambda value: {name: write(getattr(value, name)) for name, write in writers}
+
+
+def _enum_value(value: Enum) -> Any:
+    return value.value
 
 
 @cache
@@ -177,13 +194,16 @@ def _as_it_is(raw: Any) -> Any:
     return raw
 
 
-def _plain_choice(value: Any, choices: tuple[Any, ...]) -> Any:
-    """Write a value that may be of several types; what JSON cannot tell apart carries its type."""
-    if value is None:
-        return None
+def _choice_writer(choices: tuple[Any, ...]) -> Callable[[Any], Any]:
     certain = [choice for choice in choices if choice is not NoneType]
     if len(certain) == 1:
-        return _plain(value, certain[0])
+        write = _writer(certain[0])
+        return lambda value: None if value is None else write(value)
+    return _plain_choice
+
+
+def _plain_choice(value: Any) -> Any:
+    """Write a value that may be of several types; what JSON cannot tell apart carries its type."""
     if isinstance(value, datetime):
         return {"time": instant_text(value)}
     if isinstance(value, float) and not math.isfinite(value):

@@ -7,8 +7,10 @@ still holds when it is written. Nothing here knows what the tables mean.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from hashlib import sha256
 
 from sqlalchemy import Connection, Engine, insert, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -16,6 +18,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.record import Entry
 from dr_orchestrator.errors import DroError, SpaceExhausted, StoreUnusable
+from dr_orchestrator.evidence.facts import facts_of
+from dr_orchestrator.store.chain_end import ChainEnd, add_line, begin_chain, end_of, our_chain
 from dr_orchestrator.store.codec import encode_entry, kind_of
 from dr_orchestrator.store.projection import project
 from dr_orchestrator.store.schema import journal
@@ -24,14 +28,16 @@ START_OVER = (
     "move the state folder aside, then list what the repositories hold into a fresh one: "
     "`dro points rebuild PRACTICE --repository ID`"
 )
+_ADD = insert(journal)
 
 
 class Memory:
-    """One database, and the clock by which it is written."""
+    """One database, the clock by which it is written, and the key that its evidence begins with."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, evidence_key: Callable[[], str]) -> None:
         self.engine = engine
         self.clock = clock
+        self._evidence_key = evidence_key
         self._in_turn = threading.Lock()
 
     @contextmanager
@@ -58,7 +64,8 @@ class Memory:
                 yield connection
 
     def write_down(self, connection: Connection, entry: Entry) -> bool:
-        """Record an entry within a transaction that writes; whether it changed anything.
+        """Record an entry, and its evidence, within a transaction that writes; whether it changed
+        anything.
 
         Raises:
             RepositoryChanged, ValueError: see `Store.record`.
@@ -67,12 +74,33 @@ class Memory:
         practice = project(connection, entry)
         if practice is None:
             return False
+        now = self.clock.now()
+        self._bear_out(connection, entry, practice, payload, now)
         connection.execute(
-            insert(journal).values(
-                at=self.clock.now(), kind=kind_of(entry), practice=practice, payload=payload
-            )
+            _ADD, {"at": now, "kind": kind_of(entry), "practice": practice, "payload": payload}
         )
         return True
+
+    def _bear_out(
+        self, connection: Connection, entry: Entry, practice: str, payload: str, now: datetime
+    ) -> None:
+        """Add the line of evidence that an entry makes; what is about no practice makes none."""
+        said = facts_of(entry) if practice else None
+        if said is None:
+            return
+        end = self._chain_end(connection, practice, now)
+        kind, about = said
+        record = sha256(payload.encode()).hexdigest()
+        add_line(connection, end, at=now, kind=kind, about=about, record=record)
+
+    def _chain_end(self, connection: Connection, practice: str, now: datetime) -> ChainEnd:
+        """Return where our chain of a practice ends; it begins where there is none. Asked each
+        time: another process may have begun another one.
+        """
+        chain = our_chain(connection, practice)
+        if chain is None:
+            return begin_chain(connection, practice, now, self._evidence_key())
+        return end_of(connection, practice, chain)
 
 
 @contextmanager

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -26,14 +22,3 @@ def configuration(connection: Connection | None = None) -> Config:
 def migrate(connection: Connection) -> None:
     """Run what is missing, all of it in the caller's transaction or none."""
     command.upgrade(configuration(connection), "head")
-
-
-@contextmanager
-def one_at_a_time(lock: Path) -> Iterator[None]:
-    """Wait until no other process migrates. The lock ends with its process, however that ends."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

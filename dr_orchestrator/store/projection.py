@@ -8,6 +8,7 @@ empty store gives the same tables. Runs inside the transaction, and under the wr
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import singledispatch
 from typing import Any
 
@@ -16,14 +17,17 @@ from sqlalchemy import Connection, Table, delete, insert, select, update
 from dr_orchestrator.core import record
 from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.point import AssetSummary, PointCopy, RecoveryPoint
+from dr_orchestrator.core.promise import PromiseMade
 from dr_orchestrator.core.record import MUCH_NEW, Entry
 from dr_orchestrator.core.run import Run
 from dr_orchestrator.core.runbook import Event, Move, RunbookRun, StepResult
+from dr_orchestrator.core.sign_off import CorrectiveAction, SignOff
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import Busy, RepositoryChanged
 from dr_orchestrator.store import schema
 from dr_orchestrator.store.rows import (
+    action_from,
     attempted_key,
     copy_row,
     drill_row,
@@ -33,11 +37,15 @@ from dr_orchestrator.store.rows import (
     move_from,
     move_row,
     occurrence_row,
+    promise_from,
+    promise_row,
     restore_test_from,
     restore_test_row,
     run_row,
     runbook_run_from,
     runbook_run_row,
+    sign_off_from,
+    sign_off_row,
 )
 
 
@@ -420,6 +428,94 @@ def _drill_recorded(entry: record.DrillRecorded, connection: Connection) -> str 
 @_project.register
 def _kit_made(entry: record.KitMade, connection: Connection) -> str | None:
     return _replaced(connection, schema.kit, kit_row(entry))
+
+
+@_project.register
+def _promise_recorded(entry: record.PromiseRecorded, connection: Connection) -> str | None:
+    promise, table = entry.promise, schema.promise
+    known = _row(connection, table, id=promise.id)
+    if known is not None:
+        _require_same(promise_from(known), promise, "version of the promise")
+        return None
+    of_practice = select(table).filter_by(practice=promise.practice)
+    newest = connection.execute(of_practice.order_by(table.c.number.desc()).limit(1)).one_or_none()
+    if newest is not None and newest.sha256 == promise.sha256:
+        return None
+    number = 1 if newest is None else newest.number + 1
+    connection.execute(insert(table).values(promise_row(promise, number)))
+    return promise.practice
+
+
+@_project.register
+def _finding_changed(entry: record.FindingChanged, connection: Connection) -> str | None:
+    key = {name: getattr(entry, name) for name in ("practice", "system", "repository")}
+    key["objective"] = entry.objective.value
+    if entry.verdict is None:
+        return _removed(connection, schema.verdict, **key)
+    known = _row(connection, schema.verdict, **key)
+    if known is not None and known.verdict == entry.verdict.value:
+        return None
+    return _replaced(connection, schema.verdict, key | {"verdict": entry.verdict.value})
+
+
+@_project.register(record.Restored)
+@_project.register(record.Anchored)
+@_project.register(record.ReportDelivered)
+def _only_recorded(
+    entry: record.Restored | record.Anchored | record.ReportDelivered,
+    connection: Connection,  # noqa: ARG001 - whoever asks reads the evidence
+) -> str | None:
+    return entry.practice
+
+
+@_project.register
+def _signed_off(entry: record.SignedOff, connection: Connection) -> str | None:
+    sign_off = entry.sign_off
+    known = _row(connection, schema.sign_off, id=sign_off.id)
+    if known is not None:
+        _require_same(sign_off_from(known), sign_off, "sign-off")
+        return None
+    connection.execute(insert(schema.sign_off).values(sign_off_row(sign_off)))
+    return sign_off.practice
+
+
+@_project.register
+def _action_opened(entry: record.ActionOpened, connection: Connection) -> str | None:
+    action, table = entry.action, schema.corrective_action
+    if not action.is_open:
+        raise ValueError(f"a corrective action that is opened is not closed: {action.id}")
+    known = _row(connection, table, id=action.id)
+    if known is not None:
+        as_opened = replace(action_from(known), closed_at=None, closed_by="", done="")
+        _require_same(as_opened, action, "corrective action")
+        return None
+    cause = {name: getattr(action, name) for name in ("practice", "system", "repository", "cause")}
+    if _row(connection, table, **cause, closed_at=None) is not None:
+        return None
+    connection.execute(insert(table).values(vars(action)))
+    return action.practice
+
+
+@_project.register
+def _action_closed(entry: record.ActionClosed, connection: Connection) -> str | None:
+    table = schema.corrective_action
+    known = _row(connection, table, practice=entry.practice, id=entry.id)
+    if known is None:
+        raise ValueError(f"this corrective action was never opened: {entry.id}")
+    if known.closed_at is not None:
+        return None
+    closed = {"closed_at": entry.at, "closed_by": entry.by, "done": entry.done}
+    connection.execute(update(table).where(table.c.id == entry.id).values(closed))
+    return entry.practice
+
+
+def _require_same(
+    known: PromiseMade | SignOff | CorrectiveAction,
+    told: PromiseMade | SignOff | CorrectiveAction,
+    what: str,
+) -> None:
+    if known != told:
+        raise ValueError(f"another {what} is recorded under this id: {told.id}")
 
 
 def _changed_problem(

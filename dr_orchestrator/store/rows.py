@@ -10,10 +10,12 @@ from dr_orchestrator.core.immutability import Attempt, ImmutabilityTested
 from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress
 from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, PointCopy, RecoveryPoint
 from dr_orchestrator.core.problem import Occasion, OpenProblem, Problem, ProblemKind, Telling
+from dr_orchestrator.core.promise import PromiseMade
 from dr_orchestrator.core.record import KitMade
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.core.runbook import Drill, Mode, Move, RunbookRun, StepExercised
+from dr_orchestrator.core.sign_off import CorrectiveAction, SignOff
 from dr_orchestrator.core.verification import Depth, Result, Verification
 from dr_orchestrator.store.codec import decode, encode
 
@@ -246,3 +248,41 @@ def kit_row(kit: KitMade) -> dict[str, Any]:
 def kit_from(row: Any) -> KitMade:
     """Return the kit of a row."""
     return KitMade(**row._asdict() | {"places": decode(row.places, _PLACES)})
+
+
+def promise_row(promise: PromiseMade, number: int) -> dict[str, Any]:
+    """Return the row of one version of a promise, the `number`-th of its practice."""
+    return {
+        "practice": promise.practice,
+        "number": number,
+        "id": promise.id,
+        "sha256": promise.sha256,
+        "promise": encode(promise, PromiseMade),
+    }
+
+
+def promise_from(row: Any) -> PromiseMade:
+    """Return the version of a promise of a row."""
+    promise: PromiseMade = decode(row.promise, PromiseMade)
+    return promise
+
+
+def sign_off_row(sign_off: SignOff) -> dict[str, Any]:
+    """Return the row of a sign-off."""
+    return {
+        "id": sign_off.id,
+        "practice": sign_off.practice,
+        "at": sign_off.at,
+        "sign_off": encode(sign_off, SignOff),
+    }
+
+
+def sign_off_from(row: Any) -> SignOff:
+    """Return the sign-off of a row."""
+    sign_off: SignOff = decode(row.sign_off, SignOff)
+    return sign_off
+
+
+def action_from(row: Any) -> CorrectiveAction:
+    """Return the corrective action of a row."""
+    return CorrectiveAction(**row._asdict())

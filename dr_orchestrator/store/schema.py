@@ -31,15 +31,18 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    column,
     event,
     false,
+    insert,
+    table,
     text,
 )
 from sqlalchemy.types import TypeEngine
 
 from dr_orchestrator.store.codec import instant_from, instant_text
 
-STORE_VERSION = "0007"
+STORE_VERSION = "0008"
 """The newest migration. Four digits, so that versions compare as text."""
 
 
@@ -263,6 +266,13 @@ occurrence = Table(
     UniqueConstraint("schedule_id", "due_at"),
     Index("ix_occurrence_practice", "practice", "due_at"),
     Index("ix_occurrence_due_at", "due_at"),
+    # Reports go through years of them, and backups are a hundred times as many.
+    Index(
+        "ix_occurrence_restore_test",
+        *("practice", "due_at", "skipped"),
+        sqlite_where=text("operation = 'restore test'"),
+        postgresql_where=text("operation = 'restore test'"),
+    ),
     Index(
         "ix_occurrence_open",
         "due_at",
@@ -518,24 +528,136 @@ kit = Table(
 )
 """The newest of each practice."""
 
-# Not a defence against somebody who owns the file; it keeps a mistake of ours from being silent.
-JOURNAL_GUARDS = {
-    "sqlite": (
-        """CREATE TRIGGER journal_no_update BEFORE UPDATE ON journal
-        BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
-        """CREATE TRIGGER journal_no_delete BEFORE DELETE ON journal
-        BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END""",
+# --- what is promised, accepted and to be put right ----------------------------------------------
+
+promise = Table(
+    "promise",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    # The order in which they were seen, whatever the clock said.
+    Column("number", Integer, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("promise", Text, nullable=False),
+    UniqueConstraint("id"),
+)
+"""`promise` is the whole of it, as JSON."""
+
+sign_off = Table(
+    "sign_off",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("practice", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("sign_off", Text, nullable=False),
+    Index("ix_sign_off_practice", "practice", "at"),
+)
+"""`sign_off` is the whole of it, as JSON."""
+
+corrective_action = Table(
+    "corrective_action",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("practice", Text, nullable=False),
+    Column("system", Text, nullable=False),
+    Column("repository", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("test", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("due", Instant, nullable=False),
+    Column("opened_by", Text, nullable=False),
+    Column("closed_at", Instant),
+    Column("closed_by", Text, nullable=False),
+    Column("done", Text, nullable=False),
+    Index("ix_corrective_action_practice", "practice", "opened_at"),
+    Index(
+        "ix_corrective_action_open",
+        *("practice", "system", "repository", "cause"),
+        unique=True,
+        sqlite_where=text("closed_at IS NULL"),
+        postgresql_where=text("closed_at IS NULL"),
     ),
-    "postgresql": (
-        """CREATE FUNCTION journal_append_only() RETURNS trigger LANGUAGE plpgsql AS
-        $$BEGIN RAISE EXCEPTION 'the journal is append-only'; END$$""",
-        """CREATE TRIGGER journal_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON journal
-        FOR EACH STATEMENT EXECUTE FUNCTION journal_append_only()""",
+)
+
+verdict = Table(
+    "verdict",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("system", Text, primary_key=True),
+    Column("objective", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("verdict", Text, nullable=False),
+)
+"""The newest of each; what the plan asks for no more has none."""
+
+# --- evidence ------------------------------------------------------------------------------------
+
+evidence_chain = Table(
+    "evidence_chain",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("chain", Text, primary_key=True),
+    Column("ours", Boolean, nullable=False),
+    Index(
+        "ix_evidence_chain_ours",
+        "practice",
+        unique=True,
+        sqlite_where=text("ours"),
+        postgresql_where=text("ours"),
     ),
-}
+)
+"""All else that is said of a chain stands in its lines."""
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("chain", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("line", Text, nullable=False),
+    # In this order, so that lines of a kind come by their numbers, and `at` needs no line read.
+    Index("ix_evidence_kind", "practice", "chain", "kind", "number", "at"),
+)
+"""`line` is the whole of it, and what hashes stand on; the rest is there to find it."""
+
+
+def append_only(table: str, dialect: str) -> tuple[str, ...]:
+    """Return what makes a database refuse to change or remove what is in a table.
+
+    Not a defence against somebody who owns the file; it keeps a mistake of ours from being silent.
+    """
+    if dialect == "sqlite":
+        return tuple(
+            f"""CREATE TRIGGER {table}_no_{deed} BEFORE {deed.upper()} ON {table}
+        BEGIN SELECT RAISE(ABORT, 'the {table} is append-only'); END"""
+            for deed in ("update", "delete")
+        )
+    return (
+        f"""CREATE FUNCTION {table}_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN RAISE EXCEPTION 'the {table} is append-only'; END$$""",
+        f"""CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+        FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()""",
+    )
 
 
 @event.listens_for(journal, "after_create")
-def _guard_journal(_table: Table, connection: Connection, **_: Any) -> None:
-    for statement in JOURNAL_GUARDS[connection.dialect.name]:
+@event.listens_for(evidence, "after_create")
+def _guard(table: Table, connection: Connection, **_: Any) -> None:
+    for statement in append_only(table.name, connection.dialect.name):
         connection.exec_driver_sql(statement)
+
+
+def make_tables(connection: Connection) -> None:
+    """Make all tables, as of the newest migration, where there are none yet."""
+    metadata.create_all(connection, checkfirst=False)
+    # As Alembic makes it, which goes on from here.
+    connection.exec_driver_sql(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    versions = table("alembic_version", column("version_num"))
+    connection.execute(insert(versions).values(version_num=STORE_VERSION))

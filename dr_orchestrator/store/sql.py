@@ -5,7 +5,7 @@ Statements are written once for SQLite and PostgreSQL.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +28,7 @@ from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.occurrence import OccurrenceState
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.problem import OpenProblem, Telling
+from dr_orchestrator.core.promise import PromiseMade
 from dr_orchestrator.core.record import (
     FORGOTTEN_SHOWN,
     TESTS_SHOWN,
@@ -40,26 +41,39 @@ from dr_orchestrator.core.record import (
     SystemPaused,
 )
 from dr_orchestrator.core.restore_test import RestoreTest
-from dr_orchestrator.core.run import Outcome, Run
+from dr_orchestrator.core.run import Operation, Outcome, Run
+from dr_orchestrator.core.sign_off import CorrectiveAction, SignOff
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.errors import PointNotFound
 from dr_orchestrator.store.attempted import first_seen, maintained_since, newest_runs
-from dr_orchestrator.store.base import DEFAULT_LIMITS, Attempts, JournalLine, Limits, RunHistory
+from dr_orchestrator.store.base import (
+    DEFAULT_LIMITS,
+    Attempts,
+    JournalLine,
+    Limits,
+    MonthOfTests,
+    RunHistory,
+)
 from dr_orchestrator.store.followed import SqlFollowed
+from dr_orchestrator.store.kept_evidence import SqlEvidence
 from dr_orchestrator.store.memory import Memory
 from dr_orchestrator.store.rows import (
+    action_from,
     immutability_test_from,
     occurrence_state_from,
     points_from,
     problem_from,
+    promise_from,
     restore_test_from,
     run_from,
+    sign_off_from,
     telling_from,
 )
 from dr_orchestrator.store.run_ledger import SqlLedger, require_claim
 from dr_orchestrator.store.schema import (
     accepted_snapshot,
     claim,
+    corrective_action,
     freeze,
     hold,
     immutability_test,
@@ -71,25 +85,37 @@ from dr_orchestrator.store.schema import (
     point_asset,
     point_copy,
     problem,
+    promise,
     repository,
     repository_check,
     restore_test,
     retention_release,
     run,
+    sign_off,
     telling,
 )
 from dr_orchestrator.store.sql_locks import SqlLocks
+from dr_orchestrator.store.tallies import OF_RESTORE_TESTS, months_of_tests, newest_finished
 
 
 class SqlStore:
     """A `Store` in the tables of `schema`. Takes over the engine, and closes it."""
 
-    def __init__(self, engine: Engine, clock: Clock, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        limits: Limits = DEFAULT_LIMITS,
+        *,
+        evidence_key: Callable[[], str],
+    ) -> None:
+        """Take `evidence_key` for what tells the public key (hex) that chains begin with."""
         self._engine = engine
-        self._memory = Memory(engine, clock)
+        self._memory = Memory(engine, clock, evidence_key)
         self._ledger = SqlLedger(self._memory, limits)
         self._locks = SqlLocks(self._memory, limits)
         self._followed = SqlFollowed(self._memory)
+        self._evidence = SqlEvidence(self._memory)
 
     def record(self, *entries: Entry) -> None:
         """Write the entries down, all of them or none; see `Store.record`."""
@@ -121,6 +147,9 @@ class SqlStore:
                 released=_released(connection, practice),
                 pauses=_pauses(connection, practice),
                 forgotten=forgotten,
+                promises=_promises(connection, practice),
+                sign_offs=_sign_offs(connection, practice),
+                actions=_actions(connection, practice),
             )
 
     def _shown_points(
@@ -191,7 +220,12 @@ class SqlStore:
         )
 
     def tests(
-        self, practice: str, system: str | None = None, *, repository: str | None = None
+        self,
+        practice: str,
+        system: str | None = None,
+        *,
+        repository: str | None = None,
+        since: datetime | None = None,
     ) -> tuple[RestoreTest, ...]:
         """Return restore tests by `started_at`; see `Store.tests`."""
         wanted = _tests_of(practice)
@@ -199,8 +233,22 @@ class SqlStore:
             wanted = wanted.where(restore_test.c.system == system)
         if repository is not None:
             wanted = wanted.where(restore_test.c.repository == repository)
+        if since is not None:
+            wanted = wanted.where(restore_test.c.started_at >= since)
         with self._memory.reading() as connection:
             return _tests(connection, wanted)
+
+    def months_of_tests(
+        self, practices: Collection[str], *, since: datetime
+    ) -> tuple[MonthOfTests, ...]:
+        """Return what became of restore tests; see `Store.months_of_tests`."""
+        with self._memory.reading() as connection:
+            return months_of_tests(connection, practices, since)
+
+    def newest_finished(self, operation: Operation) -> Mapping[str, Run]:
+        """Return what finished last; see `Store.newest_finished`."""
+        with self._memory.reading() as connection:
+            return newest_finished(connection, operation)
 
     def open_runs(self, practice: str | None = None) -> tuple[Run, ...]:
         """Return the runs that were never closed; see `Store.open_runs`."""
@@ -306,6 +354,16 @@ class SqlStore:
             rows = connection.execute(wanted.order_by(*newest).limit(limit))
             return tuple(occurrence_state_from(row) for row in rows)
 
+    def tests_due(self, practice: str, *, since: datetime) -> tuple[OccurrenceState, ...]:
+        """Return the restore tests that came due; see `Store.tests_due`."""
+        due = occurrence.c
+        wanted = _occurrence_states().where(
+            OF_RESTORE_TESTS, due.practice == practice, due.due_at >= since
+        )
+        with self._memory.reading() as connection:
+            rows = connection.execute(wanted.order_by(due.due_at, due.id))
+            return tuple(occurrence_state_from(row) for row in rows)
+
     def attempts_beside(self, one: Run) -> Attempts:
         """Return what a run serves, and every attempt at it; see `Store.attempts_beside`."""
         if one.schedule_id is None or one.due_at is None:
@@ -334,6 +392,18 @@ class SqlStore:
     def followed(self) -> SqlFollowed:
         """What was followed, drilled and packed."""
         return self._followed
+
+    @property
+    def evidence(self) -> SqlEvidence:
+        """What cannot be edited."""
+        return self._evidence
+
+    def newest_promise(self, practice: str) -> PromiseMade | None:
+        """Return the newest version of a promise; see `Store.newest_promise`."""
+        seen = select(promise).filter_by(practice=practice).order_by(promise.c.number.desc())
+        with self._memory.reading() as connection:
+            row = connection.execute(seen.limit(1)).one_or_none()
+        return promise_from(row) if row else None
 
     def repository_id(self, practice: str, name: str) -> str | None:
         """Return restic's own id of a repository; see `Store.repository_id`."""
@@ -492,3 +562,20 @@ def _released(connection: Connection, practice: str) -> frozenset[str]:
 def _pauses(connection: Connection, practice: str) -> dict[str, SystemPaused]:
     rows = connection.execute(select(pause).filter_by(practice=practice))
     return {row.system: SystemPaused(**row._asdict()) for row in rows}
+
+
+def _promises(connection: Connection, practice: str) -> tuple[PromiseMade, ...]:
+    seen = select(promise).filter_by(practice=practice).order_by(promise.c.number)
+    return tuple(promise_from(row) for row in connection.execute(seen))
+
+
+def _sign_offs(connection: Connection, practice: str) -> tuple[SignOff, ...]:
+    given = select(sign_off).filter_by(practice=practice)
+    rows = connection.execute(given.order_by(sign_off.c.at, sign_off.c.id))
+    return tuple(sign_off_from(row) for row in rows)
+
+
+def _actions(connection: Connection, practice: str) -> tuple[CorrectiveAction, ...]:
+    opened = select(corrective_action).filter_by(practice=practice)
+    order = (corrective_action.c.opened_at, corrective_action.c.id)
+    return tuple(action_from(row) for row in connection.execute(opened.order_by(*order)))

@@ -1,14 +1,18 @@
 """Opening the store of one machine: a SQLite file in the state folder.
 
 Durable before quick: write-ahead log, and a commit returns only once it is on disk. Opening costs
-one query; migrations, and the library that runs them, are only loaded where the file is older than
-this program.
+one query; a new file gets the newest tables at once. Migrations, and the library that runs them,
+are only loaded where the file is older than this program.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +20,11 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 
 from dr_orchestrator.clock import Clock
-from dr_orchestrator.errors import StoreUnusable
+from dr_orchestrator.errors import DroError, SpaceExhausted, StoreUnusable
+from dr_orchestrator.state_folder import StateFolder
 from dr_orchestrator.store.base import DEFAULT_LIMITS, Limits
 from dr_orchestrator.store.memory import in_our_words
-from dr_orchestrator.store.schema import STORE_VERSION
+from dr_orchestrator.store.schema import STORE_VERSION, make_tables
 from dr_orchestrator.store.sql import SqlStore
 
 FILE_NAME = "dro.sqlite3"
@@ -47,7 +52,14 @@ def open_store(state_folder: Path, clock: Clock, limits: Limits = DEFAULT_LIMITS
     except BaseException:
         engine.dispose()
         raise
-    return SqlStore(engine, clock, limits)
+    return SqlStore(engine, clock, limits, evidence_key=lambda: _evidence_key(state_folder))
+
+
+def _evidence_key(state_folder: Path) -> str:
+    try:
+        return StateFolder(state_folder).beginning_evidence_key()
+    except OSError as error:
+        raise _cannot_use(state_folder, error) from None
 
 
 def _make_private(folder: Path, file: Path) -> None:
@@ -62,10 +74,18 @@ def _make_private(folder: Path, file: Path) -> None:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise StoreUnusable(
-            f"the state folder {folder} cannot be used: {error.strerror}",
-            hint="run dro as the user who owns it, or name another in the machine's settings",
-        ) from None
+        raise _cannot_use(folder, error) from None
+
+
+def _cannot_use(folder: Path, error: OSError) -> DroError:
+    if error.errno == errno.ENOSPC:
+        return SpaceExhausted(
+            f"the disk that holds the state folder {folder} is full", hint="make room on it"
+        )
+    return StoreUnusable(
+        f"the state folder {folder} cannot be used: {error.strerror}",
+        hint="run dro as the user who owns it, or name another in the machine's settings",
+    )
 
 
 def _engine(file: Path) -> Engine:
@@ -104,9 +124,7 @@ def _version(engine: Engine) -> str | None:
 
 
 def _bring_up_to_date(engine: Engine, file: Path) -> None:
-    from dr_orchestrator.store.migration import migrate, one_at_a_time
-
-    with one_at_a_time(file.with_name(file.name + ".lock")):
+    with _one_at_a_time(file.with_name(file.name + ".lock")):
         version = _version(engine)  # another process may have been first
         if version is not None and version > STORE_VERSION:
             raise StoreUnusable(
@@ -121,4 +139,26 @@ def _bring_up_to_date(engine: Engine, file: Path) -> None:
         with engine.connect() as connection:
             connection.execution_options(writing=True)
             with connection.begin():
-                migrate(connection)
+                if version is None:
+                    make_tables(connection)
+                else:
+                    _migrate(connection)
+
+
+def _migrate(connection: Connection) -> None:
+    from dr_orchestrator.store.migration import migrate
+
+    migrate(connection)
+
+
+@contextmanager
+def _one_at_a_time(lock: Path) -> Iterator[None]:
+    """Wait until no other process makes or migrates the tables. The lock ends with its process,
+    however that ends.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -77,19 +77,22 @@ def scheduler(site: Site, *words: str) -> Iterator[subprocess.Popen[bytes]]:
         process.communicate()
 
 
-def test_schedule_run_once_makes_a_backup_then_proves_it_and_writes_the_page(site: Site) -> None:
+def test_schedule_run_once_makes_a_backup_then_proves_it_and_reports_that(site: Site) -> None:
     make_due(site, Operation.BACKUP)
     ended = site.dro("schedule", "run", "--once")
     assert ended.code == 0, ended.said
     assert outcomes(site) == {Operation.BACKUP: Outcome.DONE}
-    make_due(site, Operation.RESTORE_TEST, Operation.REPORT)
+    make_due(site, Operation.RESTORE_TEST, Operation.EVIDENCE)
     ended = site.dro("schedule", "run", "--once")
     assert ended.code == 0, ended.said
     assert set(outcomes(site).values()) == {Outcome.DONE}, states(site)
-    assert set(outcomes(site)) == {Operation.BACKUP, Operation.RESTORE_TEST, Operation.REPORT}
+    done = {Operation.BACKUP, Operation.RESTORE_TEST, Operation.REPORT, Operation.EVIDENCE}
+    assert set(outcomes(site)) == done
+    (shown,) = site.dro("evidence", "show", "--json").json["evidence"]
+    assert [each["place"] for each in shown["kept"]] == ["the repository onsite"]
     assert (site.folder / "pages/riverside.html").exists()
     events = [json.loads(line) for line in ended.stderr.splitlines()]
-    assert [each["outcome"] for each in events if each["event"] == "ended"] == ["done", "done"]
+    assert [each["outcome"] for each in events if each["event"] == "ended"] == ["done"] * 3
     assert site.leftovers() == []
     runs = site.dro("runs", "riverside", "--json")
     assert runs.code == 0

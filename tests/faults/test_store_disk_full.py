@@ -65,8 +65,8 @@ except StoreUnusable as error:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)),
     )
 
+    assert (tmp_path / "state" / FILE_NAME).stat().st_size <= 400_000
     *written, refusal = limited.stdout.splitlines()
     assert refusal.startswith("refused: the record of runs and tests cannot be used")
     with open_store(tmp_path / "state", FakeClock()) as store:
         assert [point.run for point in store.points("riverside")] == written
-    assert (tmp_path / "state" / FILE_NAME).stat().st_size <= 400_000

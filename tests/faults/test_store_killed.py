@@ -5,6 +5,7 @@ What `record` has returned from is there; what it has not is there whole, or not
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,9 @@ import pytest
 from dr_orchestrator.clock import SystemClock
 from dr_orchestrator.core.record import RunOpened
 from dr_orchestrator.core.run import Outcome
+from dr_orchestrator.evidence.chain import verify
 from dr_orchestrator.process import ProcessIdentity
+from dr_orchestrator.store.base import JournalLine, Store
 from dr_orchestrator.store.codec import decode_entry
 from dr_orchestrator.store.ledger import close_dead_runs
 from dr_orchestrator.store.sqlite import FILE_NAME, open_store
@@ -56,11 +60,23 @@ def _assert_whole(state: Path, written: list[str], replayed: Path) -> int:
         points = {point.run for point in record.points}
         assert set(written) <= points
         assert len(record.points) == len(record.tests) == kinds["point_recorded"]
+        _assert_borne_out(store, lines)
     with sqlite3.connect(state / FILE_NAME) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     connection.close()
     return len(points)
+
+
+def _assert_borne_out(store: Store, journal: tuple[JournalLine, ...]) -> None:
+    """Assert that one chain, unbroken, has a line for each entry, whatever of it is signed."""
+    texts = [text.encode() for text in store.evidence.lines(PRACTICE)]
+    records = [record for each in texts if (record := json.loads(each)["record"])]
+    assert records == [sha256(line.payload.encode()).hexdigest() for line in journal]
+    assert store.evidence.disagreements(PRACTICE) == ()
+    if texts:
+        verification = verify(texts, must_be_signed=False)
+        assert (verification.faults, len(verification.chains)) == ((), 1)
 
 
 def test_store_is_whole_when_its_writer_is_killed_at_any_instant(tmp_path: Path) -> None:

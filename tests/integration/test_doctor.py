@@ -648,7 +648,10 @@ DEFECTS: dict[str, Defect] = {
         ),
     ),
     "no mail server": Defect(
-        Kind.NOT_TOLD, "the settings name no mail server", lambda ward: ward.settings_say(mail=None)
+        Kind.NOT_TOLD,
+        "the settings name no mail server",
+        lambda ward: ward.settings_say(mail=None),
+        also=frozenset({Kind.EVIDENCE_HERE_ALONE}),
     ),
     "a mail server that is down": Defect(
         Kind.NOT_TOLD,

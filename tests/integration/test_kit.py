@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from dr_orchestrator.core.letter import Letter
 from dr_orchestrator.core.record import PointRecorded, RestoreTestRecorded
 from dr_orchestrator.core.run import Outcome
 from dr_orchestrator.core.secret import Secret
@@ -21,13 +22,12 @@ from dr_orchestrator.errors import (
     StorageUnusable,
 )
 from dr_orchestrator.notify.deliver import Post, deliver_by_mail
-from dr_orchestrator.notify.message import Attachment, Message
+from dr_orchestrator.notify.message import Message
 from dr_orchestrator.plan.load import LoadedPlan
 from dr_orchestrator.plan.model import Contact, Plan
 from dr_orchestrator.repositories.base import Repository
 from dr_orchestrator.runbook.kit.given import inputs_of
 from dr_orchestrator.runbook.kit.look import look_at_kit
-from dr_orchestrator.runbook.kit.mail import KitMail
 from dr_orchestrator.runbook.kit.make import (
     KitRequest,
     KitTools,
@@ -89,12 +89,9 @@ class Desk:
     def _unreachable(self, _plan: Plan, name: str) -> Repository:
         raise RepositoryUnreachable(f"the repository {name} could not be reached")
 
-    def _send(self, contact: Contact, mail: KitMail) -> None:
-        attached = Attachment(
-            name=mail.attachment, media_type=mail.media_type, content=mail.content
-        )
+    def _send(self, contact: Contact, mail: Letter) -> None:
         message = Message(
-            id="1", subject=mail.subject, text=mail.text, facts={}, attachments=(attached,)
+            id="1", subject=mail.subject, text=mail.text, facts={}, attachments=mail.attachments
         )
         server = MailServer(
             host="127.0.0.1",

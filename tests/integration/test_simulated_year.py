@@ -71,6 +71,7 @@ systems:
     backup: {{schedule: "20 12 29 2,12 *"}}
     restore_tests: []
 report: {{schedule: Mon 07:00, folder: /srv/reports}}
+evidence: {{schedule: Sat 05:00}}
 """,
     "lakeside": f"""\
 version: 1
@@ -94,6 +95,7 @@ systems:
     restore_tests:
       - {{schedule: "Sun 02:30", from: onsite}}
       - {{schedule: "15 */2 * * 0", from: offsite, blackout: {{sun: "01:00-23:30"}}, grace: 30m}}
+evidence: {{schedule: Tue 05:00}}
 """,
 }
 
@@ -144,6 +146,7 @@ MEANT: dict[str, dict[str, Meant]] = {
             times=at("06:00"), days=lambda day: day.day == 1, catch_up="skip", grace=6 * HOUR
         ),
         "report": Meant(times=at("07:00"), days=on(0)),
+        "evidence": Meant(times=at("05:00"), days=on(5)),
     },
     "lakeside": {
         "systems.emr.backup": Meant(
@@ -174,6 +177,7 @@ MEANT: dict[str, dict[str, Meant]] = {
         "repositories.offsite.maintenance.forget": Meant(
             times=at("02:02"), days=lambda day: day.day == 1
         ),
+        "evidence": Meant(times=at("05:00"), days=on(1)),
     },
 }
 CLOSED = {

@@ -15,6 +15,7 @@ from dr_orchestrator.core.record import (
     RunClosed,
     RunOpened,
 )
+from dr_orchestrator.report.gather import gather
 from dr_orchestrator.schedule.plan_shelf import PlansRead
 from dr_orchestrator.store.sqlite import open_store
 from tests.support.clock import FakeClock
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dr_orchestrator.plan.load import LoadedPlan
+    from dr_orchestrator.report.subject import Subject
     from dr_orchestrator.store.base import Store
 
 
@@ -51,6 +53,9 @@ class Desk(Context):
 
     def plans_and_mistakes(self, practices: tuple[str, ...]) -> PlansRead:
         return PlansRead(plans=self.plans(practices), mistakes=())
+
+    def subject(self, loaded: LoadedPlan) -> Subject:
+        return gather(self._store, loaded, self.clock.now())
 
     def close(self, *, stopped: bool = False) -> None:
         self._store.close()

@@ -13,14 +13,18 @@ from typing import Any
 
 from dr_orchestrator.compliance.advice import advise
 from dr_orchestrator.compliance.judge import judge
+from dr_orchestrator.compliance.promise import promise_of, sha256_of
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, RecoveryPoint
+from dr_orchestrator.core.promise import PromiseMade
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.verification import Depth, Result, Verification
 from dr_orchestrator.plan.effective import with_defaults
 from dr_orchestrator.plan.model import Plan
+from dr_orchestrator.report.subject import Subject
 from tests.support.evidence import DOCUMENTS, full_id, looked_after, make_point
+from tests.support.promises import make_action, make_promise, make_sign_off
 
 NOW = datetime(2026, 11, 22, 1, 15, tzinfo=UTC)
 """A Saturday evening in Chicago: 21 November, 19:15."""
@@ -35,6 +39,17 @@ class Practice:
     findings: tuple[Finding, ...]
     record: PracticeRecord
     now: datetime = NOW
+
+    def subject(self, **more: Any) -> Subject:
+        """Return it as a report sees it."""
+        return Subject(
+            plan=self.plan,
+            plan_sha256=PLAN_SHA256,
+            record=self.record,
+            findings=self.findings,
+            now=self.now,
+            **more,
+        )
 
 
 def system(title: str, **more: Any) -> dict[str, Any]:
@@ -240,6 +255,14 @@ _EMR = system(
         {"step": "EMR program and licence", "by": "emr_vendor", "allow": "30m"},
     ],
 )
+_IMAGING = system(
+    "Imaging",
+    importance="important",
+    recovery=[
+        {"step": "replacement server", "by": "msp", "allow": "90m", "rehearsed": "2026-09-12"},
+        {"step": "imaging licence", "by": "emr_vendor", "allow": "2h"},
+    ],
+)
 _OTHERS = {
     "phones": {
         "title": "Telephones",
@@ -334,19 +357,8 @@ def broken() -> Practice:
         point=failed.point,
         follow_up_of=failed.id,
     )
-    slow = [
-        {"step": "replacement server", "by": "msp", "allow": "90m", "rehearsed": "2026-09-12"},
-        {"step": "imaging licence", "by": "emr_vendor", "allow": "2h"},
-    ]
     return judged(
-        plan(
-            {
-                "emr": _EMR,
-                "imaging": system("Imaging", importance="important", recovery=slow),
-                **_OTHERS,
-            },
-            repositories=two_places(),
-        ),
+        plan({"emr": _EMR, "imaging": _IMAGING, **_OTHERS}, repositories=two_places()),
         (
             *nights("emr", 9)[:-1],
             replace(failed, next=advise(failed, (rescue,))),
@@ -356,6 +368,65 @@ def broken() -> Practice:
         ),
         (*points("emr", until=NOW - timedelta(hours=5)), *points("imaging")),
     )
+
+
+def promised(made: Plan, *, at: datetime) -> PromiseMade:
+    """Return the version of the promise that plan `made` is, first seen `at`."""
+    fields = promise_of(with_defaults(made))
+    return make_promise(at, by="Tom Miller", fields=fields, sha256=sha256_of(fields), changes=())
+
+
+def loosened() -> Practice:
+    """Return the practice of the README after somebody raised its RTO from one hour to four."""
+    practice = one_system()
+    tight = {**_EMR, "rto": "1h"}
+    first = promised(
+        plan({"emr": tight, **_OTHERS}, repositories=two_places()), at=NOW - timedelta(days=80)
+    )
+    second = promised(practice.plan, at=NOW - timedelta(days=9))
+    told = replace(
+        practice.record,
+        promises=(first, second),
+        sign_offs=(make_sign_off(NOW - timedelta(days=60), promise=first.id),),
+    )
+    return replace(practice, record=told, findings=judge(practice.plan, told, NOW))
+
+
+def worst() -> Practice:
+    """Return a practice of three systems with something of everything that can be wrong."""
+    two = broken()
+    files = system(
+        "Shared files", importance="routine", backup=_BOTH, restore_tests=_TESTS, rpo="2h"
+    )
+    systems = {"emr": _EMR, "imaging": _IMAGING, "files": files, **_OTHERS}
+    before = {
+        **systems,
+        "emr": {**_EMR, "rto": "1h", "rpo": "30m", "max_data_age": "4h"},
+        "files": {**files, "rto": "2h", "rpo": "1h"},
+        "phones": system("Telephones"),
+    }
+    now, then = (plan(each, repositories=two_places()) for each in (systems, before))
+    first = promised(then, at=NOW - timedelta(days=80))
+    second = promised(now, at=NOW - timedelta(days=9))
+    tests = (
+        *two.record.tests,
+        *(
+            replace(test, system="files", id=f"f{test.id}")
+            for test in two.record.tests
+            if test.system == "emr"
+        ),
+    )
+    kept = (*two.record.points, *points("files", until=NOW - timedelta(hours=7)))
+    judged_now = judged(now, tests, kept)
+    told = replace(
+        judged_now.record,
+        promises=(first, second),
+        actions=tuple(
+            make_action(NOW - timedelta(days=5), system=name, due=NOW + timedelta(days=days))
+            for name, days in (("emr", -3), ("files", -1), ("imaging", 4), ("emr", 5))
+        ),
+    )
+    return replace(judged_now, record=told, findings=judge(judged_now.plan, told, NOW))
 
 
 def first_day() -> Practice:

@@ -14,6 +14,7 @@ from psycopg import sql
 from sqlalchemy import URL, create_engine
 
 from dr_orchestrator.clock import Clock
+from dr_orchestrator.state_folder import StateFolder
 from dr_orchestrator.store.base import Limits
 from dr_orchestrator.store.schema import metadata
 from dr_orchestrator.store.sql import SqlStore
@@ -56,7 +57,8 @@ def postgres(folder: Path, clock: Clock, limits: Limits) -> SqlStore:
     engine = create_engine(url, hide_parameters=True)
     if not made:
         metadata.create_all(engine)
-    return SqlStore(engine, clock, limits)
+    signer = StateFolder(folder / "state").evidence_signer()
+    return SqlStore(engine, clock, limits, evidence_key=lambda: signer.public)
 
 
 STORES = (

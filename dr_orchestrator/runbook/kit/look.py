@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.errors import UsageMistake
-from dr_orchestrator.plan.model import KitBucket
+from dr_orchestrator.plan.model import BucketPlace
 from dr_orchestrator.runbook.kit.build import SUMS
 from dr_orchestrator.runbook.kit.given import inputs_of
 from dr_orchestrator.runbook.kit.place import in_bucket, in_folder
@@ -46,7 +46,7 @@ def _files(loaded: LoadedPlan, place: str) -> KitFiles:
     if place.startswith("s3://"):
         planned = spec.s3 if spec is not None else None
         is_planned = planned is not None and planned.to.rstrip("/") == place.rstrip("/")
-        return in_bucket(planned if planned and is_planned else KitBucket(to=place), practice)
+        return in_bucket(planned if planned and is_planned else BucketPlace(to=place), practice)
     folder = Path(place)
     below = folder / practice
     return in_folder(below if not (folder / SUMS).exists() and below.is_dir() else folder)

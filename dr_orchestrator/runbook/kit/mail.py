@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.letter import Attachment, Letter
 from dr_orchestrator.runbook.kit.build import PAPER, SUMS, sums_of
 
 if TYPE_CHECKING:
@@ -21,19 +21,7 @@ _FIRST_YEAR = datetime(1980, 1, 1, tzinfo=UTC)
 """Before it a ZIP has no times."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class KitMail:
-    """What a contact gets."""
-
-    subject: str
-    text: str
-    attachment: str
-    """Its file name; empty where nothing could be attached."""
-    media_type: str
-    content: bytes
-
-
-def kit_mail(kit: Kit, *, practice: str, name: str, made: datetime, until: str) -> KitMail:
+def kit_mail(kit: Kit, *, practice: str, name: str, made: datetime, until: str) -> Letter:
     """Return a kit as an e-mail: all of it that arrives, else the paper alone. `until` is the day
     until which it is current, in words.
     """
@@ -51,20 +39,22 @@ def kit_mail(kit: Kit, *, practice: str, name: str, made: datetime, until: str) 
     if len(packed) <= MOST_BYTES:
         text += ["Unpack it, and open START-HERE.html.", "What mail servers refuse is left out:"]
         text += ["restore.ps1 and restic itself."]
-        attached = (f"{practice}-recovery-kit.zip", "application/zip", packed)
+        attached = _attached(f"{practice}-recovery-kit.zip", "application/zip", packed)
     elif PAPER in sent and len(sent[PAPER]) <= MOST_BYTES:
         text += ["All of the kit is too large for an e-mail: this is the one for paper."]
-        attached = (f"{practice}-recovery-kit.pdf", "application/pdf", sent[PAPER])
+        attached = _attached(f"{practice}-recovery-kit.pdf", "application/pdf", sent[PAPER])
     else:
         text += ["The kit is too large for an e-mail: fetch it from where it is kept."]
-        attached = ("", "", b"")
-    return KitMail(
+        attached = ()
+    return Letter(
         subject=f"{name}: recovery kit, current until {until}",
         text="\n".join((*text, "")),
-        attachment=attached[0],
-        media_type=attached[1],
-        content=attached[2],
+        attachments=attached,
     )
+
+
+def _attached(name: str, media_type: str, content: bytes) -> tuple[Attachment, ...]:
+    return (Attachment(name=name, media_type=media_type, content=content),)
 
 
 def is_due_by_mail(last_at: datetime, now: datetime, valid: timedelta) -> bool:

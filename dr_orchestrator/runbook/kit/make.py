@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dr_orchestrator.clock import Clock
+    from dr_orchestrator.core.letter import Letter
     from dr_orchestrator.core.occurrence import Serves
     from dr_orchestrator.core.point import Manifest, RecoveryPoint
     from dr_orchestrator.core.record import PracticeRecord
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from dr_orchestrator.plan.model import Contact, Plan
     from dr_orchestrator.repositories.base import Repository
     from dr_orchestrator.runbook.kit.build import Kit
-    from dr_orchestrator.runbook.kit.mail import KitMail
     from dr_orchestrator.settings import KitProgram
     from dr_orchestrator.store.base import Store
 
@@ -66,7 +66,7 @@ class KitTools:
     open_repository: Callable[[Plan, str], Repository]
     programs: tuple[KitProgram, ...]
     """restic for other machines, as the settings name it."""
-    send: Callable[[Contact, KitMail], None]
+    send: Callable[[Contact, Letter], None]
     """Sends an e-mail; `NotDelivered` where that failed."""
     lock_wait: timedelta
     make_paper: MakePaper = paper_pdf

@@ -15,28 +15,19 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from dr_orchestrator.aws import AwsAccess, aws_client, in_our_words
-from dr_orchestrator.errors import SpaceExhausted, StorageUnusable, UsageMistake
+from dr_orchestrator.aws import BucketObjects
+from dr_orchestrator.errors import SpaceExhausted, UsageMistake
 from dr_orchestrator.runbook.kit.build import CONTENTS, SCRIPT, SUMS
 from dr_orchestrator.whole_file import write_whole
 
 if TYPE_CHECKING:
-    from dr_orchestrator.plan.model import KitBucket
+    from dr_orchestrator.plan.model import BucketPlace
     from dr_orchestrator.runbook.kit.build import Kit
 
 _PROGRAMS = (SCRIPT, "restore.sh")
 _RESTIC = "restic/"
-_GONE = frozenset({"NoSuchKey", "404", "NotFound"})
-_BLOCK = 1 << 20
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".json": "application/json",
-    ".pdf": "application/pdf",
-}
-_TEXT = "text/plain; charset=utf-8"
-_BYTES = "application/octet-stream"
 
 
 def write_kit(kit: Kit, folder: Path) -> None:
@@ -91,16 +82,16 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-def put_kit(kit: Kit, bucket: KitBucket, practice: str) -> None:
+def put_kit(kit: Kit, bucket: BucketPlace, practice: str) -> None:
     """Put a kit into a bucket, below the practice's id; what says that it is whole comes last.
 
     Raises:
         StorageUnusable: the bucket did not take it.
     """
-    objects = _Objects(bucket, practice)
+    objects = BucketObjects(bucket, practice)
     last = (SUMS, CONTENTS)
     for name in (*(each for each in kit.files if each not in last), *last):
-        objects.put(name, kit.files[name])
+        objects.put(name, kit.files[name], is_text=not name.startswith(_RESTIC))
 
 
 Hash = Callable[[str], str | None]
@@ -139,10 +130,14 @@ def in_folder(folder: Path) -> KitFiles:
     return KitFiles(str(folder), read, sha256)
 
 
-def in_bucket(bucket: KitBucket, practice: str) -> KitFiles:
+def in_bucket(bucket: BucketPlace, practice: str) -> KitFiles:
     """Return the kit in a bucket. Its files may raise `StorageUnusable`."""
-    objects = _Objects(bucket, practice)
-    return KitFiles(objects.where, objects.get, objects.sha256)
+    objects = BucketObjects(bucket, practice)
+    return KitFiles(
+        objects.where,
+        lambda name: objects.get(str(_inside(name))),
+        lambda name: objects.sha256(str(_inside(name))),
+    )
 
 
 def _inside(name: str) -> PurePosixPath:
@@ -155,54 +150,3 @@ def _inside(name: str) -> PurePosixPath:
     if path.is_absolute() or ".." in path.parts:
         raise ValueError(name)
     return path
-
-
-class _Objects:
-    """A kit's objects in a bucket."""
-
-    def __init__(self, spec: KitBucket, practice: str) -> None:
-        bucket, _, prefix = spec.to.removeprefix("s3://").partition("/")
-        self._bucket = bucket
-        self._prefix = "".join(f"{each}/" for each in (prefix.strip("/"), practice) if each)
-        self.where = f"s3://{bucket}/{self._prefix}"
-        access = AwsAccess(profile=spec.aws_profile, endpoint=spec.endpoint)
-        self._client: Any = aws_client("s3", access)
-
-    def put(self, name: str, content: bytes) -> None:
-        suffix = PurePosixPath(name).suffix
-        plain = _BYTES if name.startswith(_RESTIC) else _TEXT
-        with in_our_words(self.where):
-            self._client.put_object(
-                Bucket=self._bucket,
-                Key=f"{self._prefix}{name}",
-                Body=content,
-                ContentType=_TYPES.get(suffix, plain),
-            )
-
-    def get(self, name: str) -> bytes | None:
-        body = self._body(name)
-        if body is None:
-            return None
-        with in_our_words(self.where):
-            content: bytes = body.read()
-        return content
-
-    def sha256(self, name: str) -> str | None:
-        body = self._body(name)
-        if body is None:
-            return None
-        found = hashlib.sha256()
-        with in_our_words(self.where):
-            while block := body.read(_BLOCK):
-                found.update(block)
-        return found.hexdigest()
-
-    def _body(self, name: str) -> Any:
-        key = f"{self._prefix}{_inside(name)}"
-        try:
-            with in_our_words(self.where):
-                return self._client.get_object(Bucket=self._bucket, Key=key)["Body"]
-        except StorageUnusable as error:
-            if error.code in _GONE:
-                return None
-            raise

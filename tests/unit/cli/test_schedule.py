@@ -99,6 +99,10 @@ def test_show_has_one_line_an_operation_with_when_what_and_why(tmp_path: Path) -
             *("billing: restore test from onsite", "default: nightly from the first repository"),
         ],
         [
+            *("Thu 2026-11-19 05:00 CST", "05:00", "7 times"),
+            *("evidence", "default: of the plan format"),
+        ],
+        [
             *("Thu 2026-11-19 05:30 CST", "05:30", "7 times"),
             *("onsite: forget", "default: of the plan format"),
         ],
@@ -159,7 +163,7 @@ def test_show_says_what_is_paused_by_whom_and_why(tmp_path: Path) -> None:
 def test_show_looks_as_far_ahead_as_it_is_told(tmp_path: Path) -> None:
     now = datetime(2026, 11, 18, 12, tzinfo=UTC)
     one_day = json.loads(_shown(tmp_path, now, "--json", "--days", "1"))["practices"][0]
-    assert [each["count"] for each in one_day["scheduled"]] == [48, 2, 1, 1, 1, 1, 0, 0, 0, 0, 0]
+    assert [each["count"] for each in one_day["scheduled"]] == [48, 2, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]
 
 
 def test_show_tells_other_programs_the_same(tmp_path: Path) -> None:
@@ -167,7 +171,7 @@ def test_show_tells_other_programs_the_same(tmp_path: Path) -> None:
 
     assert (answer["schema"], answer["from"]) == (1, "2026-03-04T12:00:00+00:00")
     (practice,) = answer["practices"]
-    nightly, prune = practice["scheduled"][3], practice["scheduled"][8]
+    nightly, prune = practice["scheduled"][3], practice["scheduled"][9]
     assert nightly.pop("id").startswith("riverside/emr/restore-test/")
     assert nightly == {
         "system": "emr",

@@ -343,6 +343,13 @@ def _maintenance(keys: str) -> str:
         ),
         (_system("retention: {keep_daily: -1}"), "-1", "at least 0"),
         (_LEAST + "report: {schedule: every 1h, folder: reports}\n", "reports}", "absolute path"),
+        (_LEAST + "report: {schedule: every 1h}\n", "{schedule", "goes nowhere"),
+        (
+            _LEAST + "contacts: {manager: {role: boss}}\n"
+            "report: {schedule: every 1h, mail: [manager]}\n",
+            "manager]",
+            "no e-mail address",
+        ),
     ],
 )
 def test_contradiction_in_what_is_done_when_is_one_problem_where_it_stands(

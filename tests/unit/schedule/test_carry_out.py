@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,12 +94,14 @@ class Cases:
     def try_to_destroy(self, _plan: Any, repository: str, *, serves: Serves | None) -> Any:
         return self._called("try_to_destroy", repository, serves)
 
-    def write_report(self, _loaded: LoadedPlan, *, serves: Serves | None) -> Path:
-        self._called("report", serves)
-        return Path("/srv/pages/riverside.html")
+    def deliver_reports(self, _loaded: LoadedPlan, *, serves: Serves | None) -> Any:
+        return self._called("report", serves)
 
     def make_kit(self, _loaded: LoadedPlan, *, serves: Serves | None) -> Any:
         return self._called("kit", serves)
+
+    def keep_evidence(self, _loaded: LoadedPlan, *, serves: Serves | None) -> Any:
+        return self._called("evidence", serves)
 
 
 def claim(
@@ -146,6 +147,7 @@ def failure(*, busy: bool) -> Failure:
         (claim(Operation.IMMUTABILITY, repository="onsite"), ("try_to_destroy", "onsite", SERVES)),
         (claim(Operation.REPORT), ("report", SERVES)),
         (claim(Operation.KIT), ("kit", SERVES)),
+        (claim(Operation.EVIDENCE), ("evidence", SERVES)),
     ],
 )
 def test_carry_out_calls_the_use_case_that_serves_the_occurrence(

@@ -272,7 +272,7 @@ def paused(system: str, until: datetime, practice: str = "riverside") -> SystemP
         ),
     ],
 )
-def test_pause_is_of_a_system_or_of_all_but_the_report(
+def test_pause_is_of_a_system_or_of_all_but_report_and_evidence(
     pauses: list[tuple[str, timedelta]], expected: list[str]
 ) -> None:
     hourly = {"schedule": "every 1h"}
@@ -281,14 +281,18 @@ def test_pause_is_of_a_system_or_of_all_but_the_report(
         "emr": practices.system("EMR", backup=hourly, restore_tests=[hourly]),
         "billing": practices.system("Billing", backup=hourly, restore_tests=[]),
     }
-    both = with_defaults(practices.plan(systems, report=REPORT, repositories=places(**kept)))
+    both = with_defaults(
+        practices.plan(
+            systems, report=REPORT, repositories=places(**kept), evidence={"schedule": "every 1h"}
+        )
+    )
     operations = scheduled_operations(both)
     last_due = {each.id: START for each in operations}
     listed = [paused(system, START + lasts) for system, lasts in pauses]
 
     found = list(due(operations, last_due, START + HOUR, {"riverside": listed, "lakeside": []}))
 
-    assert len(found) == len(operations) == 7
+    assert len(found) == len(operations) == 8
     assert [
         f"{each.system or each.repository}: {each.operation}" for each in found if each.skipped
     ] == expected
@@ -410,7 +414,7 @@ def maintenance_of(**stated: Any) -> list[tuple[str, str, str, Policy]]:
     return [
         (each.field, str(each.schedule), each.at(START).repository or "", each.policy)
         for each in scheduled_operations(made)
-        if not each.system
+        if each.field.startswith("repositories.")
     ]
 
 
@@ -459,7 +463,8 @@ def test_a_plan_renews_and_tries_locks_where_there_are_some(
     emr = {"emr": practices.system("EMR")}
     made = with_defaults(practices.plan(emr, repositories={"onsite": onsite}))
 
-    upkeep = [each for each in scheduled_operations(made) if not each.system]
+    scheduled = scheduled_operations(made)
+    upkeep = [each for each in scheduled if each.field.startswith("repositories.")]
 
     assert " ".join(sorted(each.field.rpartition(".")[2] for each in upkeep)) == expected
     latest = [
@@ -470,11 +475,20 @@ def test_a_plan_renews_and_tries_locks_where_there_are_some(
 
 def test_a_plan_has_a_report_where_it_says_so() -> None:
     made = with_defaults(practices.plan({"emr": practices.system("EMR")}, report=REPORT))
-    *_, report = scheduled_operations(made)
+    *_, report, _ = scheduled_operations(made)
 
     assert (report.field, report.operation) == ("report.schedule", Operation.REPORT)
     assert report.policy == Policy(catch_up=CatchUp.LATEST)
     assert (report.at(START).system, report.at(START).repository) == ("", None)
+
+
+def test_a_plan_has_its_evidence_kept_unless_it_says_otherwise() -> None:
+    made = with_defaults(practices.plan({"emr": practices.system("EMR")}))
+    *_, evidence = scheduled_operations(made)
+
+    assert (evidence.field, str(evidence.schedule)) == ("evidence.schedule", "05:00")
+    assert evidence.policy == Policy(catch_up=CatchUp.LATEST)
+    assert evidence.at(START).operation is Operation.EVIDENCE
 
 
 def test_ids_stay_the_same_between_versions() -> None:
@@ -488,6 +502,7 @@ def test_ids_stay_the_same_between_versions() -> None:
         "riverside/onsite/forget/b19b283eeb14",
         "riverside/onsite/prune/6bffe2096110",
         "riverside/report/46aacdbc2463",
+        "riverside/evidence/f22cf2c42402",
     ]
 
 

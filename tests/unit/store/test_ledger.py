@@ -21,7 +21,7 @@ from dr_orchestrator.errors import (
 from dr_orchestrator.process import ProcessIdentity
 from dr_orchestrator.store.base import Store
 from dr_orchestrator.store.ledger import close_dead_runs, run_in_ledger
-from dr_orchestrator.store.sqlite import open_store
+from dr_orchestrator.store.sqlite import FILE_NAME, open_store
 from tests.support.clock import START, FakeClock
 from tests.support.evidence import PRACTICE, SYSTEM, make_run
 
@@ -45,7 +45,7 @@ def _last(store: Store) -> Run:
 
 
 def _overwrite(state: Path, store: Store) -> None:
-    for file in state.iterdir():
+    for file in state.glob(f"{FILE_NAME}*"):
         file.write_bytes(b"overwritten" * 1000)
     store.close()
 

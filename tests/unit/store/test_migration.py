@@ -40,20 +40,24 @@ _RUN_OF_0003 = (
 )
 
 
-def test_migrations_lead_to_the_tables_of_the_schema(tmp_path: Path) -> None:
+def test_migrations_lead_to_the_tables_of_a_new_store(tmp_path: Path) -> None:
     open_store(tmp_path, FakeClock()).close()
-    described = create_engine("sqlite://")
-    metadata.create_all(described)
-    migrated = create_engine(f"sqlite:///{tmp_path / FILE_NAME}")
+    new = create_engine(f"sqlite:///{tmp_path / FILE_NAME}")
+    migrated = create_engine("sqlite://")
 
-    with described.connect() as wanted, migrated.connect() as found:
+    with new.connect() as wanted, migrated.connect() as found:
+        command.upgrade(configuration(found), "head")
         statements = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
         made = {name: _normal(sql) for name, sql in found.exec_driver_sql(statements)}
-        assert made.pop("alembic_version")
+        assert {"alembic_version", "evidence", "evidence_no_delete"} <= made.keys()
         assert made == {name: _normal(sql) for name, sql in wanted.exec_driver_sql(statements)}
+        versions = "SELECT version_num FROM alembic_version"
+        assert [found.exec_driver_sql(versions).all(), wanted.exec_driver_sql(versions).all()] == [
+            [(STORE_VERSION,)]
+        ] * 2
         context = MigrationContext.configure(found, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
-    described.dispose()
+    new.dispose()
     migrated.dispose()
 
 

@@ -48,7 +48,8 @@ def test_open_store_makes_folder_and_files_private_whatever_the_umask(tmp_path: 
     with store:
         assert _mode(tmp_path / "a" / "state") == 0o700
         assert [(file.name, _mode(file)) for file in files] == [
-            (FILE_NAME + suffix, 0o600) for suffix in ("", "-shm", "-wal", ".lock")
+            *((FILE_NAME + suffix, 0o600) for suffix in ("", "-shm", "-wal", ".lock")),
+            ("keys", 0o700),
         ]
 
 
@@ -71,15 +72,16 @@ def test_open_store_sets_sqlite_to_keep_what_it_was_told(
     assert _pragma(state, name) == value
 
 
-def test_open_store_loads_no_migrations_when_up_to_date(state: Path) -> None:
+def test_open_store_loads_no_migrations_when_new_or_up_to_date(state: Path, tmp_path: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
 from dr_orchestrator.clock import SystemClock
 from dr_orchestrator.store.sqlite import open_store
-with open_store(Path({str(state)!r}), SystemClock()) as store:
-    assert len(store.open_runs()) == 1
-assert "alembic" not in sys.modules
+for folder, runs in (({str(tmp_path / "new")!r}, 0), ({str(state)!r}, 1)):
+    with open_store(Path(folder), SystemClock()) as store:
+        assert len(store.open_runs()) == runs
+assert not {{"alembic", "cryptography"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
@@ -158,19 +160,25 @@ def test_store_survives_being_copied_while_closed(state: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "statement",
-    ["UPDATE journal SET payload = '{}'", "DELETE FROM journal", "REPLACE INTO journal VALUES "],
+    ("table", "statement"),
+    [
+        ("journal", "UPDATE journal SET payload = '{}'"),
+        ("journal", "DELETE FROM journal"),
+        ("journal", "REPLACE INTO journal VALUES (1, '2026', 'k', 'p', '{}')"),
+        ("evidence", "UPDATE evidence SET line = '{}'"),
+        ("evidence", "DELETE FROM evidence"),
+        ("evidence", "REPLACE INTO evidence SELECT * FROM evidence"),
+    ],
 )
-def test_journal_refuses_to_be_changed(state: Path, statement: str) -> None:
-    if statement.startswith("REPLACE"):
-        statement += "(1, '2026', 'k', 'p', '{}')"
+def test_journal_and_evidence_refuse_to_be_changed(state: Path, table: str, statement: str) -> None:
     connection = sqlite3.connect(state / FILE_NAME)
     # REPLACE deletes the old line first, and fires triggers only when it is told to.
     connection.execute("PRAGMA recursive_triggers=ON")
-    before = connection.execute("SELECT * FROM journal").fetchall()
+    before = connection.execute(f"SELECT * FROM {table}").fetchall()
 
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         connection.execute(statement)
 
-    assert connection.execute("SELECT * FROM journal").fetchall() == before
+    assert before
+    assert connection.execute(f"SELECT * FROM {table}").fetchall() == before
     connection.close()

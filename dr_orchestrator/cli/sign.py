@@ -1,0 +1,229 @@
+"""`dro sign`: take down that the practice's management read a page and accepts it."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dr_orchestrator.cli.options import person
+from dr_orchestrator.core.local_time import typed_instant
+from dr_orchestrator.core.sign_off import HowGiven
+from dr_orchestrator.core.wording import instant_words, printable
+from dr_orchestrator.errors import ExitCode, UsageMistake
+from dr_orchestrator.evidence.ssh_signature import NAMESPACE
+from dr_orchestrator.whole_file import write_whole
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dr_orchestrator.cli.main import Context
+    from dr_orchestrator.core.sign_off import SignOff
+    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.report.sign_off import Page, Signer
+
+_MANAGER = "manager"
+_LARGEST = 64 << 20
+"""Of a scan or a message, in bytes."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  dro sign riverside --how paper --head 3f2a9c04b1d7 --name "Ann Lee" --document scan.pdf
+  dro sign riverside --how email --document reply.eml --head 3f2a9c04b1d7
+  dro sign riverside --write-statement statement.txt
+  ssh-keygen -Y sign -n dr-orchestrator -f ~/.ssh/id_ed25519 statement.txt    (she does that)
+  dro sign riverside --how own-key --head 3f2a9c04b1d7 --statement statement.txt \\
+      --document statement.txt.sig
+"""
+)
+@click.argument("practice", required=False)
+@click.option(
+    "--how",
+    type=click.Choice(["paper", "email", "own-key"]),
+    help="how the word was given",
+)
+@click.option("--head", metavar="CODE", help="the check code on the page that was signed")
+@click.option("--contact", metavar="ID", help="who signs; `manager` unless stated")
+@click.option("--name", metavar="NAME", help="the name of who signs, as on the paper")
+@click.option(
+    "--document",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="the scan, the e-mail (.eml) or the signature (.sig); only its hash is kept",
+)
+@click.option(
+    "--statement",
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="the statement that was signed, with --how own-key",
+)
+@click.option(
+    "--write-statement",
+    "to_write",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="write what is to be signed with an own key, about the page as it is now or --head",
+)
+@click.option("--at", metavar="TIME", help="when it was given, as 2026-11-20; now unless stated")
+@click.option("--by", metavar="NAME", help="who records it; your login name unless stated")
+@click.option("--json", "_json", is_flag=True, help="print one JSON object, and ask nothing")
+@click.pass_obj
+def command(
+    context: Context,
+    *,
+    practice: str | None,
+    how: str | None,
+    head: str | None,
+    contact: str | None,
+    name: str | None,
+    document: Path | None,
+    statement: Path | None,
+    to_write: Path | None,
+    at: str | None,
+    by: str | None,
+    _json: bool,
+) -> ExitCode:
+    """Record that the practice's management read a page, and accepts what it promises.
+
+    On paper: keep the sheet; the record says who recorded it, and never shows it as her own
+    signature. By e-mail: her reply, saved as a file, from the address in the plan, with the
+    sentence and the check code. With her own key: `signing_key` of the contact in the plan.
+
+    What is accepted is the promise as it was when that page was made. A change made since is not.
+
+    Exit codes: 0 recorded, or the statement was written; 2 it is not that person's word, or not
+    about a page that we made.
+    """
+    from dr_orchestrator.report.sign_off import Word, find_page, sign_off
+    from dr_orchestrator.report.sign_off import statement as statement_of
+
+    loaded = context.one_plan(practice)
+    plan, store, now = loaded.plan, context.store(), context.clock.now()
+    context.app.note_promise(loaded)
+    if to_write is not None:
+        head = head or _head_now(context, plan)
+        page = find_page(store, plan.practice.id, head)
+        signer = _signer(context, plan, contact, name)
+        write_whole(to_write, statement_of(plan, signer, page))
+        context.say(f"{to_write}: to be signed by {signer.name} on a machine of their own")
+        context.say(f"  ssh-keygen -Y sign -n {NAMESPACE} -f ~/.ssh/id_ed25519 {to_write.name}")
+        context.print_json_if_asked({"statement": str(to_write), "head": page.head})
+        return ExitCode.OK
+    way = _way(context, how)
+    head = head or _asked(context, "check code on the page that was signed", "--head")
+    page = find_page(store, plan.practice.id, head)
+    if way is not HowGiven.PAPER and document is None:
+        raise UsageMistake("what was signed is not handed in", hint="--document FILE")
+    word = Word(
+        how=way,
+        at=_given_at(at, now, plan),
+        document=_content(document),
+        statement=_content(statement),
+    )
+    recorded_by = f"{person(by)} on {socket.gethostname()}"
+    signer = _signer(context, plan, contact, name)
+    signed = sign_off(store, plan, signer, page, word, recorded_by=recorded_by)
+    context.app.note_standing(loaded)
+    _show(context, plan, signed, page)
+    context.print_json_if_asked({"sign_off": _json_of(signed)})
+    return ExitCode.OK
+
+
+def _head_now(context: Context, plan: Plan) -> str:
+    made = context.store().evidence.checkpoint(plan.practice.id, context.app.evidence_signer)
+    if made is None:
+        raise UsageMistake(
+            f"there is no evidence of {plan.practice.id} yet", hint="back up and test first"
+        )
+    return made.head
+
+
+def _way(context: Context, how: str | None) -> HowGiven:
+    word = how or _asked(context, "how was it given: paper, email or own-key", "--how")
+    ways = {"paper": HowGiven.PAPER, "email": HowGiven.EMAIL, "own-key": HowGiven.OWN_KEY}
+    if word not in ways:
+        raise UsageMistake(f"{word!r} is no way to sign", hint="--how paper, email or own-key")
+    return ways[word]
+
+
+def _signer(context: Context, plan: Plan, contact: str | None, name: str | None) -> Signer:
+    from dr_orchestrator.report.sign_off import Signer
+
+    managers = [each for each, of in plan.contacts.items() if "manager" in of.role.casefold()]
+    who = contact or (_MANAGER if _MANAGER in plan.contacts else "") or next(iter(managers), "")
+    if who not in plan.contacts:
+        raise UsageMistake(
+            f"the plan has no contact {who or _MANAGER}",
+            hint=f"--contact, one of: {', '.join(plan.contacts) or 'none; add one to the plan'}",
+        )
+    called = name or _asked(context, "name of who signs", "--name")
+    return Signer(contact=who, name=printable(called), role=plan.contacts[who].role)
+
+
+def _asked(context: Context, what: str, option: str) -> str:
+    if context.json or not sys.stdin.isatty():
+        raise UsageMistake(f"{what}: not said", hint=f"add {option}")
+    return str(click.prompt(what, err=True)).strip()
+
+
+def _given_at(typed: str | None, now: datetime, plan: Plan) -> datetime:
+    if typed is None:
+        return now
+    given = typed_instant(typed, now, plan.practice.timezone)
+    if given > now:
+        raise UsageMistake(f"--at is in the future: {typed}")
+    return given
+
+
+def _content(file: Path | None) -> bytes:
+    if file is None:
+        return b""
+    if file.stat().st_size > _LARGEST:
+        raise UsageMistake(f"{file} is too large", hint="a scan of one sheet will do")
+    return file.read_bytes()
+
+
+def _show(context: Context, plan: Plan, signed: SignOff, page: Page) -> None:
+    zone = plan.practice.timezone
+    context.say(
+        f"recorded: {signed.name} ({signed.role}) accepts the page of "
+        f"{instant_words(page.at, zone)}, check code {signed.head[:12]}"
+    )
+    if signed.how is HowGiven.OWN_KEY:
+        context.say(f"signed with the key {signed.key[:16]} of {signed.contact}: checked")
+    else:
+        kept = " and keeps its hash" if signed.document_sha256 else "; no scan was handed in"
+        context.say(
+            f"given by {signed.how.value}, recorded by {signed.recorded_by}{kept}: "
+            "this is not shown as their own signature"
+        )
+    newer = [
+        each
+        for each in context.store().practice_record(signed.practice).promises
+        if each.at > page.at and each.id != signed.promise
+    ]
+    if newer:
+        context.say("the promise was changed since that page was made: that is not accepted")
+
+
+def _json_of(signed: SignOff) -> dict[str, object]:
+    return {
+        "id": signed.id,
+        "practice": signed.practice,
+        "at": signed.at,
+        "contact": signed.contact,
+        "name": signed.name,
+        "role": signed.role,
+        "how": signed.how.value,
+        "recorded_by": signed.recorded_by,
+        "head": signed.head,
+        "number": signed.number,
+        "promise": signed.promise or None,
+        "document_sha256": signed.document_sha256 or None,
+        "key": signed.key or None,
+    }

@@ -1,0 +1,144 @@
+"""Handing the evidence of a practice to somebody who checks it without us: all chains in one file.
+
+What other memories wrote is taken in first, once it was verified: of a chain that is not known yet
+a person has to say the key, as with a host that one logs in to for the first time. Whoever can
+write to a repository could sign a chain of his own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.errors import EvidenceConflict, UsageMistake
+from dr_orchestrator.evidence.bundle import lines_in, write_bundle
+from dr_orchestrator.evidence.chain import VerifiedChain, verify
+from dr_orchestrator.maintenance.evidence_key import signing
+from dr_orchestrator.maintenance.evidence_tools import signed_lines
+from dr_orchestrator.repositories.evidence import read_evidence
+
+if TYPE_CHECKING:
+    from dr_orchestrator.maintenance.evidence_tools import EvidenceTools
+    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.store.base import ChainHead
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportRequest:
+    """What is handed out, and what is taken in before."""
+
+    plan: Plan
+    out: Path
+    files: tuple[Path, ...] = ()
+    """Exports of other machines."""
+    repositories: tuple[str, ...] = ()
+    """Repositories that other machines saved their evidence to."""
+    keys: tuple[str, ...] = ()
+    """Fingerprints of keys that a person vouches for."""
+
+    @property
+    def practice(self) -> str:
+        """The id of the practice."""
+        return self.plan.practice.id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was handed out."""
+
+    chains: tuple[ChainHead, ...]
+    """As far as they were signed, ours first."""
+    taken_in: int
+    """Lines of other memories that were new here."""
+    left_out: int
+    """Lines of other chains that nobody signed."""
+
+
+def export_evidence(request: ExportRequest, tools: EvidenceTools) -> Exported:
+    """Write one file with all chains of a practice, signed to their ends.
+
+    Raises:
+        UsageMistake: there is no evidence yet; a file cannot be read or written; a chain that is
+            not known here is signed with a key that nobody vouched for.
+        EvidenceConflict: what is to be taken in is not as it was written, or contradicts ours.
+        RepositoryError: by its class.
+    """
+    practice, log = request.practice, tools.store.evidence
+    with signing(tools.store, practice, wait=tools.lock_wait):
+        taken_in = 0
+        for file in request.files:
+            lines = tuple(line.rstrip(b"\n") for line in lines_in(file))
+            taken_in += _take_in(request, tools, str(file), lines)
+        for name in request.repositories:
+            found = read_evidence(tools.open_repository(request.plan, name), practice)
+            lines = tuple(line for chain in found.values() for line in chain)
+            taken_in += _take_in(request, tools, f"the repository {name}", lines)
+        if log.checkpoint(practice, tools.signer()) is None:
+            raise UsageMistake(
+                f"there is no evidence of {practice} yet", hint="it begins with the first run"
+            )
+        chains = log.chains(practice)
+        every = (line for head in chains for line in signed_lines(log, head))
+        write_bundle(every, request.out, practice=practice)
+    return Exported(
+        chains=chains, taken_in=taken_in, left_out=sum(each.unsigned for each in chains[1:])
+    )
+
+
+def _take_in(
+    request: ExportRequest, tools: EvidenceTools, where: str, lines: tuple[bytes, ...]
+) -> int:
+    """Verify the chains that lie somewhere, and add those that are not ours; return how many lines
+    of them were new.
+    """
+    log, practice = tools.store.evidence, request.practice
+    known = {each.chain: each for each in log.chains(practice)}
+    found = verify(lines)
+    for fault in found.faults:
+        raise EvidenceConflict(
+            f"the evidence in {where} is not as it was written: {fault.where}: {fault.what}",
+            hint="nothing of it was taken in",
+        )
+    for chain in found.chains:
+        if chain.practice != practice:
+            raise UsageMistake(f"the evidence in {where} is of another practice, {chain.practice}")
+        if chain.chain not in known:
+            _require_vouched(chain, where, request.keys)
+    ours = {each.chain for each in known.values() if each.ours}
+    _require_here(request, tools, where, (each for each in found.chains if each.chain in ours))
+    return log.take_in(practice, _of_others(lines, ours))
+
+
+def _require_vouched(chain: VerifiedChain, where: str, keys: Iterable[str]) -> None:
+    if not {each.lower() for each in keys}.isdisjoint(chain.keys):
+        return
+    raise UsageMistake(
+        f"{where} holds a chain that is not known here, {chain.chain}, signed with the key "
+        f"{chain.keys[-1]}",
+        hint="compare that with what `dro evidence show` says on the machine that wrote it; if it "
+        f"is the same: --key {chain.keys[-1]}",
+    )
+
+
+def _require_here(
+    request: ExportRequest, tools: EvidenceTools, where: str, copies: Iterable[VerifiedChain]
+) -> None:
+    """Refuse a copy of our own chain that says something else than we do."""
+    heads = {each.head for each in copies}
+    if not heads:
+        return
+    lines = (line.encode() for line in tools.store.evidence.lines(request.practice))
+    if missing := verify(lines, expect=heads, must_be_signed=False).missing:
+        raise EvidenceConflict(
+            f"{where} holds our own chain with an end that is not here: {missing[0]}",
+            hint=f"one of the two was altered: `dro evidence verify {request.practice}`",
+        )
+
+
+def _of_others(lines: Iterable[bytes], ours: set[str]) -> Iterator[str]:
+    for line in lines:
+        if json.loads(line)["chain"] not in ours:
+            yield line.decode()

@@ -1,0 +1,106 @@
+"""Writing down how a practice stands: what it is promised, what became of that, and what has to be
+put right. Only what changed is written, so that asking every minute costs a look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.compliance.corrective import corrective_actions
+from dr_orchestrator.compliance.judge import judge_all
+from dr_orchestrator.compliance.promise import changes, promise_of, sha256_of
+from dr_orchestrator.core.identity import new_id
+from dr_orchestrator.core.promise import PromiseMade
+from dr_orchestrator.core.record import FindingChanged, PromiseRecorded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from dr_orchestrator.clock import Clock
+    from dr_orchestrator.core.finding import Finding, Objective, Verdict
+    from dr_orchestrator.maintenance.plan_author import Author
+    from dr_orchestrator.plan.load import LoadedPlan
+    from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.store.base import Store
+
+
+def record_promise(
+    loaded: LoadedPlan, store: Store, clock: Clock, author_of: Callable[[LoadedPlan], Author]
+) -> PromiseMade | None:
+    """Record what a plan promises, where that is not what its newest version on record does.
+
+    Return what was recorded. That another version of this program reads more, or less, out of the
+    same file is nobody's doing, and is told so.
+    """
+    practice, fields = loaded.plan.practice.id, promise_of(loaded.plan)
+    before = store.newest_promise(practice)
+    sha256 = sha256_of(fields)
+    if before is not None and before.sha256 == sha256:
+        return None
+    same_file = before is not None and before.plan_sha256 == loaded.sha256
+    author = None if same_file else author_of(loaded)
+    now = clock.now()
+    promise = PromiseMade(
+        id=new_id(now),
+        practice=practice,
+        at=now,
+        by=author.name if author else "dr-orchestrator",
+        known_by=author.known_by if author else "the plan is the same, the program is not",
+        plan_sha256=loaded.sha256,
+        sha256=sha256,
+        fields=fields,
+        changes=changes(before.fields, fields) if before else (),
+    )
+    store.record(PromiseRecorded(promise=promise))
+    return promise
+
+
+def record_standing(plan: Plan, store: Store, clock: Clock) -> None:
+    """Judge a practice; record each verdict that is another than the one on record, and the
+    corrective actions that its tests call for, or settle.
+    """
+    now, practice = clock.now(), plan.practice.id
+    record = store.practice_record(practice)
+    findings = judge_all(plan, record, now)
+    if actions := corrective_actions(plan, record, findings, now):
+        store.record(*actions)
+        findings = judge_all(plan, store.practice_record(practice), now)
+    changed = _changed(practice, findings, store.evidence.verdicts(practice), now)
+    if entries := tuple(changed):
+        store.record(*entries)
+
+
+def _changed(
+    practice: str,
+    findings: tuple[Finding, ...],
+    known: Mapping[tuple[str, Objective, str], Verdict],
+    now: datetime,
+) -> Iterator[FindingChanged]:
+    judged = {(each.system, each.objective, each.repository or ""): each for each in findings}
+    for (system, objective, repository), finding in judged.items():
+        if known.get((system, objective, repository)) is not finding.verdict:
+            yield FindingChanged(
+                practice=practice,
+                at=now,
+                system=system,
+                objective=objective,
+                repository=repository,
+                verdict=finding.verdict,
+                promised=finding.promised,
+                achieved=finding.achieved,
+                reason=finding.reason,
+            )
+    for system, objective, repository in known.keys() - judged.keys():
+        yield FindingChanged(
+            practice=practice,
+            at=now,
+            system=system,
+            objective=objective,
+            repository=repository,
+            verdict=None,
+            promised="",
+            achieved="",
+            reason="nothing is judged of this any more",
+        )

@@ -1,0 +1,135 @@
+"""What a judgement may look at: values only, so that the same give the same verdict.
+
+A report builds it from its subject. What says it comes from the future is passed over: a clock was
+wrong then or is wrong now, and a test of next year would prove everything until then.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dr_orchestrator.core.finding import Finding, Objective, Verdict, worst
+from dr_orchestrator.core.verification import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from dr_orchestrator.core.promise import PromiseMade
+    from dr_orchestrator.core.record import Anchored, KitMade, PracticeRecord
+    from dr_orchestrator.core.restore_test import RestoreTest
+    from dr_orchestrator.core.runbook import Drill, RunbookRun, StepExercised
+    from dr_orchestrator.core.sign_off import CorrectiveAction, SignOff
+    from dr_orchestrator.plan.model import Plan
+
+_CLOCKS_APART = timedelta(minutes=5)
+"""How far the clocks of two machines may lie apart before a time is taken to be wrong."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """One practice at one instant."""
+
+    plan: Plan
+    record: PracticeRecord
+    findings: tuple[Finding, ...]
+    now: datetime
+    """Aware."""
+    tests: tuple[RestoreTest, ...] = ()
+    """All that are known, oldest first."""
+    drills: tuple[Drill, ...] = ()
+    followed: tuple[RunbookRun, ...] = ()
+    exercised: tuple[StepExercised, ...] = ()
+    kit: KitMade | None = None
+    head: str = ""
+    """Of the evidence; empty where there is none yet."""
+    anchors: tuple[Anchored, ...] = ()
+    """The newest at each place."""
+
+    def is_believed(self, at: datetime) -> bool:
+        """Return whether an instant may have been: it is not of the future."""
+        return at <= self.now + _CLOCKS_APART
+
+    def is_within(self, at: datetime, limit: timedelta | None) -> bool:
+        """Return whether an instant is believed, and no longer ago than a limit, if any."""
+        return self.is_believed(at) and (limit is None or self.now - at <= limit)
+
+    @cached_property
+    def concluded(self) -> tuple[RestoreTest, ...]:
+        """The restore tests that passed or failed, oldest first. One that only looks for the damage
+        another one found is not among them.
+        """
+        held = {name: self.plan.repositories_of(name) for name in self.plan.protected}
+        told = (
+            test
+            for test in self.tests
+            if test.result is not Result.UNPROVEN
+            and test.follow_up_of is None
+            and test.repository in held.get(test.system, ())
+            and self.is_believed(test.finished_at)
+        )
+        return tuple(sorted(told, key=lambda test: (test.started_at, test.id)))
+
+    def newest_test(self, system: str) -> RestoreTest | None:
+        """Return the newest restore test of a system that passed or failed."""
+        return next((test for test in reversed(self.concluded) if test.system == system), None)
+
+    def newest_passed(self, system: str) -> RestoreTest | None:
+        """Return the newest restore test of a system that passed, and compared something."""
+        return next(
+            (
+                test
+                for test in reversed(self.concluded)
+                if test.system == system and test.result is Result.PASSED and test.verifications
+            ),
+            None,
+        )
+
+    def findings_of(self, system: str, objectives: Iterable[Objective]) -> tuple[Finding, ...]:
+        """Return the findings on some objectives of a system."""
+        wanted = frozenset(objectives)
+        return tuple(
+            each for each in self.findings if each.system == system and each.objective in wanted
+        )
+
+    def standing(
+        self,
+        system: str,
+        needed: Iterable[Objective],
+        also: Iterable[Objective] = (),
+    ) -> Verdict:
+        """Return the worst verdict on a system; unproven where one that is `needed` was not judged.
+
+        Those in `also` count where they were.
+        """
+        needed = tuple(needed)
+        found = self.findings_of(system, (*needed, *also))
+        verdict = worst(tuple(each.verdict for each in found))
+        judged = {each.objective for each in found}
+        if verdict is Verdict.MET and not judged.issuperset(needed):
+            return Verdict.UNPROVEN
+        return verdict
+
+    @property
+    def promise(self) -> PromiseMade | None:
+        """The newest version of the promise that is on record."""
+        seen = [each for each in self.record.promises if self.is_believed(each.at)]
+        return seen[-1] if seen else None
+
+    @property
+    def sign_off(self) -> SignOff | None:
+        """The newest certification of the practice's management."""
+        given = [each for each in self.record.sign_offs if self.is_believed(each.at)]
+        return given[-1] if given else None
+
+    @property
+    def late_actions(self) -> tuple[CorrectiveAction, ...]:
+        """The corrective actions that should be closed by now, and are not."""
+        return tuple(
+            each
+            for each in self.record.actions
+            if each.is_open and each.due < self.now and self.is_believed(each.opened_at)
+        )
