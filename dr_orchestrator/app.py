@@ -25,6 +25,7 @@ from dr_orchestrator.core.point import AssetKind
 from dr_orchestrator.core.run import Outcome
 from dr_orchestrator.errors import (
     DroError,
+    EvidenceKeyChanged,
     PlanInvalid,
     SandboxNotRemoved,
     UsageMistake,
@@ -65,7 +66,11 @@ from dr_orchestrator.maintenance.undelete import (
     plan_undelete,
     undelete,
 )
-from dr_orchestrator.maintenance.verify_evidence import EvidenceVerified, look_at_evidence
+from dr_orchestrator.maintenance.verify_evidence import (
+    EvidenceVerified,
+    look_at_evidence,
+    verify_evidence,
+)
 from dr_orchestrator.packs.choice import packs_of
 from dr_orchestrator.plan.load import effective_yaml, find_plan, find_plans, load_plan
 from dr_orchestrator.process import SystemLauncher
@@ -755,8 +760,16 @@ class App:
             next_page=quiet_until(wanted.schedule, zone, now) if wanted else None,
             steps=self._steps_done(loaded, now),
             disks=room(plan, self.settings),
+            faults=self._evidence_faults(plan.practice.id),
         )
         return gather(self.store, loaded, now, beside)
+
+    def _evidence_faults(self, practice: str) -> tuple[str, ...]:
+        """Return where the record of a practice is not as it was written, by what is here."""
+        with contextlib.suppress(EvidenceKeyChanged):  # then the key does not fit: that is said
+            finish_renewal(self.state, self.store)
+        found = verify_evidence(self.store.evidence, practice, self.state.evidence_signer())
+        return found.faults if found else ()
 
     def _steps_done(self, loaded: LoadedPlan, now: datetime) -> tuple[StepsDone, ...]:
         from dr_orchestrator.report.subject import StepsDone
@@ -782,6 +795,7 @@ class App:
             clock=self.clock,
             subject=self.subject,
             send=self.send,
+            takes_answers=self.settings.mail is not None and bool(self.settings.mail.reply_to),
             lock_wait=self.settings.lock_wait,
         )
         return deliver_reports(loaded, tools, serves=serves)

@@ -85,6 +85,11 @@ class MailServer(Section):
     user: str | None = Field(default=None, description="left out where the server asks for none")
     password: SecretReference | None = None
     sender: str = Field(min_length=1, alias="from", description="the address we write from")
+    reply_to: str | None = Field(
+        default=None,
+        min_length=1,
+        description="the address that answers go to, where nobody reads `from`",
+    )
 
     @model_validator(mode="after")
     def _keeps_its_password(self) -> Self:

@@ -125,9 +125,15 @@ class Unattended:
         )
 
     def _note(self) -> None:
+        trouble = None
         for loaded in self.shelf.plans.values():
-            self._app.note_promise(loaded)
-            self._app.note_standing(loaded)
+            try:
+                self._app.note_promise(loaded)
+                self._app.note_standing(loaded)
+            except Exception as error:  # noqa: BLE001 - the other practices are noted all the same
+                trouble = trouble or error
+        if trouble is not None:
+            raise trouble
 
     def _changed_kits(self) -> list[Occurrence]:
         from dr_orchestrator.runbook.kit.make import kit_due

@@ -53,7 +53,7 @@ PRACTICES = 40
 SYSTEMS = ("emr", "imaging")
 DAYS = 6 * 365
 DAY = timedelta(days=1)
-FAILED_EVERY, MISSED_EVERY = 97, 61
+FAILED_EVERY, MISSED_EVERY, BY_HAND_EVERY = 97, 61, 53
 BACKUPS_A_DAY = 4
 HELD_HOURLY, HELD = 24, 72
 """Points of a system that retention keeps."""
@@ -142,9 +142,34 @@ def test_row(each: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def schedule_of(each: dict[str, Any], operation: Operation) -> str:
+    return f"{each['practice']}/{each['system']}/{operation.value}/{each['repository']}"
+
+
+def run_row(each: dict[str, Any]) -> dict[str, Any]:
+    at, failed = each["at"], each["number"] % FAILED_EVERY == 0
+    by_hand = each["number"] % BY_HAND_EVERY == 0
+    return {
+        **{name: each[name] for name in ("id", "practice", "system", "repository")},
+        "operation": Operation.RESTORE_TEST.value,
+        "schedule_id": None if by_hand else schedule_of(each, Operation.RESTORE_TEST),
+        "due_at": None if by_hand else at,
+        "attempt": 1,
+        "host": "clinic",
+        "pid": 1,
+        "pid_started": "1",
+        "started_at": at,
+        "finished_at": at + timedelta(minutes=50),
+        "outcome": "failed" if failed else "done",
+        "reason": "",
+    }
+
+
 def occurrence_row(each: dict[str, Any], operation: Operation, at: datetime) -> dict[str, Any]:
-    missed = operation is Operation.RESTORE_TEST and each["number"] % MISSED_EVERY == 0
-    schedule = f"{each['practice']}/{each['system']}/{operation.value}/{each['repository']}"
+    of_tests = operation is Operation.RESTORE_TEST
+    missed = of_tests and each["number"] % MISSED_EVERY == 0
+    failed = of_tests and each["number"] % FAILED_EVERY == 0
+    schedule = schedule_of(each, operation)
     return {
         "id": f"{schedule}@{at.isoformat()}",
         "schedule_id": schedule,
@@ -158,7 +183,7 @@ def occurrence_row(each: dict[str, Any], operation: Operation, at: datetime) -> 
         "keeps_older": False,
         "emergency": False,
         "settled_at": at,
-        "outcome": None if missed else "done",
+        "outcome": None if missed else "failed" if failed else "done",
         "reason": "",
     }
 
@@ -285,6 +310,7 @@ def fill(state: Path, names: list[str], now: datetime) -> dict[str, int]:
             "restore tests": put(
                 connection, schema.restore_test, map(test_row, tested(names, now))
             ),
+            "runs": put(connection, schema.run, map(run_row, tested(names, now))),
             "occurrences": put(connection, schema.occurrence, occurrence_rows(names, now)),
             "points": put(connection, schema.point, map(point_row, held)),
         }

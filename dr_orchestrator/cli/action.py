@@ -10,6 +10,7 @@ import click
 
 from dr_orchestrator.cli.options import person
 from dr_orchestrator.cli.output import STYLES, TITLE, Span, print_lines
+from dr_orchestrator.compliance.corrective import newest_advice
 from dr_orchestrator.core.finding import Verdict
 from dr_orchestrator.core.identity import new_id
 from dr_orchestrator.core.record import ActionClosed, ActionOpened
@@ -57,11 +58,13 @@ def list_actions(
     """
     now, found = context.clock.now(), []
     for loaded in context.plans(practices):
-        actions = context.store().practice_record(loaded.plan.practice.id).actions
+        record = context.store().practice_record(loaded.plan.practice.id)
+        actions = record.actions
         wanted = [each for each in actions if closed_too or each.is_open]
         wanted.sort(key=lambda each: (not each.is_open, each.due, each.id))
-        print_lines(_lines(loaded.plan, wanted, now), err=context.json)
-        found += [_json_of(each, now) for each in wanted]
+        newest = {each.id: newest_advice(each, record) for each in wanted}
+        print_lines(_lines(loaded.plan, wanted, now, newest), err=context.json)
+        found += [{**_json_of(each, now), "newest": newest[each.id] or None} for each in wanted]
     context.print_json_if_asked({"actions": found})
     return ExitCode.OK
 
@@ -201,10 +204,12 @@ def _one(context: Context, plan: Plan, prefix: str) -> CorrectiveAction:
 
 
 def _lines(
-    plan: Plan, actions: list[CorrectiveAction], now: datetime
+    plan: Plan, actions: list[CorrectiveAction], now: datetime, newest: dict[str, str]
 ) -> Iterator[tuple[Span, ...]]:
     for each in actions:
         yield Span(f"{each.id}  ", TITLE), Span(f"{plan.practice.id}: {printable(each.what)}")
+        if newest[each.id]:
+            yield (Span(f"    the newest test says: {printable(newest[each.id])}"),)
         day = _day(plan, each.due, now)
         if each.closed_at is not None:
             by = each.closed_by or "itself"

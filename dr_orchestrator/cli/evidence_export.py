@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dr_orchestrator.cli.each_repository import repositories_of
-from dr_orchestrator.cli.evidence_verify import key_option
+from dr_orchestrator.cli.evidence_verify import key_option, unseen
 from dr_orchestrator.core.wording import count_words, printable
 from dr_orchestrator.errors import ExitCode
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Examples:
   dro evidence export riverside --out riverside.zip
   dro evidence export riverside --out riverside.zip --from-repository offsite --key FINGERPRINT
-  python3 riverside.zip --key FINGERPRINT
+  python3 riverside.zip --key FINGERPRINT --expect HEAD
 """,
 )
 @click.argument("practice", required=False)
@@ -49,6 +49,11 @@ Examples:
     help="take in what other machines saved to this repository; may be given again",
 )
 @key_option
+@click.option(
+    "--although-altered",
+    is_flag=True,
+    help="write it even where it is not as it was written; the file says so",
+)
 @click.option("--json", "_json", is_flag=True, help="print one JSON object")
 @click.pass_obj
 def export(
@@ -59,16 +64,18 @@ def export(
     files: tuple[Path, ...],
     repositories: tuple[str, ...],
     keys: tuple[str, ...],
+    although_altered: bool,
     _json: bool,
 ) -> ExitCode:
-    """Sign the evidence of PRACTICE to its end, and write all of it to one file, with a verifier in
-    it that needs nothing but Python.
+    """Verify the evidence of PRACTICE, sign it to its end, and write all of it to one file, with a
+    verifier in it that needs nothing but Python.
 
     What other machines wrote (a responder's laptop) is taken in first, and stays: it is verified,
     and of a chain that is not known here yet you say the key. Whoever checks the file has to know
     the fingerprints from somebody else than from the file.
 
-    Exit codes: 0 written; 1 what is to be taken in is not as it was written, or contradicts ours.
+    Exit codes: 0 written; 1 the evidence is not as it was written, or what is to be taken in is
+    not, or contradicts ours: nothing is written, unless ours is and with --although-altered.
     """
     from dr_orchestrator.evidence.signing import fingerprint
     from dr_orchestrator.maintenance.export_evidence import ExportRequest
@@ -77,9 +84,19 @@ def export(
     for name in repositories:
         repositories_of(loaded.plan, name)
     exported = context.app.export_evidence(
-        ExportRequest(plan=loaded.plan, out=out, files=files, repositories=repositories, keys=keys)
+        ExportRequest(
+            plan=loaded.plan,
+            out=out,
+            files=files,
+            repositories=repositories,
+            keys=keys,
+            although_altered=although_altered,
+        )
     )
+    verified = exported.verified
     context.say(f"written: {printable(str(out))}")
+    for fault in verified.faults:
+        context.say(f"ALTERED: {printable(fault)}")
     if files or repositories:
         context.say(f"taken in: {count_words(exported.taken_in, 'new entry', 'new entries')}")
     if exported.left_out:
@@ -87,8 +104,15 @@ def export(
         context.say(f"left out: {entries} at the end of other chains, which nobody signed")
     for each in exported.chains:
         context.say(f"chain {each.chain}: entry {each.number - each.unsigned:,}")
-        context.say(f"  key {fingerprint(each.key)}")
-    context.say("whoever checks it: python3 FILE --key FINGERPRINT, by fingerprints from elsewhere")
+        context.say(f"  key  {fingerprint(each.key)}")
+        context.say(f"  head {exported.heads[each.chain]}")
+    notes = (*verified.notes, *unseen(loaded.plan, verified, repositories=repositories))
+    for note in notes:
+        context.say(f"note: {printable(note)}")
+    context.say(
+        "whoever checks it: python3 FILE --key FINGERPRINT --expect HEAD, of each chain, by what "
+        "stands on a page or in a mail that the practice was sent before, not by this"
+    )
     context.print_json_if_asked(
         {
             "practice": loaded.plan.practice.id,
@@ -101,9 +125,12 @@ def export(
                     "ours": each.ours,
                     "number": each.number - each.unsigned,
                     "key": fingerprint(each.key),
+                    "head": exported.heads[each.chain],
                 }
                 for each in exported.chains
             ],
+            "faults": list(verified.faults),
+            "notes": list(notes),
         }
     )
-    return ExitCode.OK
+    return ExitCode.OK if verified.is_sound else ExitCode.FAILED

@@ -128,10 +128,13 @@ def _look(
     context: Context, plans: Iterable[LoadedPlan], now: datetime
 ) -> tuple[PracticeShown, ...]:
     """Return the practices by what needs a person first."""
+    from dr_orchestrator.maintenance.standing import as_promised_at_hand
+
     store = context.store()
     shown = []
     for loaded in plans:
         record = store.practice_record(loaded.plan.practice.id)
+        record = as_promised_at_hand(loaded, record, now)
         shown.append(
             PracticeShown(
                 status=look_at(loaded.plan, record, context.settings, now),

@@ -10,11 +10,17 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from dr_orchestrator.compliance.case import Case
-from dr_orchestrator.compliance.promise import NotAccepted, accepted_version, not_accepted
+from dr_orchestrator.compliance.promise import (
+    NotAccepted,
+    accepted_version,
+    certifications,
+    not_accepted,
+)
 from dr_orchestrator.compliance.promised_field import change_words
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.core.wording import count_words, printable
+from dr_orchestrator.plan.model import Plan
 
 TIME_TO_SIGN = timedelta(days=14)
 _BY_IMPORTANCE = ("critical", "important", "routine")
@@ -41,7 +47,8 @@ def judge_acceptance(case: Case, record: PracticeRecord) -> Iterator[Finding]:
             due=since + TIME_TO_SIGN,
         )
     elif accepted is not None:
-        signed = max(each.at for each in record.sign_offs if each.promise == accepted.id)
+        given = certifications(record)
+        signed = max(each.at for each in given if each.promise == accepted.id)
         yield case.finding(
             Objective.ACCEPTANCE,
             Verdict.MET,
@@ -51,14 +58,14 @@ def judge_acceptance(case: Case, record: PracticeRecord) -> Iterator[Finding]:
         )
 
 
-def most_important(case: Case) -> str:
+def most_important(plan: Plan) -> str:
     """Return the protected system that findings on the whole practice stand with."""
-    systems = case.plan.protected
+    systems = plan.protected
     return min(systems, key=lambda name: _BY_IMPORTANCE.index(systems[name].importance))
 
 
 def _where(case: Case, each: NotAccepted) -> str:
-    return each.system if each.system in case.plan.protected else most_important(case)
+    return each.system if each.system in case.plan.protected else most_important(case.plan)
 
 
 def _reason(case: Case, loosened: tuple[NotAccepted, ...]) -> str:
@@ -72,5 +79,7 @@ def _words(case: Case, each: NotAccepted) -> str:
     whose = ""
     if each.system != case.name:
         whose = f"system {each.system}: " if each.system else "for the whole practice, "
+    if not each.made.is_on_record:
+        return f"{whose}{change_words(each.change)}, which is not on record yet"
     by = f", by {printable(each.made.by)}" if each.made.by else ""
     return f"{whose}{change_words(each.change)} on {case.at(each.made.at)}{by}"

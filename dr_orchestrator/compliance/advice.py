@@ -4,12 +4,15 @@ Pure: the same tests, the same advice.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.finding import Objective
 from dr_orchestrator.core.verification import Result
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from dr_orchestrator.core.finding import Finding
     from dr_orchestrator.core.restore_test import RestoreTest
 
@@ -33,14 +36,52 @@ _ABOUT = {
     Objective.ACCEPTANCE: "take the change back, or have the practice sign it: "
     "`dro sign {practice}`",
     Objective.CORRECTIVE_ACTIONS: "do what is open, then close it: `dro action list {practice}`",
+    Objective.EVIDENCE: "keep everything as it is, see what was altered, and find out by whom: "
+    "`dro evidence verify {practice}`",
 }
+
+
+class Extent(Enum):
+    """How far the damage goes that a restore test found, as far as its follow-ups tell."""
+
+    ELSEWHERE_GOOD = "elsewhere_good"
+    """The same point comes back from another repository."""
+    STORAGE = "storage"
+    """What lies in the repository cannot be read: a new backup to it would rest on that too, since
+    restic stores nothing twice."""
+    BEFORE_GOOD = "before_good"
+    BEFORE_TOO = "before_too"
+    UNKNOWN = "unknown"
 
 
 def what_to_do(finding: Finding, practice: str) -> str:
     """Return what to do about a finding that is not met: what, a colon, commands in backticks."""
-    return _ABOUT[finding.objective].format(
+    untimed = finding.objective is Objective.RTO and not finding.achieved
+    return _ABOUT[Objective.RESTORE_TEST if untimed else finding.objective].format(
         practice=practice, system=finding.system, repository=finding.repository or ""
     )
+
+
+def follow_ups_of(test: RestoreTest, tests: Iterable[RestoreTest]) -> tuple[RestoreTest, ...]:
+    """Return those of `tests` that looked for the damage that `test` found."""
+    return tuple(each for each in tests if each.follow_up_of == test.id)
+
+
+def extent(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> Extent:
+    """Return how far the damage goes that a failed test found."""
+    before = {each.result for each in follow_ups if each.point != test.point}
+    if _good_elsewhere(test, follow_ups):
+        return Extent.ELSEWHERE_GOOD
+    if test.is_unreadable:
+        return Extent.STORAGE
+    if Result.PASSED in before:
+        return Extent.BEFORE_GOOD
+    return Extent.BEFORE_TOO if Result.FAILED in before else Extent.UNKNOWN
+
+
+def _good_elsewhere(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> list[str]:
+    passed = (each for each in follow_ups if each.result is Result.PASSED)
+    return [each.repository for each in passed if each.point == test.point]
 
 
 def advise(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> str:
@@ -53,24 +94,36 @@ def advise(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> str:
         return "nothing to do"
     if test.result is Result.UNPROVEN:
         return "remove the cause named above and run the test again: until then nothing is proven"
-    elsewhere = [each for each in follow_ups if each.point == test.point]
     before = [each for each in follow_ups if each.point != test.point]
-    good = [each.repository for each in elsewhere if each.result is Result.PASSED]
     where = f"point {test.point} in {test.repository}"
-    if good:
-        comes = "comes back" if test.share.is_whole else "what was tested of it comes back"
-        return (
-            f"{where} is damaged, but {comes} from {' and '.join(good)}: restore from there, "
-            f"and run `restic check --read-data` on {test.repository}"
-        )
-    if any(each.result is Result.PASSED for each in before):
-        return (
-            f"{where} is damaged, the point before it ({before[0].point}) is good: run a new "
-            "backup now, test it, and find out what changed between the two"
-        )
-    if any(each.result is Result.FAILED for each in before):
-        return (
-            f"{where} and the point before it are both damaged: run a new backup to a new "
-            "repository now, test it, and keep the old one for examination"
-        )
+    match extent(test, follow_ups):
+        case Extent.ELSEWHERE_GOOD:
+            others = " and ".join(_good_elsewhere(test, follow_ups))
+            comes = "comes back" if test.share.is_whole else "what was tested of it comes back"
+            return (
+                f"{where} is damaged, but {comes} from {others}: restore from there, and see how "
+                f"far the damage goes: {_check(test)}"
+            )
+        case Extent.STORAGE:
+            good = [each.point for each in before if each.result is Result.PASSED]
+            still = f" (the point before it, {good[0]}, is good)" if good else ""
+            return (
+                f"{where} cannot be read back{still}: back up to a new repository now and test "
+                f"that, for a new backup to {test.repository} would rest on what is damaged there; "
+                f"see how far the damage goes: {_check(test)}"
+            )
+        case Extent.BEFORE_GOOD:
+            return (
+                f"{where} is damaged, the point before it ({before[0].point}) is good: run a new "
+                "backup now, test it, and find out what changed between the two"
+            )
+        case Extent.BEFORE_TOO:
+            return (
+                f"{where} and the point before it are both damaged: run a new backup to a new "
+                "repository now, test it, and keep the old one for examination"
+            )
     return f"{where} is damaged: run a new backup now and test it"
+
+
+def _check(test: RestoreTest) -> str:
+    return f"`dro repository check {test.practice} --repository {test.repository}`"

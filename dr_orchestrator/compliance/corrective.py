@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.compliance.acceptance import most_important
+from dr_orchestrator.compliance.advice import advise, follow_ups_of
 from dr_orchestrator.compliance.case import Case, open_case
 from dr_orchestrator.compliance.proof import proofs, unasked_failures
 from dr_orchestrator.compliance.verdict import is_overdue
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dr_orchestrator.core.record import PracticeRecord
-    from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.plan.model import Plan
 
 FAILED_TEST, MISSED_TEST = "failed test", "missed test"
@@ -42,7 +42,7 @@ def corrective_actions(
         *(
             action
             for name in plan.protected
-            for action in _of_failures(open_case(plan, name, record, now))
+            for action in _of_failures(open_case(plan, name, record, now), record)
         ),
         *_of_missed(plan, findings, now),
     ]
@@ -56,16 +56,39 @@ def corrective_actions(
     return (*opened, *_made_up(record, findings, now))
 
 
+def newest_advice(action: CorrectiveAction, record: PracticeRecord) -> str:
+    """Return what the newest test asks for, where it failed as the one did that opened an action,
+    and asks for something else; else an empty text. What the record says of an action stays.
+    """
+    if action.cause != FAILED_TEST or not action.is_open:
+        return ""
+    same = [
+        test
+        for test in record.tests
+        if (test.system, test.repository) == (action.system, action.repository)
+        and test.result is not Result.UNPROVEN
+        and test.follow_up_of is None
+    ]
+    newest = max(same, key=lambda test: (test.started_at, test.id), default=None)
+    if newest is None or newest.result is not Result.FAILED:
+        return ""
+    advice = advise(newest, follow_ups_of(newest, record.tests))
+    return "" if action.what.endswith(advice) else advice
+
+
 def judge_corrective_actions(case: Case, record: PracticeRecord) -> Iterator[Finding]:
     """Judge whether what a system's tests asked for is done in time; nothing where they never
-    asked for anything. What is about no system of the plan stands with the most important one.
+    asked for anything. What a person opened counts when it is late: to write down what could be
+    better proves nothing worse. What is about no system of the plan stands with the most important
+    one.
     """
     actions = [each for each in record.actions if _stands_with(each, case) == case.name]
-    still_open = sorted(
-        (each for each in actions if each.is_open), key=lambda each: (each.due, each.id)
-    )
+    actions.sort(key=lambda each: (each.due, each.id))
+    still_open = [each for each in actions if each.is_open]
     late = [each for each in still_open if each.due <= case.now]
-    if not actions:
+    asked = [each for each in actions if not each.opened_by]
+    waiting = [each for each in asked if each.is_open]
+    if not asked and not late:
         return
     done = f"{len(actions) - len(still_open)} of {count_words(len(actions), 'action')} done"
     if late:
@@ -74,18 +97,18 @@ def judge_corrective_actions(case: Case, record: PracticeRecord) -> Iterator[Fin
             Verdict.BREACHED,
             promised="done in time",
             achieved=done,
-            reason=f"{count_words(len(late), 'action')} overdue: {_words(late)}",
+            reason=f"{count_words(len(late), 'action')} overdue: {_words(late, record)}",
             since=late[0].due,
         )
-    elif still_open:
+    elif waiting:
         yield case.finding(
             Objective.CORRECTIVE_ACTIONS,
             Verdict.UNPROVEN,
             promised="done in time",
             achieved=done,
-            reason=f"{count_words(len(still_open), 'action')} open: {_words(still_open)}",
-            since=min(each.opened_at for each in still_open),
-            due=still_open[0].due,
+            reason=f"{count_words(len(waiting), 'action')} open: {_words(waiting, record)}",
+            since=min(each.opened_at for each in waiting),
+            due=waiting[0].due,
         )
     else:
         yield case.finding(
@@ -97,21 +120,22 @@ def judge_corrective_actions(case: Case, record: PracticeRecord) -> Iterator[Fin
         )
 
 
-def _words(actions: list[CorrectiveAction]) -> str:
+def _words(actions: list[CorrectiveAction], record: PracticeRecord) -> str:
     first, *others = actions
+    what = newest_advice(first, record) or first.what
     more = f", and {len(others)} more" if others else ""
-    return f"{printable(first.what)} (by {first.owner}, {first.id}){more}"
+    return f"{printable(what)} (by {first.owner}, {first.id}){more}"
 
 
 def _stands_with(action: CorrectiveAction, case: Case) -> str:
-    return action.system if action.system in case.plan.protected else most_important(case)
+    return action.system if action.system in case.plan.protected else most_important(case.plan)
 
 
 def _cause(action: CorrectiveAction) -> tuple[str, str, str]:
     return action.system, action.repository, action.cause
 
 
-def _of_failures(case: Case) -> Iterator[CorrectiveAction]:
+def _of_failures(case: Case, record: PracticeRecord) -> Iterator[CorrectiveAction]:
     for proof in (*proofs(case), *unasked_failures(case)):
         test = proof.failed
         if test is not None:
@@ -122,16 +146,12 @@ def _of_failures(case: Case) -> Iterator[CorrectiveAction]:
                 repository=test.repository,
                 cause=FAILED_TEST,
                 test=test.id,
-                what=f"{case.system.title}: {_what(test)}",
+                what=f"{case.system.title}: {advise(test, follow_ups_of(test, record.tests))}",
                 owner=case.plan.corrective_actions.owner,
                 opened_at=test.finished_at,
                 due=test.finished_at + case.plan.corrective_actions.due,
                 opened_by="",
             )
-
-
-def _what(test: RestoreTest) -> str:
-    return test.next or f"the restore test from {test.repository} failed: {test.reason}"
 
 
 def _of_missed(

@@ -20,6 +20,7 @@ from dr_orchestrator.compliance.retention import judge_retention
 from dr_orchestrator.compliance.rpo import judge_rpo
 from dr_orchestrator.compliance.skew import judge_skew
 from dr_orchestrator.compliance.verdict import is_overdue
+from dr_orchestrator.compliance.vouched import found_altered, without_vouching
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.plan.model import Plan
@@ -58,11 +59,12 @@ def judge_all(plan: Plan, record: PracticeRecord, now: datetime) -> tuple[Findin
     """
     if record.practice != plan.practice.id:
         raise ValueError(f"the record of {record.practice} is no evidence of {plan.practice.id}")
-    return tuple(
+    findings = tuple(
         finding
         for name in plan.protected
         for finding in _findings(open_case(plan, name, record, now), record)
     )
+    return without_vouching(plan, findings) if found_altered(record) else findings
 
 
 def _findings(case: Case, record: PracticeRecord) -> Iterator[Finding]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 from dr_orchestrator.compliance.promised_field import (
@@ -20,6 +21,7 @@ from dr_orchestrator.compliance.promised_field import (
     direction,
     is_promise,
     says_it_all,
+    shape_of,
 )
 from dr_orchestrator.core.promise import Direction, PromiseChange
 from dr_orchestrator.plan.anchoring import anchor_contacts
@@ -27,28 +29,32 @@ from dr_orchestrator.plan.effective import leaves, plan_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
+    from datetime import date, datetime
 
     from dr_orchestrator.core.promise import PromiseMade
     from dr_orchestrator.core.record import PracticeRecord
+    from dr_orchestrator.core.sign_off import SignOff
     from dr_orchestrator.plan.model import Plan
 
 _Data = dict[str, Any]
 _SELF = ""
 """Key of a thing's own value, beside the values of its parts."""
 _DIGITS = 12
+_MONTH = timedelta(days=28)
+_SIGNS = "contacts.*.signs"
+_OF_SIGNERS = frozenset({_SIGNS, "contacts.*.signing_key"})
 _PROGRAMS = ("dump", "restore", "run", "at_capture")
 _WAYS = ("to", "email", "url", "webhook", "ping", "sns", "ses")
 
 
-def promise_of(plan: Plan) -> Mapping[str, str]:
+def promise_of(plan: Plan, own_packs: Mapping[str, str] | None = None) -> Mapping[str, str]:
     """Return what a plan promises: field -> value in the plan's own words, sorted by field.
 
     `plan` is complete, as `load_plan` returns it. In which order it lists systems, checks or
     contacts makes no difference. Of a program of the practice's own only its name and a hash over
-    its arguments is told.
+    its arguments is told; of `own_packs`, whose checks no version of ours fixes, the hash given.
     """
-    told = dict(_fields(_arranged(plan_data(plan), plan)))
+    told = dict(_fields({**_arranged(plan_data(plan), plan), "packs": dict(own_packs or {})}))
     return {field: told[field] for field in sorted(told) if is_promise(field)}
 
 
@@ -72,11 +78,23 @@ def changes(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Promis
             field=field,
             before=before.get(field, ""),
             after=after.get(field, ""),
-            direction=direction(field, before.get(field, ""), after.get(field, "")),
+            direction=_direction(field, before, after),
         )
         for field in sorted(differ)
         if not _is_part(field, differ, before, after)
     )
+
+
+def _direction(field: str, before: Mapping[str, str], after: Mapping[str, str]) -> Direction:
+    """Return where a change leads. Who signs where nobody did takes nobody's word away."""
+    if shape_of(field) in _OF_SIGNERS and not signers(before):
+        return Direction.OTHER
+    return direction(field, before.get(field, ""), after.get(field, ""))
+
+
+def signers(fields: Mapping[str, str]) -> frozenset[str]:
+    """Return the contacts that sign for the practice."""
+    return frozenset(field.split(".")[1] for field in fields if shape_of(field) == _SIGNS)
 
 
 def _is_part(
@@ -102,9 +120,19 @@ class NotAccepted:
     """Whose field it is; empty where it is the practice's."""
 
 
+def is_same_text(version: PromiseMade, plan_sha256: str, fields: Mapping[str, str]) -> bool:
+    """Return whether a version was read out of this very plan, with the packs in `fields`."""
+    return version.plan_sha256 == plan_sha256 and _packs(version.fields) == _packs(fields)
+
+
+def _packs(fields: Mapping[str, str]) -> Mapping[str, str]:
+    return {field: each for field, each in fields.items() if field.startswith("packs.")}
+
+
 def not_accepted(record: PracticeRecord) -> tuple[NotAccepted, ...]:
     """Return what promises less now than the newest version that was signed; than the first one
-    ever seen, where none was. What was loosened and taken back is not among them.
+    ever seen, where none was. What was loosened and taken back is not among them, nor what another
+    version of this program calls otherwise.
     """
     if not record.promises:
         return ()
@@ -124,13 +152,69 @@ def not_accepted(record: PracticeRecord) -> tuple[NotAccepted, ...]:
 
 def accepted_version(record: PracticeRecord) -> PromiseMade | None:
     """Return the newest version of the promise that was signed; `None` where none was."""
-    signed = {each.promise for each in record.sign_offs}
+    signed = {each.promise for each in certifications(record)}
     return next((each for each in reversed(record.promises) if each.id in signed), None)
+
+
+def certifications(record: PracticeRecord) -> tuple[SignOff, ...]:
+    """Return the sign-offs that count, oldest first.
+
+    Each is of a contact that signed for the practice by the version that was accepted before (else
+    first promised): whoever edits the plan makes nobody a signer by that. Where no version tells
+    who signs, as of a program that did not ask, everybody's counts.
+    """
+    if not record.sign_offs:
+        return ()
+    versions = _read_as_now(record.promises)
+    places = {each.id: place for place, each in enumerate(versions)}
+    counted, accepted = [], 0
+    for given in record.sign_offs:
+        place = places.get(given.promise, accepted)
+        may_sign = (
+            signers(versions[accepted].fields) or signers(versions[place].fields)
+            if versions
+            else frozenset()
+        )
+        if not may_sign or given.contact in may_sign:
+            counted.append(given)
+            accepted = max(accepted, place)
+    return tuple(counted)
+
+
+def relied_on(record: PracticeRecord) -> PromiseMade | None:
+    """Return what the practice relies on, as this program reads it: the newest version that was
+    signed, else the first ever seen; `None` where nothing is on record.
+    """
+    return next(iter(_since_accepted(record)), None)
 
 
 def _since_accepted(record: PracticeRecord) -> tuple[PromiseMade, ...]:
     accepted = accepted_version(record)
-    return record.promises[record.promises.index(accepted) :] if accepted else record.promises
+    begin = record.promises.index(accepted) if accepted else 0
+    return _read_as_now(record.promises[begin:])
+
+
+def _read_as_now(versions: tuple[PromiseMade, ...]) -> tuple[PromiseMade, ...]:
+    """Return the versions with the fields that the program of today reads out of a plan: what came
+    or went while the plan stayed the same did so by an update of the program.
+    """
+    told = list(versions)
+    for index, (before, after) in enumerate(pairwise(versions), 1):
+        if is_same_text(before, after.plan_sha256, after.fields):
+            told[:index] = [_as_read(each, before.fields, after.fields) for each in told[:index]]
+    return tuple(told)
+
+
+def _as_read(
+    version: PromiseMade, before: Mapping[str, str], after: Mapping[str, str]
+) -> PromiseMade:
+    came = {field: after[field] for field in after.keys() - before.keys()}
+    kept = {
+        field: each
+        for field, each in version.fields.items()
+        if field in after or before.get(field) != each
+    }
+    return replace(version, fields={**came, **kept})
 
 
 def _last_change(field: str, versions: tuple[PromiseMade, ...]) -> PromiseMade:
@@ -165,10 +249,13 @@ def _arranged(data: _Data, plan: Plan) -> _Data:
     anchor = data["evidence"]["anchor"]
     told = _told(plan)
     return {
-        "practice": {"open": _pairs(data["practice"]["open"])},
+        "practice": {
+            "timezone": data["practice"]["timezone"],
+            "open": _pairs(data["practice"]["open"]),
+            "closed": f"{_most_closed(plan.practice.closed)} days in four weeks",
+        },
         "contacts": {
-            name: each if name in told else {**each, "email": ""}
-            for name, each in data["contacts"].items()
+            name: _contact(each, is_told=name in told) for name, each in data["contacts"].items()
         },
         "custody": _named(
             (each["holder"], {**each, _SELF: each["form"]}) for each in data["custody"]
@@ -190,6 +277,25 @@ def _arranged(data: _Data, plan: Plan) -> _Data:
         },
         "systems": {name: _system_data(each) for name, each in data["systems"].items()},
     }
+
+
+def _contact(contact: _Data, *, is_told: bool) -> _Data:
+    signs = contact["signs"]
+    return {
+        "signs": "true" if signs else "",
+        "signing_key": contact.get("signing_key", "") if signs else "",
+        "email": contact.get("email", "") if signs or is_told else "",
+    }
+
+
+def _most_closed(days: Iterable[date]) -> int:
+    """Return on how many days of four weeks in a row the practice is closed, at most: the next
+    year's holidays promise no less.
+    """
+    closed = frozenset(days)
+    return max(
+        (sum(1 for day in closed if first <= day < first + _MONTH) for first in closed), default=0
+    )
 
 
 def _told(plan: Plan) -> frozenset[str]:
@@ -315,11 +421,15 @@ def _named(things: Iterable[tuple[str, _Data]]) -> _Data:
     found: dict[str, list[_Data]] = {}
     for name, thing in things:
         found.setdefault(name, []).append(thing)
-    return {
-        f"[{name}]" if number == 1 else f"[{name} {number}]": thing
-        for name, those in found.items()
-        for number, thing in enumerate(sorted(those, key=str), 1)
-    }
+    named: _Data = {}
+    for name, those in sorted(found.items(), key=lambda each: (len(each[1]), each[0])):
+        numbers = count(2)
+        for thing in sorted(those, key=str):
+            key = f"[{name}]"
+            while key in named:  # also where that is the name of another
+                key = f"[{name} {next(numbers)}]"
+            named[key] = thing
+    return named
 
 
 def _fields(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -329,7 +439,8 @@ def _fields(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _fields(each, f"{path}{dot}{key}")
     elif isinstance(value, list):
         if value:
-            yield path, ", ".join(sorted({str(each) for each in value}))
+            # in a text of its own a comma separates nothing
+            yield path, ", ".join(sorted({str(each).replace(", ", ",\\ ") for each in value}))
     elif isinstance(value, bool):
         yield path, "true" if value else "false"
     elif value != "":

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from dr_orchestrator.core.promise import Direction
 from dr_orchestrator.core.wording import duration_words
+from dr_orchestrator.plan.model import RepositorySpec
 from dr_orchestrator.plan.opening import OpeningHours
 from dr_orchestrator.plan.quantity import parse_duration, parse_percentage, parse_size
 from dr_orchestrator.plan.schedule import Schedule
+from dr_orchestrator.plan.secret_reference import SecretReference
 
 if TYPE_CHECKING:
     from dr_orchestrator.core.promise import PromiseChange
@@ -28,8 +30,8 @@ ALL_FILES = "100%"
 _WEEKDAYS = 7
 _MINUTE = timedelta(minutes=1)
 _NEVER = timedelta(days=1_000_000)
-_IN_BRACKETS = re.compile(r"\[.*\]")
-_NAMED = re.compile(r"^(systems|contacts|repositories)\.[^.]+")
+_IN_BRACKETS = re.compile(r"\[.*\]", re.DOTALL)  # a title may have several lines
+_NAMED = re.compile(r"^(systems|contacts|repositories|packs)\.[^.]+")
 _ASSET = re.compile(r"\.assets\.[^.]+")
 
 _Compare = Callable[[str, str], Direction]
@@ -73,8 +75,11 @@ def _open_minutes(value: str) -> frozenset[tuple[int, int]]:
     )
 
 
-def _period(value: str) -> timedelta:
-    return _NEVER if value == "never" else Schedule.parse(value).period
+def _periods(value: str) -> tuple[timedelta, timedelta]:
+    if value == "never":
+        return _NEVER, _NEVER
+    schedule = Schedule.parse(value)
+    return schedule.period, schedule.mean_period
 
 
 def _ranked(*words: str) -> _Compare:
@@ -94,15 +99,30 @@ def _another_word(_before: str, _after: str) -> Direction:
 
 
 def _same_kind_of_place(before: str, after: str) -> Direction:
-    """Another bucket is another place; a folder instead of a bucket may promise less."""
-    was, is_now = (value.partition(":")[0] if ":" in value else "" for value in (before, after))
-    return Direction.OTHER if was == is_now else Direction.LOOSENED
+    """Another bucket is another place; a folder, or this machine, instead may promise less."""
+    return Direction.OTHER if _place(before) == _place(after) else Direction.LOOSENED
+
+
+def _place(location: str) -> tuple[str, bool]:
+    spec = RepositorySpec.model_construct(
+        location=location, password=SecretReference.model_construct()
+    )
+    return spec.scheme, spec.is_elsewhere
+
+
+def _oftener(before: str, after: str) -> Direction:
+    """Compare the longest gap and the number: neither makes up for the other."""
+    (longest, mean), (longest_now, mean_now) = _periods(before), _periods(after)
+    if (longest, mean) == (longest_now, mean_now):
+        return Direction.OTHER
+    is_less = longest_now > longest or mean_now > mean
+    return Direction.LOOSENED if is_less else Direction.TIGHTENED
 
 
 _sooner = _by(lambda value: -parse_duration(value))
 _longer = _by(parse_duration)
-_oftener = _by(lambda value: -_period(value))
 _more = _by(int)
+_fewer_days = _by(lambda value: -int(value.partition(" ")[0]))
 _larger = _by(parse_size)
 _larger_share = _by(parse_percentage)
 _more_names = _by_set(_names)
@@ -119,9 +139,14 @@ class _Field:
 
 
 _FIELDS: Mapping[str, _Field] = {
+    "practice.timezone": _Field("the time zone", _cannot_be_told),
+    "practice.closed": _Field("the most closed days", _fewer_days),
     "practice.open": _Field("opening hours", _by_set(_open_minutes)),
     "contacts.*.email": _Field("the e-mail address of {0}", _cannot_be_told),
-    "contacts.*.signing_key": _Field("the key that {0} signs with", _cannot_be_told),
+    "contacts.*.signs": _Field("that {0} signs for the practice", _stated, absent_is_more=True),
+    "contacts.*.signing_key": _Field(
+        "the key that {0} signs with", _cannot_be_told, absent_is_more=True
+    ),
     "custody[]": _Field("the key held by {0}", _cannot_be_told),
     "custody[].prove_every": _Field("how often {0} shows that the key opens", _sooner),
     "notify[]": _Field("what {0} is told of", _more_names),
@@ -158,6 +183,7 @@ _FIELDS: Mapping[str, _Field] = {
     "repositories.*.read_all_every": _Field("how often all of {0} is read back", _sooner),
     "repositories.*.object_lock.extend": _Field("when locks in {0} are renewed", _oftener),
     "repositories.*.immutability": _Field("when it is tried to destroy {0}", _oftener),
+    "packs.*": _Field("what the pack {0} asks", _cannot_be_told),
     "systems.*": _Field("protection", _cannot_be_told),
     "systems.*.attest": _Field("how often its protection is confirmed", _sooner),
     "systems.*.importance": _Field("importance", _ranked("routine", "important", "critical")),

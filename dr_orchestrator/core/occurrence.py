@@ -77,6 +77,20 @@ class OccurrenceState:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TestsDue:
+    """Which restore tests came due in a stretch of time, and which were made without being due."""
+
+    __test__ = False  # no test of ours, whatever its name begins with
+
+    states: tuple[OccurrenceState, ...] = ()
+    """Those that came due, made or not, oldest first."""
+    without_test: frozenset[str] = frozenset()
+    """Ids of those whose attempts all ended before there was a test: nothing was restored."""
+    by_hand: frozenset[str] = frozenset()
+    """Ids of the tests that a person started: no schedule asked for them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Serves:
     """The occurrence that a run serves; a run that a person started serves none."""
 

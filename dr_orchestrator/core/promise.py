@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+AT_HAND = "at hand"
+
 
 class Direction(StrEnum):
     """Where a change of one field leads."""
@@ -41,6 +43,7 @@ class PromiseMade:
     """One version of the promise to a practice."""
 
     id: str
+    """`AT_HAND`: it is in a plan at hand, and not on record yet."""
     practice: str
     at: datetime
     """When it was first seen."""
@@ -54,6 +57,11 @@ class PromiseMade:
     fields: Mapping[str, str]
     changes: tuple[PromiseChange, ...]
     """Against the version before; none for the first."""
+
+    @property
+    def is_on_record(self) -> bool:
+        """Whether it was written down."""
+        return self.id != AT_HAND
 
     @property
     def loosened(self) -> tuple[PromiseChange, ...]:

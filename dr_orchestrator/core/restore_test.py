@@ -8,6 +8,9 @@ from datetime import datetime
 from dr_orchestrator.core.share import Share
 from dr_orchestrator.core.verification import Depth, Result, Verification
 
+NOT_READ_BACK = "not everything could be read back"
+"""How a repository says that what is stored in it is damaged: the reason of a test holds it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RestoreTest:
@@ -57,3 +60,10 @@ class RestoreTest:
     def share(self) -> Share:
         """What of the files was restored."""
         return Share(self.part, self.parts)
+
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether nothing could be verified, for what lies in the repository is damaged."""
+        return (
+            self.result is Result.FAILED and not self.verifications and NOT_READ_BACK in self.reason
+        )

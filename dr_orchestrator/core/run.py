@@ -37,6 +37,10 @@ class Operation(StrEnum):
     """Saves the evidence into every repository, and anchors its head."""
 
 
+ALTERED = "the evidence is not as it was written"
+"""How the reason of a run begins that kept no evidence because the record was found altered."""
+
+
 class Outcome(StrEnum):
     """How a run ended."""
 

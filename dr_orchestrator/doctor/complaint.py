@@ -193,6 +193,10 @@ class Kind(Enum):
         "whoever watches this machine from elsewhere hears nothing new",
     )
 
+    EVIDENCE_ALTERED = (
+        *("evidence-altered", Severity.FAILS),
+        "nothing that is on record proves anything, and no report calls anything kept",
+    )
     EVIDENCE_KEY = (
         *("evidence-key", Severity.FAILS),
         "nothing that happens here can be signed any more, nor brought out of this machine",

@@ -1,7 +1,7 @@
 """Whether the evidence can be signed, and leaves this machine often enough to be believed.
 
-Whether it is as it was written is found out each time it is saved: that takes long, and needs no
-doctor.
+Whether it is as it was written is found out each time it is saved, which takes long: the doctor
+says what came of it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.compliance.vouched import found_altered
 from dr_orchestrator.core.record import Anchored
 from dr_orchestrator.core.wording import instant_words
 from dr_orchestrator.doctor.complaint import Complaint, Kind, of_plan
@@ -36,6 +37,10 @@ def look_at_evidence(patient: Patient) -> Iterator[Complaint]:
             "add `evidence: {anchor: {s3: {to: s3://BUCKET/PREFIX}}}` to the plan"
         )
         yield of_plan(patient.loaded, "evidence", Kind.EVIDENCE_HERE_ALONE, what, do)
+    if found_altered(patient.record):
+        what = f"the record of {practice} is not as it was written, as was found when it was saved"
+        do = f"keep all as it is, and find out what was altered: `dro evidence verify {practice}`"
+        yield of_plan(patient.loaded, "", Kind.EVIDENCE_ALTERED, what, do)
     store = patient.tools.store()
     ours = (
         next((each for each in store.evidence.chains(practice) if each.ours), None)

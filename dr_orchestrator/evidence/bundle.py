@@ -29,18 +29,28 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time that a ZIP file can say."""
 _AT_ONCE = 1000
 """Lines that are handed to the compressor together."""
+_ALTERED = """\
+THIS RECORD WAS FOUND ALTERED, or could not be vouched for, when it was handed out. It was handed
+out nevertheless, because somebody asked for it as it is. It proves nothing until it is known what
+was altered: what the machine says of that, whoever sent this file can tell.
+
+"""
 _ENCRYPTED = 0x1
 """Bit of a member's flags."""
 
 
-def write_bundle(lines: Iterable[str], file: Path, *, practice: str) -> None:
-    """Write an export to `file`, whole or not at all, readable by this user only.
+def write_bundle(
+    lines: Iterable[str], file: Path, *, practice: str, is_altered: bool = False
+) -> None:
+    """Write an export to `file`, whole or not at all, readable by this user only. Where the record
+    was found altered, its text for people begins with that.
 
     Raises:
         SpaceExhausted: the disk is full.
         UsageMistake: this user cannot write there.
     """
     text = _beside("READ-ME.txt").replace("PRACTICE", practice, 1)
+    text = _ALTERED + text if is_altered else text
     try:
         with writing_whole(file, mode=0o600) as new, zipfile.ZipFile(new, "w") as export:
             export.writestr(_member("__main__.py"), _beside("verify_evidence.py"))
@@ -80,17 +90,22 @@ def lines_in(file: Path) -> Iterator[bytes]:
 
 @contextmanager
 def _evidence_in(export: zipfile.ZipFile, file: Path) -> Iterator[BinaryIO]:
-    members = [each for each in export.infolist() if each.filename == LINES]
-    if len(members) != 1:
+    hint = "name the file as `dro evidence export` wrote it"
+    # Whatever else unpacks it has to get what is verified here.
+    members = [each for each in export.infolist() if each.filename.lower().endswith(LINES)]
+    if [each.filename for each in members] != [LINES]:
         raise UsageMistake(
-            f"{file} is no export of evidence: {LINES} is in it {len(members)} times",
-            hint="name a file that `dro evidence export` wrote",
+            f"{file} is no export of evidence: {LINES} is in it {len(members)} times", hint=hint
+        )
+    if min(each.header_offset for each in export.infolist()):
+        raise UsageMistake(
+            f"{file} is no export of evidence: something stands before it", hint=hint
         )
     is_plain = members[0].compress_type in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
     if members[0].flag_bits & _ENCRYPTED or not is_plain:
         raise UsageMistake(
             f"{file} is encrypted, or compressed in a way that exports are not",
-            hint="name the file as `dro evidence export` wrote it",
+            hint=hint,
         )
     with export.open(members[0]) as member, io.BufferedReader(member, 1 << 20) as lines:  # type: ignore[type-var]
         yield lines

@@ -44,6 +44,8 @@ class Fault:
     """For a person: `line 17 (number 17 of chain 3f2a…)`, `lines 16 and 17 (…)`."""
     what: str
     """One sentence."""
+    is_altered: bool = True
+    """Whether something is not as it was written; else nobody can tell who wrote it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +63,8 @@ class VerifiedChain:
     """Fingerprints of the keys that signed, in order of succession."""
     unsigned: int
     """Lines after its last checkpoint: chained, and not signed yet."""
+    complete_to: int = 0
+    """Number of the newest of its lines whose hash was expected: up to there nothing is missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,11 @@ class Verification:
     def is_sound(self) -> bool:
         """Whether all was found as it was written, and as it was expected."""
         return bool(self.chains) and not self.faults and not self.missing
+
+    @property
+    def is_altered(self) -> bool:
+        """Whether something was found that is not as it was written, or is missing."""
+        return bool(self.missing) or any(each.is_altered for each in self.faults)
 
 
 def verify(
@@ -128,6 +137,7 @@ class _Chain:
     signed_by: set[str] = field(default_factory=set)
     """Fingerprints of the keys whose signature was found to fit."""
     unsigned: int = 0
+    complete_to: int = 0
 
     def follow(self, key: str) -> None:
         """From here on `key` is in force."""
@@ -184,7 +194,7 @@ class _Reading:
         if kind in _OF_THE_CHAIN:
             self._look_at_key(chain, read_line(written.decode()))
         if chain.head[:SHORTEST_HEAD] in self._beginnings:
-            self._find(chain.head)
+            self._find(chain)
 
     def end(self) -> None:
         self._end_chain()
@@ -240,12 +250,15 @@ class _Reading:
         if line.kind == CHECKPOINT:
             chain.unsigned = 0
 
-    def _find(self, head: str) -> None:
-        self._expected = {
+    def _find(self, chain: _Chain) -> None:
+        left = {
             each: wanted
             for each, wanted in self._expected.items()
-            if len(wanted) < SHORTEST_HEAD or not head.startswith(wanted)
+            if len(wanted) < SHORTEST_HEAD or not chain.head.startswith(wanted)
         }
+        if len(left) < len(self._expected):
+            chain.complete_to = chain.number
+        self._expected = left
 
     def _end_chain(self) -> None:
         chain, self._chain = self._chain, None
@@ -256,7 +269,8 @@ class _Reading:
             self._fault(here, "the chain ends here without a signature: its end was removed")
         if self._known and self._known.isdisjoint({*chain.keys[:1], *chain.signed_by}):
             named = ", ".join(chain.keys) or "none"
-            self._fault(here, f"the chain is not signed with the key that was named, but: {named}")
+            what = f"the chain is not signed with a key that was named, but with: {named}"
+            self.faults.append(Fault(where=here, what=what, is_altered=False))
         self.chains.append(
             VerifiedChain(
                 practice=chain.practice,
@@ -267,6 +281,7 @@ class _Reading:
                 last_at=chain.last_at,
                 keys=tuple(chain.keys),
                 unsigned=chain.unsigned,
+                complete_to=chain.complete_to,
             )
         )
 
@@ -296,7 +311,7 @@ _ENVELOPE = re.compile(
     r',"at":"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z)",'
     r'"chain":"([0-9a-f]{32})",'
     r'"kind":"([a-z_]+)",'
-    r'"number":([1-9][0-9]{0,15}),'
+    r'"number":([1-9][0-9]{0,14}),'
     r'"practice":"([A-Za-z0-9._-]+)",'
     r'"previous":"([0-9a-f]{64})",'
     r'"record":"(?:[0-9a-f]{64})?",'

@@ -8,7 +8,7 @@ write to a repository could sign a chain of his own.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,14 +16,16 @@ from typing import TYPE_CHECKING
 from dr_orchestrator.errors import EvidenceConflict, UsageMistake
 from dr_orchestrator.evidence.bundle import lines_in, write_bundle
 from dr_orchestrator.evidence.chain import VerifiedChain, verify
+from dr_orchestrator.evidence.line import hash_of
 from dr_orchestrator.maintenance.evidence_key import signing
 from dr_orchestrator.maintenance.evidence_tools import signed_lines
+from dr_orchestrator.maintenance.verify_evidence import EvidenceVerified, look_at_evidence
 from dr_orchestrator.repositories.evidence import read_evidence
 
 if TYPE_CHECKING:
     from dr_orchestrator.maintenance.evidence_tools import EvidenceTools
     from dr_orchestrator.plan.model import Plan
-    from dr_orchestrator.store.base import ChainHead
+    from dr_orchestrator.store.base import ChainHead, EvidenceLog
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,8 @@ class ExportRequest:
     """Repositories that other machines saved their evidence to."""
     keys: tuple[str, ...] = ()
     """Fingerprints of keys that a person vouches for."""
+    although_altered: bool = False
+    """A person wants it as it is, altered or not."""
 
     @property
     def practice(self) -> str:
@@ -55,15 +59,20 @@ class Exported:
     """Lines of other memories that were new here."""
     left_out: int
     """Lines of other chains that nobody signed."""
+    heads: Mapping[str, str]
+    """Chain -> the hash of the last of its lines that was handed out."""
+    verified: EvidenceVerified
+    """What came of verifying it, before it was signed to its end."""
 
 
 def export_evidence(request: ExportRequest, tools: EvidenceTools) -> Exported:
-    """Write one file with all chains of a practice, signed to their ends.
+    """Write one file with all chains of a practice, verified, and signed to their ends.
 
     Raises:
         UsageMistake: there is no evidence yet; a file cannot be read or written; a chain that is
             not known here is signed with a key that nobody vouched for.
-        EvidenceConflict: what is to be taken in is not as it was written, or contradicts ours.
+        EvidenceConflict: ours is not as it was written, and nobody said that this is known; or
+            what is to be taken in is not, or contradicts ours.
         RepositoryError: by its class.
     """
     practice, log = request.practice, tools.store.evidence
@@ -76,16 +85,45 @@ def export_evidence(request: ExportRequest, tools: EvidenceTools) -> Exported:
             found = read_evidence(tools.open_repository(request.plan, name), practice)
             lines = tuple(line for chain in found.values() for line in chain)
             taken_in += _take_in(request, tools, f"the repository {name}", lines)
-        if log.checkpoint(practice, tools.signer()) is None:
-            raise UsageMistake(
-                f"there is no evidence of {practice} yet", hint="it begins with the first run"
-            )
-        chains = log.chains(practice)
-        every = (line for head in chains for line in signed_lines(log, head))
-        write_bundle(every, request.out, practice=practice)
+        verified = _verified(request, tools)
+        log.checkpoint(practice, tools.signer())
+        chains, heads = log.chains(practice), dict[str, str]()
+        lines_out = _handed_out(log, chains, heads)
+        is_altered = not verified.is_sound
+        write_bundle(lines_out, request.out, practice=practice, is_altered=is_altered)
     return Exported(
-        chains=chains, taken_in=taken_in, left_out=sum(each.unsigned for each in chains[1:])
+        chains=chains,
+        taken_in=taken_in,
+        left_out=sum(each.unsigned for each in chains[1:]),
+        heads=heads,
+        verified=verified,
     )
+
+
+def _verified(request: ExportRequest, tools: EvidenceTools) -> EvidenceVerified:
+    """Verify what is to be handed out, also against the repositories that were looked into."""
+    found = look_at_evidence(request.plan, tools, repositories=request.repositories)
+    if found is None:
+        raise UsageMistake(
+            f"there is no evidence of {request.practice} yet", hint="it begins with the first run"
+        )
+    if found.faults and not request.although_altered:
+        raise EvidenceConflict(
+            f"the evidence of {request.practice} is not as it was written: {found.faults[0]}",
+            hint=f"all of it: `dro evidence verify {request.practice}`; to hand it out as it is, "
+            "with a word that it was altered: --although-altered",
+        )
+    return found
+
+
+def _handed_out(
+    log: EvidenceLog, chains: Iterable[ChainHead], heads: dict[str, str]
+) -> Iterator[str]:
+    for each in chains:
+        line = ""
+        for line in signed_lines(log, each):
+            yield line
+        heads[each.chain] = hash_of(line)
 
 
 def _take_in(

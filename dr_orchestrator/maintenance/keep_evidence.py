@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.record import Anchored
-from dr_orchestrator.core.run import Operation, Outcome
+from dr_orchestrator.core.run import ALTERED, Operation, Outcome
 from dr_orchestrator.errors import Busy, DroError, SpaceExhausted
 from dr_orchestrator.maintenance.anchor import AnchorPlace, Head, anchor_places
 from dr_orchestrator.maintenance.evidence_key import signing
 from dr_orchestrator.maintenance.evidence_tools import anchored_on_record, signed_lines
 from dr_orchestrator.maintenance.verify_evidence import (
     KeptHead,
+    given_up,
     kept_in_repository,
     verify_evidence,
 )
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from dr_orchestrator.maintenance.evidence_tools import EvidenceTools
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.repositories.base import Repository
-
-_ALTERED = "the evidence is not as it was written"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +106,18 @@ class _Keeping:
         seen = [head for name in list(repositories) for head in self._copies(repositories, name)]
         log, practice = self.tools.store.evidence, self.request.practice
         # a chain that was given up stays as contradictory as it was: a person has seen that
-        given_up = {each.chain for each in log.chains(practice) if not each.ours}
-        kept = [each for each in seen if each.chain not in given_up]
-        verified = verify_evidence(log, practice, self.tools.signer(), kept=kept)
+        signer, before = self.tools.signer(), given_up(log, practice)
+        elsewhere = {
+            each.chain
+            for each in log.chains(practice)
+            if each.chain in before or not (each.ours or each.key == signer.public)
+        }
+        kept = [each for each in seen if each.chain not in elsewhere]
+        verified = verify_evidence(log, practice, signer, kept=kept)
         if verified is not None and not verified.is_sound:
             first, *more = verified.faults
             others = f", and {len(more):,} more" if more else ""
-            reason = f"{_ALTERED}: {first}{others}; see `dro evidence verify {practice}`"
+            reason = f"{ALTERED}: {first}{others}; see `dro evidence verify {practice}`"
             return KeptEvidence(outcome=Outcome.FAILED, reason=reason, places=(), notes=())
         self.notes += verified.notes if verified else ()
         with _copy_of_all(self.request, self.tools) as (folder, head):
@@ -128,11 +132,14 @@ class _Keeping:
         """Return the repositories that anything was ever saved in; none is made for this."""
         plan, found = self.request.plan, {}
         for name in plan.used_repositories:
-            if self.tools.store.repository_id(self.request.practice, name) is not None:
-                try:
-                    found[name] = self.tools.open_repository(plan, name)
-                except DroError as error:
-                    self._failed(repository_words(name), error)
+            if self.tools.store.repository_id(self.request.practice, name) is None:
+                place = repository_words(name)
+                self.notes.append(f"{place} gets none yet: nothing was ever saved there")
+                continue
+            try:
+                found[name] = self.tools.open_repository(plan, name)
+            except DroError as error:
+                self._failed(repository_words(name), error)
         return found
 
     def _copies(self, repositories: dict[str, Repository], name: str) -> tuple[KeptHead, ...]:

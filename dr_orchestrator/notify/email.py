@@ -30,6 +30,8 @@ def send_email(
         NotDelivered: the server did not take it, or could not be reached.
     """
     mail = written(message, address, server.sender, host=server.host, at=at)
+    if server.reply_to is not None:
+        mail["Reply-To"] = server.reply_to
     try:
         with _connected(server, timeout_seconds) as connection:
             if server.user is not None:
@@ -46,7 +48,7 @@ def send_email(
     except smtplib.SMTPException as error:
         raise NotDelivered(f"the mail server did not take it ({type(error).__name__})") from None
     except (OSError, ValueError) as error:
-        raise NotDelivered(network_words(error)) from None
+        raise NotDelivered(network_words(error, "the mail server of this machine")) from None
 
 
 def written(

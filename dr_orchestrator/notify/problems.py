@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from dr_orchestrator.compliance.advice import what_to_do
+from dr_orchestrator.compliance.advice import advise, follow_ups_of, what_to_do
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
 from dr_orchestrator.compliance.verdict import is_overdue
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
@@ -241,7 +241,9 @@ class _Look:
         )
 
     def _after_failure(self, run: Run) -> str:
-        advice = next((test.next for test in self._at.record.tests if test.id == run.id), "")
+        tests = self._at.record.tests
+        test = next((each for each in tests if each.id == run.id), None)
+        advice = advise(test, follow_ups_of(test, tests)) if test else ""
         return advice or f"`dro runs show {run.id}` says more, and what to do"
 
     # --- what did not begin ---------------------------------------------------------------------
@@ -436,6 +438,8 @@ class _Look:
             causes.add(of_the_test)
         if objective is Objective.REPOSITORY_CHECK and kind is ProblemKind.BREACH:
             causes.add(f"failure/{run_key(Operation.CHECK, '', repository)}")
+        if objective is Objective.EVIDENCE:
+            causes.add(f"failure/{run_key(Operation.EVIDENCE, '', None)}")
         if objective is Objective.RETENTION:
             causes.add(f"failure/{run_key(Operation.FORGET, '', repository)}")
         if objective is Objective.IMMUTABILITY:

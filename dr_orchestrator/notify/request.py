@@ -60,18 +60,18 @@ def request(
         raise NotDelivered(f"its server answered {status}")
 
 
-def network_words(error: Exception) -> str:
+def network_words(error: Exception, server: str = "its server") -> str:
     """Return why a server could not be reached, without anything the error says itself."""
     reason = getattr(error, "reason", None)
     cause = reason if isinstance(reason, Exception) else error
     if isinstance(cause, TimeoutError):
-        return "its server did not answer in time"
+        return f"{server} did not answer in time"
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return "its server's certificate is not valid here"
+        return f"{server}'s certificate is not valid here"
     if isinstance(cause, ssl.SSLError):
-        return "no encrypted connection came about with its server"
+        return f"no encrypted connection came about with {server}"
     if isinstance(cause, ConnectionRefusedError):
-        return "its server refused the connection"
+        return f"{server} refused the connection"
     if isinstance(cause, socket.gaierror):
-        return "its server's name is not known"
-    return f"its server could not be reached ({type(cause).__name__})"
+        return f"{server}'s name is not known"
+    return f"{server} could not be reached ({type(cause).__name__})"

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.plan.model import MANAGER
+
 if TYPE_CHECKING:
     from dr_orchestrator.plan.model import BucketPlace, Plan
-
-_UNLESS_STATED = "manager"
 
 
 def anchor_contacts(plan: Plan, *, has_mail: bool) -> tuple[str, ...]:
@@ -19,8 +19,8 @@ def anchor_contacts(plan: Plan, *, has_mail: bool) -> tuple[str, ...]:
     named = plan.evidence.anchor.mail
     if named is not None:
         return named
-    manager = plan.contacts.get(_UNLESS_STATED)
-    return (_UNLESS_STATED,) if has_mail and manager and manager.email else ()
+    manager = plan.contacts.get(MANAGER)
+    return (MANAGER,) if has_mail and manager and manager.email else ()
 
 
 def mailbox_words(contact: str) -> str:

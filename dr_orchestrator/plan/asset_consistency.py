@@ -238,6 +238,11 @@ def local_folder(location: str) -> PurePosixPath | None:
     return None if _REMOTE.match(location) else _normal(location)
 
 
+def lies_in(path: str, folder: PurePosixPath) -> bool:
+    """Return whether an absolute path leads into a folder; links are not followed."""
+    return _normal(path).is_relative_to(folder)
+
+
 def _normal(path: str) -> PurePosixPath:
     normal = os.path.normpath(path)
     return PurePosixPath("/" + normal.lstrip("/") if normal.startswith("/") else normal)

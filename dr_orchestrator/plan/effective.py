@@ -34,6 +34,7 @@ _OPEN = "practice.open"
 _DEFAULTS: tuple[tuple[str, str], ...] = (
     (r"practice\.timezone", "UTC"),
     (r"practice\.open\..*", "always open"),
+    (r"contacts\.[^.]+\.signs", "only the contact named manager"),
     (r"systems\.[^.]+\.title", "the system's id"),
     (r"systems\.[^.]+\.runbook", "by what the system holds"),
     (r".*\.backup\.schedule", "every half RPO"),
@@ -54,7 +55,13 @@ def with_defaults(plan: Plan) -> Plan:
     """Return the plan with every default that depends on another part of it."""
     systems = {name: _system(name, system, plan) for name, system in plan.systems.items()}
     repositories = {name: _repository(spec) for name, spec in plan.repositories.items()}
-    return plan.model_copy(update={"systems": systems, "repositories": repositories})
+    contacts = {
+        name: contact.model_copy(update={"signs": name in plan.signers})
+        for name, contact in plan.contacts.items()
+    }
+    return plan.model_copy(
+        update={"contacts": contacts, "systems": systems, "repositories": repositories}
+    )
 
 
 def _repository(spec: RepositorySpec) -> RepositorySpec:

@@ -44,6 +44,8 @@ from dr_orchestrator.plan.schedule import Schedule, ScheduleOrNever
 from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.plan.section import Identifier, Section
 
+MANAGER = "manager"
+"""The contact that speaks for the practice, unless its plan names another."""
 _SCHEME = re.compile(r"([a-z][a-z0-9]+):")
 _THIS_MACHINE = re.compile(r"(?:[/@]|^sftp:)(?:localhost|127(?:\.\d+){3}|\[::1\])(?=[:/]|$)")
 Timezone = Annotated[ZoneInfo, Field(description="IANA time zone, as `America/Chicago`")]
@@ -78,6 +80,11 @@ class Contact(Section):
         default=None,
         pattern=r"^ssh-ed25519 [A-Za-z0-9+/]+=*( .*)?$",
         description="public key that their sign-off is checked with, as in `id_ed25519.pub`",
+    )
+    signs: bool | None = Field(
+        default=None,
+        description="whether they speak for the practice with `dro sign`; unless stated, only the "
+        "contact named `manager` does",
     )
 
 
@@ -911,6 +918,15 @@ class Plan(Section):
     kit: KitSpec | None = Field(
         default=None, description="left out: the kit is made when somebody asks for it"
     )
+
+    @property
+    def signers(self) -> frozenset[str]:
+        """The contacts that sign for the practice: `manager` only, unless stated."""
+        return frozenset(
+            name
+            for name, contact in self.contacts.items()
+            if (name == MANAGER if contact.signs is None else contact.signs)
+        )
 
     @property
     def protected(self) -> dict[str, ProtectedSystem]:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from dr_orchestrator.core.wording import count_words
-from dr_orchestrator.plan.asset_consistency import duration_of, local_folder
+from dr_orchestrator.plan.asset_consistency import duration_of, lies_in, local_folder
 from dr_orchestrator.plan.document import Node, Scalar, child, children, plain_data, text_of
 from dr_orchestrator.plan.model import Bucket, Maintenance
 from dr_orchestrator.plan.notes import Notes
@@ -42,6 +42,7 @@ def check_repositories(notes: Notes) -> None:
         check_maintenance(notes, child(repository, "maintenance"), _upkeep(repository))
         for node in (child(repository, "location"), child(repository, "maintenance", "location")):
             _location(notes, node, name, seen)
+        _key_inside(notes, repository)
         _append_only(notes, repository)
         _locked(notes, repository)
         _bucket(notes, repository)
@@ -124,6 +125,18 @@ def _location(notes: Notes, node: Node | None, name: str, seen: dict[str, str]) 
             "a second copy in the same place is none",
         )
     seen.setdefault(same, name)
+
+
+def _key_inside(notes: Notes, repository: Node) -> None:
+    """Warn of a key beside what it opens."""
+    location, file = text_of(child(repository, "location")), child(repository, "password", "file")
+    folder, path = local_folder(location) if location else None, text_of(file)
+    if file is not None and path and folder is not None and lies_in(path, folder):
+        notes.warn(
+            file,
+            "lies in the folder of the repository that it opens",
+            "keep it elsewhere: who gets hold of the folder has both",
+        )
 
 
 def _append_only(notes: Notes, repository: Node) -> None:

@@ -17,7 +17,7 @@ from pydantic_core import core_schema
 
 from dr_orchestrator.plan.quantity import format_duration, mistake, parse_duration
 
-_DAY = timedelta(days=1)
+_DAY, _WEEK = timedelta(days=1), timedelta(days=7)
 _SHORTEST = timedelta(minutes=1)
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
@@ -43,6 +43,8 @@ class Schedule:
     """The longest normal interval between two occurrences; for `*/15 8-18 * * 1-5` the weekend."""
     cron: str | None = field(compare=False)
     """The times of day it means, as five cron fields; None where it is nothing but an interval."""
+    mean_period: timedelta = field(compare=False)
+    """The mean interval between two occurrences, in the long run."""
 
     @classmethod
     def parse(cls, text: str) -> Schedule:
@@ -55,12 +57,13 @@ class Schedule:
         if words.startswith("every "):
             return _every(words.removeprefix("every "))
         if _DAILY.fullmatch(words):
-            return cls(words, _DAY, _cron(words, "*"))
+            return cls(words, _DAY, _cron(words, "*"), _DAY)
         if weekly := _WEEKLY.fullmatch(words):
             day = weekly[1].capitalize()
-            return cls(f"{day} {weekly[2]}", 7 * _DAY, _cron(weekly[2], day))
+            return cls(f"{day} {weekly[2]}", _WEEK, _cron(weekly[2], day), _WEEK)
         if _CRON.fullmatch(words):
-            return cls(words, _longest_gap(words), words)
+            longest, mean = _gaps(words)
+            return cls(words, longest, words, mean)
         raise ValueError("is not a schedule")
 
     @classmethod
@@ -136,7 +139,7 @@ def _every(text: str) -> Schedule:
     period = parse_duration(text)
     if period < _SHORTEST:
         raise ValueError("happens more often than once a minute")
-    return Schedule(f"every {format_duration(period)}", period, None)
+    return Schedule(f"every {format_duration(period)}", period, None, period)
 
 
 def _cron(time_of_day: str, weekday: str) -> str:
@@ -144,8 +147,8 @@ def _cron(time_of_day: str, weekday: str) -> str:
     return f"{minute} {hour} * * {weekday}"
 
 
-def _longest_gap(expression: str) -> timedelta:
-    """Return the longest interval between two occurrences of a cron expression.
+def _gaps(expression: str) -> tuple[timedelta, timedelta]:
+    """Return the longest and the mean interval between two occurrences of a cron expression.
 
     Days and times of day repeat independently, so a year of minutes need not be walked through.
     """
@@ -164,4 +167,5 @@ def _longest_gap(expression: str) -> timedelta:
         raise ValueError("happens less than twice in nine years")
     overnight = times[0] + _DAY - times[-1]
     between = max(later - earlier for earlier, later in pairwise(days)) - _DAY + overnight
-    return max([between, *(later - earlier for earlier, later in pairwise(times))])
+    longest = max([between, *(later - earlier for earlier, later in pairwise(times))])
+    return longest, (end - start) / (len(days) * len(times))

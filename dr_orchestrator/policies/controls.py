@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.finding import Verdict
 from dr_orchestrator.policies import keeping, people, restoring, texts
-from dr_orchestrator.policies.model import Control, Found, Judged, Policy
+from dr_orchestrator.policies.model import Control, Found, Judged, Policy, unproven
 
 if TYPE_CHECKING:
     from dr_orchestrator.policies.known import Known
@@ -57,6 +58,7 @@ JUDGEMENTS: Mapping[str, Judgement] = MappingProxyType(
             restoring.objectives_kept,
             restoring.restore_procedure,
             restoring.restored_within,
+            restoring.runbook_gone_through,
             restoring.sample_restored,
             restoring.tested_and_revised,
         )
@@ -67,6 +69,11 @@ JUDGEMENTS: Mapping[str, Judgement] = MappingProxyType(
 def judge_policy(policy: Policy, known: Known) -> tuple[Judged, ...]:
     """Return what came of each control of a pack, in its order. Pure."""
     return tuple(
-        Judged(control=control, found=JUDGEMENTS[control.asks](known, control))
-        for control in policy.controls
+        Judged(control=control, found=_judge(control, known)) for control in policy.controls
     )
+
+
+def _judge(control: Control, known: Known) -> Found:
+    found = JUDGEMENTS[control.asks](known, control)
+    is_doubted = known.is_altered and found.verdict is Verdict.MET
+    return unproven("altered") if is_doubted else found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.finding import Objective, Verdict
@@ -17,40 +18,56 @@ if TYPE_CHECKING:
     from dr_orchestrator.policies.model import Control
 
 _COPIES = (Objective.COPIES,)
+_READING = (Objective.RESTORE_TEST, Objective.REPOSITORY_CHECK)
+_MOVE = re.compile(r"(?<![a-z])mov(?:e|es|ed|ing)(?![a-z])", re.IGNORECASE)
+"""As a word: an old disk that was removed is no move."""
 
 
 def encrypted(known: Known, control: Control) -> Found:
-    """Judge whether every repository was opened with its key not long ago: restic's are always
-    encrypted.
+    """Judge whether every repository was opened with its key not long ago, and what was read was
+    sound: restic's are always encrypted.
     """
-    opened = {name: _opened(known, name) for name in known.plan.used_repositories}
+    read = {name: _last_read(known, name) for name in known.plan.used_repositories}
     shut = tuple(
         name
-        for name, each in opened.items()
+        for name, each in read.items()
         if each is None or not known.is_within(each[0], control.within)
     )
-    if shut or not opened:
+    if shut or not read:
         return unproven("encrypted.not_opened" if shut else NOTHING, repositories=shut)
-    found = [each for each in opened.values() if each]
+    found = {name: each for name, each in read.items() if each}
+    unsound = tuple(name for name, (_, _, sound) in found.items() if not sound)
+    if unsound:
+        at, records = max(found[name][0] for name in unsound), (found[name][1] for name in unsound)
+        return unproven(
+            "encrypted.unsound", since=at, records=tuple(records), repositories=unsound, at=at
+        )
     return met(
         "encrypted.met",
-        since=min(at for at, _ in found),
-        records=tuple(run for _, run in found),
+        since=min(at for at, _, _ in found.values()),
+        records=tuple(run for _, run, _ in found.values()),
         n=len(found),
     )
 
 
-def _opened(known: Known, repository: str) -> tuple[datetime, str] | None:
-    """Return when something in a repository was last decrypted and found sound, by which run."""
+def _last_read(known: Known, repository: str) -> tuple[datetime, str, bool] | None:
+    """Return when something in a repository was last decrypted, by which run, and whether it was
+    sound, as far as no damage stands that another one found.
+    """
+    broken = any(
+        each.repository == repository and each.verdict is Verdict.BREACHED
+        for each in known.findings
+        if each.objective in _READING
+    )
     tests = [
-        (test.finished_at, test.id)
+        (test.finished_at, test.id, test.result is Result.PASSED and not broken)
         for test in known.concluded
-        if test.repository == repository and test.result is Result.PASSED
+        if test.repository == repository
     ]
     checks = [
-        (check.at, check.run)
+        (check.at, check.run, check.sound and not broken)
         for check in known.record.checks
-        if check.repository == repository and check.sound and known.is_believed(check.at)
+        if check.repository == repository and known.is_believed(check.at)
     ]
     return max((*tests, *checks), default=None)
 
@@ -150,7 +167,7 @@ def copy_before_moving(known: Known, _control: Control) -> Found:
     labelled = [
         point
         for point in known.record.points
-        if "move" in (point.label or "").lower() and known.is_believed(point.as_of)
+        if _MOVE.search(point.label or "") and known.is_believed(point.as_of)
     ]
     if not labelled:
         return unproven("copy_before_moving.none")
@@ -217,19 +234,24 @@ def record_kept(known: Known, control: Control) -> Found:
 
 
 def retention_depth(known: Known, _control: Control) -> Found:
-    """Judge whether there is anything to restore, and say how far back."""
+    """Judge whether there is anything to restore as a whole, and say how far back. What lies where
+    restoring failed when it was last tried does not count: other points there share its data.
+    """
+    places = {system: known.broken_places(system) for system in known.plan.protected}
     oldest = {
-        system: min(
-            (
-                (point.as_of, point.id)
-                for point in known.record.points
-                if point.system == system and known.is_believed(point.as_of) and point.copies
-            ),
-            default=None,
-        )
-        for system in known.plan.protected
+        system: min(known.whole_points(system, but_in=broken), default=None)
+        for system, broken in places.items()
     }
     missing = tuple(system for system, each in oldest.items() if each is None)
+    broken = tuple(system for system in missing if places[system])
+    if broken:
+        failed = known.failures(broken)
+        return breached(
+            "retention_depth.broken",
+            since=max((test.finished_at for test in failed), default=None),
+            records=tuple(test.id for test in failed),
+            systems=broken,
+        )
     if missing or not oldest:
         return unproven("no_whole_point" if missing else NOTHING, systems=missing)
     newest_start, point = max(each for each in oldest.values() if each)

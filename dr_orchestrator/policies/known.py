@@ -6,16 +6,17 @@ wrong then or is wrong now, and a test of next year would prove everything until
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.finding import Finding, Objective, Verdict, worst
+from dr_orchestrator.core.occurrence import Progress, TestsDue
 from dr_orchestrator.core.verification import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from dr_orchestrator.core.promise import PromiseMade
@@ -40,6 +41,10 @@ class Known:
     """Aware."""
     tests: tuple[RestoreTest, ...] = ()
     """All that are known, oldest first."""
+    due: TestsDue = field(default_factory=TestsDue)
+    """Which of them a schedule asked for."""
+    damaged: frozenset[tuple[str, str]] = frozenset()
+    """(point, repository) that could not be restored when last tried, as verdicts have it."""
     drills: tuple[Drill, ...] = ()
     followed: tuple[RunbookRun, ...] = ()
     exercised: tuple[StepExercised, ...] = ()
@@ -48,6 +53,8 @@ class Known:
     """Of the evidence; empty where there is none yet."""
     anchors: tuple[Anchored, ...] = ()
     """The newest at each place."""
+    is_altered: bool = False
+    """Whether the record is not as it was written: then nothing is met by it."""
 
     def is_believed(self, at: datetime) -> bool:
         """Return whether an instant may have been: it is not of the future."""
@@ -76,6 +83,75 @@ class Known:
     def newest_test(self, system: str) -> RestoreTest | None:
         """Return the newest restore test of a system that passed or failed."""
         return next((test for test in reversed(self.concluded) if test.system == system), None)
+
+    def is_broken(self, system: str) -> bool:
+        """Return whether damage stands that a restore test of a system found: by the findings, or
+        because the newest test from one of its places failed. One that passed elsewhere, or with
+        other files, does not undo that.
+        """
+        return (
+            bool(self.broken_places(system))
+            or self.standing(system, (Objective.RESTORE_TEST,)) is Verdict.BREACHED
+        )
+
+    def broken_places(self, system: str) -> frozenset[str]:
+        """Return the repositories from which a system could not be restored when last tried."""
+        newest = {test.repository: test for test in self.concluded if test.system == system}
+        failed = {name for name, test in newest.items() if test.result is Result.FAILED}
+        judged = {
+            each.repository
+            for each in self.findings_of(system, (Objective.RESTORE_TEST,))
+            if each.verdict is Verdict.BREACHED and each.repository
+        }
+        return frozenset(failed | judged)
+
+    def failures(self, systems: Collection[str]) -> tuple[RestoreTest, ...]:
+        """Return the newest test that failed of each of these, from each place that is broken."""
+        newest = {
+            (test.system, test.repository): test
+            for test in self.concluded
+            if test.system in systems
+            and test.result is Result.FAILED
+            and test.repository in self.broken_places(test.system)
+        }
+        return tuple(newest.values())
+
+    def is_tested_by_schedule(self, system: str, within: timedelta) -> bool:
+        """Return whether a restore test that had come due was made, no longer ago than that."""
+        return any(
+            state.progress is Progress.SETTLED
+            and state.occurrence.system == system
+            and state.occurrence.id not in self.due.without_test
+            and self.is_within(state.occurrence.due_at, within)
+            for state in self.due.states
+        )
+
+    def whole_points(
+        self, system: str, but_in: Collection[str] = ()
+    ) -> tuple[tuple[datetime, str], ...]:
+        """Return how old the data of each point is that holds every asset of a system as the plan
+        has it, and the point's id. Passed over is a copy in a place that is not used any more, that
+        nobody vouches for, that could not be restored, or that lies in one of `but_in`.
+        """
+        assets = self.plan.protected[system].assets
+        held = frozenset(self.plan.repositories_of(system)).difference(but_in)
+        return tuple(
+            (point.data_as_of or point.as_of, point.id)
+            for point in self.record.points
+            if point.system == system
+            and self.is_believed(point.as_of)
+            and all(
+                name in point.assets and point.assets[name].kind is asset.kind
+                for name, asset in assets.items()
+            )
+            and any(
+                copy.repository in held
+                and copy.snapshots.keys() >= assets.keys()
+                and (point.id, copy.repository) not in self.damaged
+                and self.record.vouches_for(copy)
+                for copy in point.copies
+            )
+        )
 
     def newest_passed(self, system: str) -> RestoreTest | None:
         """Return the newest restore test of a system that passed, and compared something."""

@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 def exact_copies(known: Known, control: Control) -> Found:
     """Judge whether backups are made in time and whole, and were restored and compared."""
-    return _proven(
+    found = _proven(
         known,
         control,
         "exact_copies",
         needed=(Objective.COVERAGE, Objective.RPO, Objective.RESTORE_TEST),
         also=(Objective.COPIES, Objective.DUMP_AGE, Objective.SKEW, Objective.ACCEPTANCE),
     )
+    incomplete = tuple(name for name in known.plan.protected if not known.whole_points(name))
+    if found.verdict is not Verdict.MET or not incomplete:
+        return found
+    return unproven("no_whole_point", systems=incomplete)
 
 
 def objectives_kept(known: Known, control: Control) -> Found:
@@ -42,11 +46,35 @@ def objectives_kept(known: Known, control: Control) -> Found:
 
 def data_intact(known: Known, control: Control) -> Found:
     """Judge whether what was restored is what it was, and what is kept reads back sound."""
-    return _proven(
+    found = _proven(
         known,
         control,
         "data_intact",
-        needed=(Objective.RESTORE_TEST, Objective.REPOSITORY_CHECK),
+        needed=(Objective.RESTORE_TEST,),
+        also=(Objective.REPOSITORY_CHECK,),
+    )
+    unread = _unread(known)
+    if found.verdict is not Verdict.MET or not unread:
+        return found
+    return unproven("data_intact.unread", since=found.since, repositories=unread)
+
+
+def _unread(known: Known) -> tuple[str, ...]:
+    """Return the repositories that no finding calls read back. One of which that is not due yet has
+    none, and one that nobody reads either.
+    """
+    read = {
+        (each.system, each.repository)
+        for each in known.findings
+        if each.objective is Objective.REPOSITORY_CHECK and each.verdict is Verdict.MET
+    }
+    return tuple(
+        dict.fromkeys(
+            repository
+            for system in known.plan.protected
+            for repository in known.plan.repositories_of(system)
+            if (system, repository) not in read
+        )
     )
 
 
@@ -72,8 +100,10 @@ def _proven(
         return unproven("no_recent_test", systems=missing)
     doubtful = tuple(name for name, verdict in standing.items() if verdict is not Verdict.MET)
     if doubtful:
-        told = _worst(known, doubtful[0], (*needed, *also), Verdict.UNPROVEN)
-        return unproven(f"{says}.unproven", systems=doubtful, reason=told[0])
+        why, _ = _worst(known, doubtful[0], (*needed, *also), Verdict.UNPROVEN)
+        if not why:
+            return unproven("not_judged", systems=doubtful)
+        return unproven(f"{says}.unproven", systems=doubtful, reason=why)
     tests = [test for test in fresh.values() if test is not None]
     return met(f"{says}.met", since=_oldest(tests), records=_ids(tests), n=len(tests))
 
@@ -103,22 +133,33 @@ def _ids(tests: Iterable[RestoreTest]) -> tuple[str, ...]:
 
 
 def backups_in_time(known: Known, _control: Control) -> Found:
-    """Judge whether every system has points, whole and as often as promised."""
+    """Judge whether every system has points, whole and as often as promised: by points that reach
+    back at least as far as one interval, since of fewer nobody can tell.
+    """
     needed = (Objective.COVERAGE, Objective.RPO)
     standing = {name: known.standing(name, needed) for name in known.plan.protected}
     for verdict, answer in ((Verdict.BREACHED, breached), (Verdict.UNPROVEN, unproven)):
         those = tuple(name for name, each in standing.items() if each is verdict)
         if those:
             reason, since = _worst(known, those[0], needed, verdict)
+            if not reason:
+                return unproven("not_judged", systems=those)
             return answer(
                 f"backups_in_time.{verdict.value}", since=since, systems=those, reason=reason
             )
+    too_new = tuple(
+        name
+        for name, system in known.plan.protected.items()
+        if (points := known.whole_points(name)) and max(points)[0] - min(points)[0] < system.rpo
+    )
+    if too_new:
+        return unproven("backups_in_time.too_new", systems=too_new)
     return _whole_points(known, "backups_in_time.met")
 
 
 def _whole_points(known: Known, says: str, **values: Value) -> Found:
     """Say that it is so by the newest whole point of each system, or which have none."""
-    newest = {name: _newest_whole_point(known, name) for name in known.plan.protected}
+    newest = {name: max(known.whole_points(name), default=None) for name in known.plan.protected}
     missing = tuple(name for name, each in newest.items() if each is None)
     if missing or not newest:
         return unproven("no_whole_point" if missing else NOTHING, systems=missing)
@@ -128,35 +169,10 @@ def _whole_points(known: Known, says: str, **values: Value) -> Found:
     )
 
 
-def _newest_whole_point(known: Known, system: str) -> tuple[datetime, str] | None:
-    """Return how old the data of the newest point is that holds every asset of a system, and the
-    point's id. Passed over is a copy that nobody vouches for, or that could not be restored.
-    """
-    assets = known.plan.protected[system].assets.keys()
-    held = known.plan.repositories_of(system)
-    bad = {
-        (test.point, test.repository) for test in known.concluded if test.result is Result.FAILED
-    }
-    found = [
-        (point.data_as_of or point.as_of, point.id)
-        for point in known.record.points
-        if point.system == system
-        and known.is_believed(point.as_of)
-        and point.assets.keys() >= assets
-        and any(
-            copy.repository in held
-            and (point.id, copy.repository) not in bad
-            and known.record.vouches_for(copy)
-            for copy in point.copies
-        )
-    ]
-    return max(found, default=None)
-
-
 def copies_within(known: Known, control: Control) -> Found:
     """Judge whether the newest whole copy of each system is no older than the rule lets it be."""
     limit = control.within or timedelta()
-    newest = {name: _newest_whole_point(known, name) for name in known.plan.protected}
+    newest = {name: max(known.whole_points(name), default=None) for name in known.plan.protected}
     old = tuple(
         name for name, each in newest.items() if each and not known.is_within(each[0], limit)
     )
@@ -169,9 +185,9 @@ def sample_restored(known: Known, control: Control) -> Found:
     """Judge whether each system was restored and compared within the time that is asked for."""
     limit = control.within or timedelta()
     newest = {name: known.newest_test(name) for name in known.plan.protected}
-    failed = tuple(n for n, test in newest.items() if test and test.result is Result.FAILED)
+    failed = tuple(name for name in newest if known.is_broken(name))
     if failed:
-        return breached("sample_restored.failed", systems=failed)
+        return _failed(known, failed)
     old = tuple(
         name
         for name, test in newest.items()
@@ -188,20 +204,28 @@ def sample_restored(known: Known, control: Control) -> Found:
 
 
 def last_test(known: Known, control: Control) -> Found:
-    """Judge whether the last restore test of each system passed, recently enough to count."""
-    newest = {name: known.newest_test(name) for name in known.plan.protected}
-    failed = tuple(n for n, test in newest.items() if test and test.result is Result.FAILED)
+    """Judge whether the last restore test of each system passed, recently enough to count; from
+    each place.
+    """
+    failed = tuple(name for name in known.plan.protected if known.is_broken(name))
     if failed:
-        tests = [test for name in failed if (test := newest[name])]
-        return breached(
-            "last_test.failed", since=_oldest(tests), records=_ids(tests), systems=failed
-        )
-    fresh = {name: _fresh(known, name, control.within) for name in newest}
+        return _failed(known, failed)
+    fresh = {name: _fresh(known, name, control.within) for name in known.plan.protected}
     missing = tuple(name for name, test in fresh.items() if test is None)
-    if missing or not newest:
+    if missing or not fresh:
         return unproven("no_recent_test" if missing else NOTHING, systems=missing)
     tests = [test for test in fresh.values() if test]
-    return met("last_test.met", since=_oldest(tests), records=_ids(tests), n=len(tests))
+    at = _oldest(tests)
+    return met("last_test.met", since=at, records=_ids(tests), n=len(tests), at=at)
+
+
+def _failed(known: Known, systems: tuple[str, ...]) -> Found:
+    """Say that restoring these systems failed, when last, and in which tests."""
+    tests = known.failures(systems)
+    if not tests:
+        return breached("last_test.failed", systems=systems)
+    at = max(test.finished_at for test in tests)
+    return breached("last_test.failed_at", since=at, records=_ids(tests), systems=systems, at=at)
 
 
 def restored_within(known: Known, control: Control) -> Found:
@@ -267,6 +291,11 @@ def tested_and_revised(known: Known, _control: Control) -> Found:
     missing = tuple(name for name, test in newest.items() if not _is_tested(known, name, test))
     if missing or not newest:
         return unproven("no_recent_test" if missing else NOTHING, systems=missing)
+    unscheduled = tuple(
+        name for name in newest if not known.is_tested_by_schedule(name, _lasts(known, name))
+    )
+    if unscheduled:
+        return unproven("tested_and_revised.not_by_schedule", systems=unscheduled)
     tests = [test for test in newest.values() if test]
     return met(
         "tested_and_revised.met",
@@ -298,13 +327,12 @@ def _lasts(known: Known, system: str) -> timedelta:
 
 def restore_procedure(known: Known, control: Control) -> Found:
     """Judge whether the runbook of each system was gone through, and restoring did not fail."""
-    broken = tuple(
-        name
-        for name in known.plan.protected
-        if known.standing(name, (Objective.RESTORE_TEST,)) is Verdict.BREACHED
-    )
-    if broken:
-        return breached("last_test.failed", systems=broken)
+    broken = tuple(name for name in known.plan.protected if known.is_broken(name))
+    return _failed(known, broken) if broken else runbook_gone_through(known, control)
+
+
+def runbook_gone_through(known: Known, control: Control) -> Found:
+    """Judge whether the runbook of each system was gone through."""
     done = {name: _gone_through(known, name) for name in known.plan.protected}
     missing = tuple(
         name

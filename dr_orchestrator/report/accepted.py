@@ -125,7 +125,7 @@ def _signed_for(view: View, system: str) -> SignOff | None:
     return next(
         (
             signed
-            for signed in view.record.sign_offs
+            for signed in view.sign_offs
             if (promise := promises.get(signed.promise)) and now and _of(promise, system) == now
         ),
         None,

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.finding import Verdict
-from dr_orchestrator.core.wording import verdict_words
 from dr_orchestrator.report.controls import judged_by, matrix
 from dr_orchestrator.report.document import Document, Fact, Paragraph, Section, Tone
 from dr_orchestrator.report.exact import Exact
@@ -20,6 +19,7 @@ from dr_orchestrator.report.places import (
 from dr_orchestrator.report.promised import actions_section, promise_section, sign_offs_section
 from dr_orchestrator.report.say import say
 from dr_orchestrator.report.tested import calendar_section, exercises_section, last_tests
+from dr_orchestrator.sheet.html import printable_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +35,14 @@ def auditor_document(subject: Subject) -> Document:
     counted = Counter(
         each.verdict for policy, controls in judged for each in controls if policy.is_law
     )
-    return Document(
+    document = Document(
         reader="auditor",
         practice=subject.plan.practice.id,
         name=subject.plan.practice.name,
         title=say("auditor.title"),
         made=exact.at(subject.now),
         verdict=exact.verdict,
-        verdict_words=verdict_words(exact.verdict),
+        verdict_words=say(f"auditor.badge.{exact.verdict.value}"),
         summary=" ".join(_summary(exact, counted)),
         sections=(
             Section(id="scope", title=say("auditor.scope.title"), blocks=_scope(exact)),
@@ -72,7 +72,9 @@ def auditor_document(subject: Subject) -> Document:
         ),
         footer=footer(exact),
         head=subject.evidence.head_shown,
+        notice=exact.view.notice,
     )
+    return printable_parts(document)
 
 
 def _summary(exact: Exact, counted: Counter[Verdict]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from dr_orchestrator.report.say import count, say
 
 if TYPE_CHECKING:
     from dr_orchestrator.core.baseline import Value
+    from dr_orchestrator.core.finding import Finding
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.core.verification import Verification
     from dr_orchestrator.report.view import View
@@ -34,6 +35,8 @@ def loss(view: View, system: str) -> Loss:
         verdict = Verdict.UNPROVEN
     if finding is None:
         parts = [say("manager.loss.unknown")]
+    elif nothing := _nothing_left(view, finding):
+        parts = [nothing]
     elif finding.achieved:
         known = {"achieved": finding.achieved, "limit": finding.promised}
         parts = [say("manager.loss.worst", **known)]
@@ -50,6 +53,17 @@ def loss(view: View, system: str) -> Loss:
         verdict_words=verdict_words(verdict),
         text=" ".join(parts),
     )
+
+
+def _nothing_left(view: View, finding: Finding) -> str:
+    """Say that all would be lost, where no backup on record comes back."""
+    system, limit = finding.system, finding.promised
+    if finding.verdict is Verdict.MET or view.has_restorable(system):
+        return ""
+    if view.none_came_back(system):
+        return say("manager.loss.all_failed", limit=limit)
+    known = any(point.system == system for point in view.record.points)
+    return "" if known else say("manager.loss.no_backup", limit=limit)
 
 
 def _doubt(view: View, system: str, test: RestoreTest | None) -> list[str]:
@@ -111,7 +125,9 @@ def _which(view: View, test: RestoreTest) -> str:
     passed = sum(1 for check in test.verifications if check.result is Result.PASSED)
     total = len(test.verifications)
     checks = say("manager.compared.nothing")
-    if total:
+    if not total and test.result is Result.FAILED:
+        checks = say("manager.compared.not_back")
+    elif total:
         checks = say("manager.compared.passed_of", passed=passed, total=total)
     if not view.room.details:
         return checks

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.compliance.case import open_case
 from dr_orchestrator.core.finding import Verdict
 from dr_orchestrator.core.sign_off import HowGiven
 from dr_orchestrator.core.wording import duration_words, printable, some_names
@@ -33,16 +35,23 @@ def _known(exact: Exact) -> Known:
     subject = exact.subject
     return Known(
         plan=subject.plan,
-        record=subject.record,
+        record=replace(subject.record, sign_offs=exact.view.sign_offs),
         findings=exact.view.findings,
         now=subject.now,
         tests=exact.tests,
+        due=subject.due,
+        damaged=frozenset(
+            copy
+            for name in subject.plan.protected
+            for copy in open_case(subject.plan, name, subject.record, subject.now).damaged
+        ),
         drills=subject.drills,
         followed=subject.followed,
         exercised=subject.exercised,
         kit=subject.kit,
         head=subject.evidence.head,
         anchors=subject.evidence.anchors,
+        is_altered=exact.view.is_altered,
     )
 
 

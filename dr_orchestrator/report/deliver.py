@@ -30,7 +30,7 @@ from dr_orchestrator.plan.model import Reader
 from dr_orchestrator.report.gather import LOOKED_BACK, said
 from dr_orchestrator.report.manager import build_page
 from dr_orchestrator.report.say import say
-from dr_orchestrator.report.view import View
+from dr_orchestrator.report.view import MSP, View
 from dr_orchestrator.report.write import Form, file_name, html_of, report_for
 from dr_orchestrator.sheet.pdf import pdf_of
 from dr_orchestrator.sheet.write import write_sheet
@@ -61,6 +61,8 @@ class DeliveryTools:
     send: Callable[[Contact, Letter], None]
     """Sends an e-mail; `NotDelivered` where that failed."""
     lock_wait: timedelta
+    takes_answers: bool = False
+    """Whether a person gets what is answered to an e-mail of this machine."""
     make_pdf: MakePdf = pdf_of
 
 
@@ -225,10 +227,13 @@ class _Delivery:
         """Whether a contact gets a mail: on schedule; else where the last one did not reach them,
         or said something else.
         """
-        place = mailbox_words(contact)
-        last = next((each for each in reversed(self._before) if each.place == place), None)
+        last = self._last(contact)
         is_news = last is None or bool(last.reason) or last.says != self._says
         return is_news or not self._is_after_test
+
+    def _last(self, contact: str) -> ReportDelivered | None:
+        place = mailbox_words(contact)
+        return next((each for each in reversed(self._before) if each.place == place), None)
 
     def _by_mail(self, contact: str, files: Mapping[Reader, Mapping[Form, bytes]]) -> _Parcel:
         attached: dict[Reader, Attachment] = {}
@@ -240,7 +245,8 @@ class _Delivery:
                 content=forms[form],
             )
         is_pdf = all(Form.PDF in forms for forms in files.values())
-        letter = self._letter(tuple(attached.values()), is_pdf=is_pdf)
+        is_first = self._last(contact) is None
+        letter = self._letter(tuple(attached.values()), is_pdf=is_pdf, is_first=is_first)
         spec = self._at.plan.contacts[contact]
         return _Parcel(
             place=mailbox_words(contact),
@@ -248,11 +254,15 @@ class _Delivery:
             bring=lambda: self._tools.send(spec, letter),
         )
 
-    def _letter(self, attachments: tuple[Attachment, ...], *, is_pdf: bool) -> Letter:
+    def _letter(
+        self, attachments: tuple[Attachment, ...], *, is_pdf: bool, is_first: bool
+    ) -> Letter:
         page, practice = build_page(self._at), self._at.plan.practice
         zone, now = practice.timezone, self._at.now
-        why = "changed" if self._is_after_test else "schedule"
+        after_test = "first" if is_first else "changed"
+        why = after_test if self._is_after_test else "schedule"
         text = [
+            *([page.notice] if page.notice else []),
             say("mail.greeting", name=page.name, moment=moment_words(now, zone)),
             say("mail.answer", summary=page.summary),
             say("mail.pdf" if is_pdf else "mail.html"),
@@ -261,11 +271,21 @@ class _Delivery:
         if code := self._at.evidence.head_shown:
             reply = say("sign.reply", sentence=say("sign.sentence"), code=code)
             text += [say("mail.code", code=code), f"{say('mail.sign')}\n\n    {reply}"]
+            if not self._tools.takes_answers:
+                text.append(self._whom_to_answer())
             text.append(say("mail.paper"))
         subject = say(
             "mail.subject", name=page.name, verdict=page.verdict_words, day=date_words(now, zone)
         )
         return Letter(subject=subject, text="\n\n".join(text) + "\n", attachments=attachments)
+
+    def _whom_to_answer(self) -> str:
+        """Return whom to send the answer to: nobody may read the address that we write from."""
+        msp = self._at.plan.contacts.get(MSP)
+        who = View(self._at).person(MSP)
+        if msp is None or not msp.email:
+            return say("mail.answer_to", who=who)
+        return say("mail.answer_to_address", who=who, address=msp.email)
 
 
 def _into_folder(

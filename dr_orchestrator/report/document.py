@@ -130,3 +130,5 @@ class Document:
     footer: tuple[Fact, ...]
     head: str
     """What of the evidence's head stands on it; empty where there is none."""
+    notice: str = ""
+    """What comes before all else: that the record was altered; empty where it was not."""

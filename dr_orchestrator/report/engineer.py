@@ -10,10 +10,12 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from dr_orchestrator import __version__
-from dr_orchestrator.compliance.advice import what_to_do
+from dr_orchestrator.compliance.advice import advise, follow_ups_of, what_to_do
+from dr_orchestrator.compliance.corrective import newest_advice
 from dr_orchestrator.compliance.forecast import forecasts
 from dr_orchestrator.compliance.verdict import is_overdue
-from dr_orchestrator.core.finding import Finding, Verdict
+from dr_orchestrator.compliance.vouched import is_doubted
+from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.run import Outcome, Run
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import (
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.core.record import RepositoryChecked
     from dr_orchestrator.core.restore_test import RestoreTest
+    from dr_orchestrator.core.sign_off import CorrectiveAction
     from dr_orchestrator.report.document import Block
     from dr_orchestrator.report.subject import Subject
 
@@ -72,7 +75,6 @@ class _Report:
 
     def document(self) -> Document:
         at, verdict = self._at, self._exact.verdict
-        urgent = sum(1 for each in self._view.findings if self._is_urgent(each))
         return Document(
             reader="engineer",
             practice=self._practice,
@@ -81,11 +83,26 @@ class _Report:
             made=self._exact.at(at.now),
             verdict=verdict,
             verdict_words=verdict_words(verdict),
-            summary=count("engineer.summary", urgent) if urgent else say("engineer.summary.none"),
+            summary=self._summary(),
             sections=tuple(self._sections()),
             footer=footer(at, self._exact.at(at.now)),
             head=at.evidence.head_shown,
+            notice=self._view.notice,
         )
+
+    def _summary(self) -> str:
+        """Return how much is left to do: never "nothing" where something is open or went wrong."""
+        findings = [each for each in self._view.findings if each.verdict is not Verdict.MET]
+        if urgent := sum(map(self._is_urgent, findings)):
+            return count("engineer.summary", urgent)
+        if findings:
+            return count("engineer.waiting", len(findings))
+        if self._exact.verdict is not Verdict.MET:
+            return say("engineer.summary.not_judged")
+        ended = [each for each in self._at.record.last_runs if each.finished_at]
+        if bad := sum(1 for each in ended if each.outcome is not Outcome.DONE):
+            return count("engineer.unhappy", bad)
+        return say("engineer.summary.none")
 
     def _sections(self) -> Iterator[Section]:
         yield _section("todo", *self._todo())
@@ -102,10 +119,15 @@ class _Report:
     # --- what to do -----------------------------------------------------------------------------
 
     def _is_urgent(self, finding: Finding) -> bool:
-        return finding.verdict is Verdict.BREACHED or is_overdue(finding, self._at.now)
+        is_late = is_overdue(finding, self._at.now) and not is_doubted(finding)
+        return finding.verdict is Verdict.BREACHED or is_late
 
     def _todo(self) -> Iterator[Block]:
-        open_now = [each for each in self._view.findings if each.verdict is not Verdict.MET]
+        open_now = [
+            each
+            for each in self._view.findings
+            if each.verdict is not Verdict.MET and not is_doubted(each)
+        ]
         order = sorted(
             open_now,
             key=lambda each: (each.verdict is not Verdict.BREACHED, not self._is_urgent(each)),
@@ -113,7 +135,8 @@ class _Report:
         heads = ("system", "promise", ("state", 2), ("do", 2))
         yield _table("todo", heads, map(self._to_do, order))
         urgent = filter(self._is_urgent, order)
-        if commands := commands_for(urgent, self._practice):
+        advice = map(self._advice, urgent)
+        if commands := _commands_in(advice):
             yield Paragraph(text=say("engineer.todo.type"))
             yield Commands(lines=commands)
 
@@ -127,8 +150,18 @@ class _Report:
             Cell(text=self._view.title(finding.system)),
             Cell(text=promise_words(finding)),
             self._state(finding, detail="; ".join(part for part in parts if part)),
-            Cell(text=advice_words(finding, self._practice)),
+            Cell(text=_without_commands(self._advice(finding))),
         )
+
+    def _advice(self, finding: Finding) -> str:
+        """Return what to do; after a test that failed what that test asks for, for another one
+        would fail too.
+        """
+        failed = self._view.failures(finding.system)
+        test = next((each for each in failed if each.repository == finding.repository), None)
+        if test is None or finding.objective not in {Objective.RESTORE_TEST, Objective.RTO}:
+            return what_to_do(finding, self._practice)
+        return advise(test, follow_ups_of(test, self._view.all_tests))
 
     def _state(self, finding: Finding, detail: str = "") -> Cell:
         words = verdict_words(finding.verdict)
@@ -141,7 +174,7 @@ class _Report:
         still_open = [each for each in self._at.record.actions if each.is_open]
         rows = [
             (
-                Cell(text=each.what),
+                Cell(text=each.what, detail=self._newest(each)),
                 Cell(text=self._view.title(each.system)),
                 Cell(text=self._view.person(each.owner)),
                 Cell(
@@ -163,6 +196,10 @@ class _Report:
                     for each in still_open
                 )
             )
+
+    def _newest(self, action: CorrectiveAction) -> str:
+        advice = newest_advice(action, self._at.record)
+        return say("engineer.actions.newest", advice=advice) if advice else ""
 
     # --- system by system -----------------------------------------------------------------------
 
@@ -247,7 +284,7 @@ class _Report:
         return _table("tests", ("system", "from", "begun", ("result", 2), "took", "depth"), rows)
 
     def _calendar(self) -> Block:
-        entries = calendar_entries(self._at.tests, self._at.occurrences)
+        entries = calendar_entries(self._at.tests, self._at.due)
         lines = [
             CalendarLine(
                 title=say(
@@ -412,12 +449,20 @@ def advice_words(finding: Finding, practice: str) -> str:
     """Return what to do about a finding that is not met, without the commands: within a line of
     text nobody can copy them, and they break at their hyphens.
     """
-    return what_to_do(finding, practice).split("`")[0].rstrip(": ")
+    return _without_commands(what_to_do(finding, practice))
+
+
+def _without_commands(advice: str) -> str:
+    return advice.split("`", maxsplit=1)[0].rstrip(": ")
 
 
 def commands_for(findings: Iterable[Finding], practice: str) -> tuple[str, ...]:
     """Return the commands that help with findings, each once."""
-    found = (what_to_do(each, practice).split("`")[1::2] for each in findings)
+    return _commands_in(what_to_do(each, practice) for each in findings)
+
+
+def _commands_in(advice: Iterable[str]) -> tuple[str, ...]:
+    found = (each.split("`")[1::2] for each in advice)
     return tuple(dict.fromkeys(command for commands in found for command in commands))
 
 

@@ -87,11 +87,7 @@ class Exact:
         """Return the first sign-off that accepts a version of the promise: on it or a later one."""
         places = {each.id: at for at, each in enumerate(self.subject.record.promises)}
         return next(
-            (
-                each
-                for each in self.subject.record.sign_offs
-                if places.get(each.promise, -1) >= index
-            ),
+            (each for each in self.view.sign_offs if places.get(each.promise, -1) >= index),
             None,
         )
 

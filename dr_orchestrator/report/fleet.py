@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from dr_orchestrator import __version__
 from dr_orchestrator.compliance.verdict import is_overdue
+from dr_orchestrator.compliance.vouched import is_doubted
 from dr_orchestrator.core.finding import Finding, Verdict, worst
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import (
     date_words,
     instant_words,
+    some_names,
     verdict_words,
 )
 from dr_orchestrator.report.document import (
@@ -91,6 +93,7 @@ def fleet_document(fleet: Fleet) -> Document:
                 ),
             ),
             head="",
+            notice=_notice(practices),
         )
     )
 
@@ -102,6 +105,7 @@ class _Practice:
         self._at = subject
         self._view = View(subject)
         self.verdict = self._view.practice_verdict
+        self.is_altered = self._view.is_altered
         self.id = subject.plan.practice.id
         self.name = subject.plan.practice.name
 
@@ -110,7 +114,8 @@ class _Practice:
         found = [
             each
             for each in self._view.findings
-            if each.verdict is Verdict.BREACHED or is_overdue(each, self._at.now)
+            if not is_doubted(each)
+            and (each.verdict is Verdict.BREACHED or is_overdue(each, self._at.now))
         ]
         return tuple(sorted(found, key=lambda each: each.verdict is not Verdict.BREACHED))
 
@@ -157,7 +162,9 @@ class _Practice:
 
     def _tested(self) -> Cell:
         passed = [
-            each.finished_at for each in self._at.record.tests if each.result is Result.PASSED
+            each.finished_at
+            for each in self._view.all_tests
+            if each.result is Result.PASSED and each.follow_up_of is None
         ]
         if not passed:
             return Cell(text=say("fleet.practices.never"), tone=Tone.OPEN)
@@ -174,13 +181,15 @@ class _Practice:
     def _promise(self) -> Cell:
         if loosened := len(self._view.loosened):
             return Cell(text=count("fleet.practices.changed", loosened), tone=Tone.OPEN)
-        signed = self._at.record.sign_offs
+        signed = self._view.sign_offs
         if not signed:
             return Cell(text=say("fleet.practices.unsigned"))
         return Cell(text=say("fleet.practices.signed", day=self._day(signed[-1].at)))
 
     def _evidence(self) -> Cell:
         seen = self._at.evidence
+        if self.is_altered:
+            return Cell(text=say("fleet.practices.altered"), tone=Tone.BAD)
         if not seen.chain:
             return Cell(text=say("fleet.practices.no_evidence"), tone=Tone.OPEN)
         saved = [
@@ -207,6 +216,11 @@ class _Practice:
 
     def _day(self, instant: datetime) -> str:
         return date_words(instant, self._at.plan.practice.timezone)
+
+
+def _notice(practices: Sequence[_Practice]) -> str:
+    altered = [each.id for each in practices if each.is_altered]
+    return say("fleet.notice", practices=some_names(altered)) if altered else ""
 
 
 def _summary(practices: Sequence[_Practice]) -> str:
@@ -270,6 +284,7 @@ def _months(months: Iterable[MonthOfTests]) -> Table:
             no_result=each.no_result,
             missed=each.missed,
             skipped=each.skipped,
+            by_hand=each.by_hand,
         )
         totals.setdefault(each.month, Counter()).update(counted)
     years = sorted({month[:4] for month in totals}, reverse=True)
@@ -292,19 +307,19 @@ def _months(months: Iterable[MonthOfTests]) -> Table:
 
 
 def _month(counted: Counter[str] | None) -> Cell:
-    """Return what became of the tests of a month; what was skipped was not due."""
+    """Return what became of the tests of a month, of all that were made or missed."""
     if counted is None:
         return Cell(text=say("fleet.nothing"))
-    due = counted.total() - counted["skipped"]
-    others = ("failed", "no_result", "missed", "skipped")
+    of = sum(counted[what] for what in ("passed", "failed", "no_result", "missed"))
+    others = ("failed", "no_result", "missed", "skipped", "by_hand")
     detail = ", ".join(
         say(f"fleet.months.{what}", n=f"{counted[what]:,}") for what in others if counted[what]
     )
     tone = Tone.OPEN if counted["no_result"] or counted["missed"] else Tone.PLAIN
     return Cell(
-        text=f"{counted['passed']:,}"
-        if counted["passed"] == due
-        else say("fleet.months.passed", passed=f"{counted['passed']:,}", due=f"{due:,}"),
+        text=f"{of:,}"
+        if counted["passed"] == of
+        else say("fleet.months.passed", passed=f"{counted['passed']:,}", of=f"{of:,}"),
         tone=Tone.BAD if counted["failed"] else tone,
         detail=detail,
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.finding import Objective
 from dr_orchestrator.core.runbook import DrillKind
 from dr_orchestrator.core.verification import Depth, Result
 from dr_orchestrator.core.wording import (
@@ -74,7 +75,12 @@ def _other_systems(view: View) -> Iterator[Note]:
 def _recovery_steps(view: View) -> Iterator[Note]:
     for name, system in view.plan.protected.items():
         if not system.recovery:
-            yield Note(label=view.title(name), text=say("manager.gaps.data_only"))
+            timed = any(
+                finding.objective is Objective.RTO and finding.achieved
+                for finding in view.findings_of(name)
+            )
+            text = say("manager.gaps.data_only" if timed else "manager.gaps.no_step")
+            yield Note(label=view.title(name), text=text)
             continue
         never = [_step(view, step) for step in system.recovery if step.rehearsed is None]
         rehearsed = [_step(view, step) for step in system.recovery if step.rehearsed]
@@ -96,8 +102,8 @@ def _one_place(view: View) -> Iterator[Note]:
         places = view.plan.repositories_of(name) if name in view.plan.protected else ()
         if len(places) == 1:
             yield Note(
-                label=say("manager.gaps.one_place", system=view.title(name)),
-                text=say("manager.gaps.one_place_text", repository=places[0]),
+                label=view.title(name),
+                text=say("manager.gaps.one_place", repository=places[0]),
             )
 
 
@@ -124,13 +130,14 @@ def _conditions(view: View) -> Iterator[Note]:
 
 def _together(view: View) -> Iterator[Note]:
     drilled = any(
-        drill.kind is DrillKind.PRACTICE and drill.result is Result.PASSED
-        for drill in view.subject.drills
+        drill.kind is DrillKind.PRACTICE and drill.result is Result.PASSED for drill in view.drills
     )
     if len(view.plan.protected) > 1 and not drilled:
+        newest = map(view.headline_test, view.plan.protected)
+        each_one = all(test is not None and test.result is Result.PASSED for test in newest)
         yield Note(
             label=say("manager.gaps.together"),
-            text=say("manager.gaps.together_text"),
+            text=say("manager.gaps.together_text" if each_one else "manager.gaps.together_never"),
         )
 
 

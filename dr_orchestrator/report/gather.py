@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from dr_orchestrator.compliance.judge import judge
+from dr_orchestrator.compliance.vouched import found_altered
 from dr_orchestrator.core.record import Anchored, ReportDelivered, Restored
 from dr_orchestrator.evidence.entries import entries_in
 from dr_orchestrator.evidence.facts import KINDS
@@ -20,6 +21,7 @@ from dr_orchestrator.evidence.signing import fingerprint
 from dr_orchestrator.report.subject import EvidenceSeen, Fleet, StepsDone, Subject
 
 if TYPE_CHECKING:
+    from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.store.base import ChainHead, EvidenceLog, Store
 
@@ -38,6 +40,8 @@ class Beside:
     next_page: datetime | None = None
     steps: tuple[StepsDone, ...] = ()
     disks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+    """Where the record was found not to be as it was written, just now."""
 
 
 def gather(store: Store, loaded: LoadedPlan, now: datetime, beside: Beside = Beside()) -> Subject:
@@ -56,9 +60,9 @@ def gather(store: Store, loaded: LoadedPlan, now: datetime, beside: Beside = Bes
         record=record,
         findings=judge(plan, record, now),
         now=now,
-        evidence=evidence_seen(store.evidence, practice, since),
+        evidence=_vouched(evidence_seen(store.evidence, practice, since), record, beside.faults),
         tests=store.tests(practice, since=since),
-        occurrences=store.tests_due(practice, since=since),
+        due=store.tests_due(practice, since=since),
         drills=store.followed.drills(practice),
         followed=store.followed.runs(practice),
         exercised=store.followed.exercised(practice),
@@ -83,15 +87,27 @@ def gather_fleet(store: Store, plans: Iterable[LoadedPlan], now: datetime) -> Fl
 
 
 def _briefly(store: Store, loaded: LoadedPlan, now: datetime) -> Subject:
-    record = store.practice_record(loaded.plan.practice.id)
+    practice = loaded.plan.practice.id
+    record = store.practice_record(practice)
+    seen = evidence_seen(store.evidence, practice, now - LOOKED_BACK)
     return Subject(
         plan=loaded.plan,
         plan_sha256=loaded.sha256,
         record=record,
         findings=judge(loaded.plan, record, now),
         now=now,
-        evidence=evidence_seen(store.evidence, loaded.plan.practice.id, now - LOOKED_BACK),
+        evidence=_vouched(seen, record),
     )
+
+
+def _vouched(
+    seen: EvidenceSeen, record: PracticeRecord, faults: tuple[str, ...] = ()
+) -> EvidenceSeen:
+    """Return what is seen of the evidence, with what was found wrong now; else by the newest run
+    that keeps it: that held it against copies elsewhere, too.
+    """
+    run = found_altered(record)
+    return replace(seen, faults=faults or ((run.reason,) if run else ()))
 
 
 def evidence_seen(log: EvidenceLog, practice: str, since: datetime) -> EvidenceSeen:

@@ -17,6 +17,7 @@ from dr_orchestrator.report.places import coverage, repositories, verify_section
 from dr_orchestrator.report.promised import action_facts
 from dr_orchestrator.report.say import say
 from dr_orchestrator.report.tested import incidents, last_tests
+from dr_orchestrator.sheet.html import printable_parts
 
 if TYPE_CHECKING:
     from dr_orchestrator.plan.model import Retention
@@ -31,14 +32,14 @@ def insurer_document(subject: Subject) -> Document:
     exact = Exact(subject)
     policy, judged = judged_by(exact, _QUESTIONS)
     counted = Counter(each.verdict for each in judged)
-    return Document(
+    document = Document(
         reader="insurer",
         practice=subject.plan.practice.id,
         name=subject.plan.practice.name,
         title=say("insurer.title"),
         made=exact.at(subject.now),
         verdict=exact.verdict,
-        verdict_words=verdict_words(exact.verdict),
+        verdict_words=say(f"auditor.badge.{exact.verdict.value}"),
         summary=say(
             "insurer.summary",
             total=len(judged),
@@ -81,7 +82,9 @@ def insurer_document(subject: Subject) -> Document:
         ),
         footer=footer(exact),
         head=subject.evidence.head_shown,
+        notice=exact.view.notice,
     )
+    return printable_parts(document)
 
 
 def _answers(exact: Exact, judged: tuple[Judged, ...]) -> Table:

@@ -54,6 +54,7 @@ def _page(subject: Subject, room: Room) -> Page:
     return Page(
         practice=view.plan.practice.id,
         name=view.plan.practice.name,
+        notice=view.notice,
         made=date_words(view.now, view.zone),
         verdict=verdict,
         verdict_words=verdict_words(verdict),
@@ -122,5 +123,5 @@ def _evidence(view: View) -> str:
         "manager.footer.evidence_text",
         number=f"{evidence.number:,}",
         code=evidence.head_shown,
-        key=evidence.fingerprint[:_SHA_SHOWN],
+        key=evidence.fingerprint,
     )

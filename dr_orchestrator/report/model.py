@@ -146,6 +146,8 @@ class Page:
     practice: str
     """The practice's id."""
     name: str
+    notice: str
+    """What comes before all else: that the record was altered; empty where it was not."""
     made: str
     """When this page was made, with the year."""
     verdict: Verdict

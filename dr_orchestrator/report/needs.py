@@ -10,28 +10,36 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.compliance.acceptance import TIME_TO_SIGN
+from dr_orchestrator.compliance.advice import Extent, extent, follow_ups_of
+from dr_orchestrator.compliance.corrective import MISSED_TEST
 from dr_orchestrator.compliance.verdict import is_overdue
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import sentence
 from dr_orchestrator.report.model import Need
-from dr_orchestrator.report.rehearsed import open_actions
+from dr_orchestrator.report.rehearsed import asked_words, open_actions
 from dr_orchestrator.report.say import say
 from dr_orchestrator.report.view import MANAGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
+    from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.report.view import View
 
 MOST = 3
+_LACKS = frozenset({Objective.COVERAGE, Objective.RPO, Objective.COPIES})
 _CAUSES = (
     frozenset({Objective.RESTORE_TEST, Objective.RTO}),
     frozenset({Objective.DUMP_AGE}),
-    frozenset({Objective.COVERAGE, Objective.RPO, Objective.COPIES}),
+    _LACKS,
     frozenset({Objective.DATA_AGE}),
     frozenset({Objective.SKEW}),
     frozenset({Objective.IMMUTABILITY}),
+    frozenset({Objective.REPOSITORY_CHECK}),
+    frozenset({Objective.RETENTION}),
 )
 """Objectives that fall together, and are put right together."""
 
@@ -55,7 +63,8 @@ def needs(view: View) -> tuple[Need, ...]:
 
 def _of_changes(view: View) -> Iterator[Need]:
     if view.loosened:
-        yield Need(text=say("manager.need.changed"), by=_today(view))
+        due = min(each.since for each in view.loosened) + TIME_TO_SIGN
+        yield Need(text=say("manager.need.changed"), by=_by(view, due))
 
 
 def _of_actions(view: View) -> Iterator[Need]:
@@ -63,17 +72,22 @@ def _of_actions(view: View) -> Iterator[Need]:
     for action in open_actions(view):
         if action.due > view.now:
             break
-        what = sentence(view.plain(action.what))
+        if action.cause == MISSED_TEST:
+            continue  # the finding on the test that is overdue asks for it
+        what, yours, about = asked_words(view, action), view.yours(action.system), ""
+        if action.system:
+            about = say("manager.need.about", yours=yours)
         if action.owner == MANAGER:
-            yield Need(text=say("manager.need.yours_to_do", what=what), by=_today(view))
+            text = say("manager.need.yours_to_do", about=about, what=what)
         else:
             who = view.person(action.owner)
-            yield Need(text=say("manager.need.chase", who=who, what=what), by=_today(view))
+            text = say("manager.need.chase", who=who, about=about, what=what)
+        yield Need(text=text, by=_today(view))
 
 
 def _of_signature(view: View) -> Iterator[Need]:
     """Ask for a signature where none is on record of the last year, and the page can be signed."""
-    newest = next(reversed(view.record.sign_offs), None)
+    newest = next(reversed(view.sign_offs), None)
     signed = newest is not None and view.now - newest.at < _SIGNED_FOR
     if not signed and not view.loosened and view.subject.evidence.head:
         yield Need(text=say("manager.need.sign"), by=_today(view))
@@ -103,10 +117,15 @@ def _of_tests(view: View) -> Iterator[Need]:
 
 
 def _causes(view: View, system: str) -> Iterator[Finding]:
-    """Yield the findings on a system, without those that an old dump of somebody else's breaks."""
+    """Yield the findings on a system, without those that an old dump of somebody else's breaks, or
+    that only follow from its failed test.
+    """
     findings = view.findings_of(system)
     died = [each.since for each in findings if each.objective is Objective.DUMP_AGE and each.since]
+    none_came_back = view.none_came_back(system)
     for finding in findings:
+        if none_came_back and finding.objective in _LACKS:
+            continue
         late = finding.objective is Objective.RPO and finding.since in died
         apart = finding.objective is Objective.SKEW and bool(died)
         if not late and not apart:
@@ -130,16 +149,26 @@ def _request(view: View, finding: Finding) -> str:
         and test is not None
         and test.result is Result.FAILED
     ):
-        if not view.room.details:
-            return say("manager.need.failed_test_short", yours=yours)
-        todo = test.next.replace("`", "") or say("manager.need.find_cause")
-        return sentence(say("manager.need.failed_test", yours=yours, todo=todo))
+        return _of_failure(view, test)
     if finding.objective is Objective.RTO and finding.verdict is Verdict.BREACHED:
         return say("manager.need.faster", yours=yours, limit=finding.promised)
     if finding.objective is Objective.DUMP_AGE:
         return sentence(say("manager.need.dump_age", yours=yours, why=view.plain(finding.reason)))
     where = say("manager.need.where", repository=finding.repository) if finding.repository else ""
     return say(f"manager.need.of.{finding.objective}", yours=yours, where=where)
+
+
+def _of_failure(view: View, test: RestoreTest) -> str:
+    follow_ups = follow_ups_of(test, view.all_tests)
+    how_far = extent(test, follow_ups)
+    known = {"yours": view.yours(test.system), "repository": test.repository}
+    if how_far is Extent.ELSEWHERE_GOOD and (rescue := view.rescue(test)):
+        known["other"] = rescue.repository
+    return say(f"manager.need.failed.{how_far.value}", **known)
+
+
+def _by(view: View, due: datetime) -> str:
+    return view.day(due) if due > view.now else _today(view)
 
 
 def _today(view: View) -> str:
@@ -157,5 +186,5 @@ def _of_custody(view: View) -> Iterator[Need]:
             holder = view.person(custody.holder)
             yield Need(
                 text=say("manager.need.key", holder=holder, form=custody.form),
-                by=view.day(due) if due > view.now else _today(view),
+                by=_by(view, due),
             )

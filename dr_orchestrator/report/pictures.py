@@ -353,7 +353,8 @@ def calendar(lines: Sequence[CalendarLine], *, now: datetime, zone: tzinfo) -> P
     """Return what became of the restore tests of the last twelve months, a row of months a line."""
     last = months(now - timedelta(days=366), now, zone)[-_YEAR:]
     counts = [[_counted(line, month, zone) for month in last] for line in lines]
-    alt = _calendar_alt(counts, last[0], zone)
+    by_hand = all(each.by_hand for line in lines for each in line.entries)
+    alt = _calendar_alt(counts, last[0], zone, by_hand=by_hand)
     return Picture(
         title=say("pictures.calendar.title"),
         alt=alt,
@@ -375,7 +376,7 @@ def _counted(line: CalendarLine, month: datetime, zone: tzinfo) -> Counter[Becam
 
 
 def _calendar_alt(
-    counts: Sequence[Sequence[Counter[Became]]], start: datetime, zone: tzinfo
+    counts: Sequence[Sequence[Counter[Became]]], start: datetime, zone: tzinfo, *, by_hand: bool
 ) -> str:
     total: Counter[Became] = Counter()
     for line in counts:
@@ -385,7 +386,7 @@ def _calendar_alt(
     if not total:
         return say("pictures.calendar.none")
     if set(total) == {Became.PASSED}:
-        return say("pictures.calendar.passed_all", start=day)
+        return say(f"pictures.calendar.{'by_hand' if by_hand else 'passed_all'}", start=day)
     return say("pictures.calendar.counted", start=day, counts=_counts_words(total))
 
 

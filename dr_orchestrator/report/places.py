@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.wording import count_words, duration_words, printable, size_words
+from dr_orchestrator.plan.asset_consistency import lies_in, local_folder
 from dr_orchestrator.plan.model import (
     CommandAsset,
     FilesAsset,
@@ -18,6 +19,7 @@ from dr_orchestrator.plan.model import (
     SmbAsset,
     SqliteAsset,
 )
+from dr_orchestrator.plan.secret_reference import KINDS
 from dr_orchestrator.report.accepted import acceptance_words
 from dr_orchestrator.report.document import (
     Cell,
@@ -117,13 +119,26 @@ def repositories(exact: Exact) -> Table:
                     else say("auditor.place.other"),
                     detail=printable(spec.location),
                 ),
-                say("auditor.repositories.always"),
+                _encrypted(spec),
                 _lock(exact, name, spec),
                 _holds(exact, name),
             )
             for name, spec in exact.plan.repositories.items()
         ),
         empty="",
+    )
+
+
+def _encrypted(spec: RepositorySpec) -> Cell:
+    """Return that it is, and how its key lies to it, as far as a plan tells."""
+    key, folder = spec.password, local_folder(spec.location)
+    where = next(kind for kind in KINDS if getattr(key, kind) is not None)
+    if key.file is not None and folder is not None:
+        where = "inside" if lies_in(key.file, folder) else "outside"
+    return Cell(
+        text=say("auditor.repositories.always"),
+        tone=Tone.BAD if where == "inside" else Tone.PLAIN,
+        detail=say(f"auditor.repositories.key.{where}"),
     )
 
 

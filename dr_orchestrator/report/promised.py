@@ -153,7 +153,12 @@ def _signed(exact: Exact, signed: SignOff) -> tuple[Cell, ...]:
     version = places.get(signed.promise)
     return row(
         exact.at(signed.at),
-        Cell(text=printable(signed.name), detail=printable(signed.role)),
+        Cell(
+            text=printable(signed.name),
+            detail=printable(signed.role)
+            if signed in exact.view.sign_offs
+            else say("auditor.sign_offs.does_not_count", role=printable(signed.role)),
+        ),
         exact.given(signed.how, signed.recorded_by),
         Cell(
             text=say(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.compliance.corrective import FAILED_TEST, MISSED_TEST
 from dr_orchestrator.core.runbook import DrillKind
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import duration_words, sentence
@@ -39,7 +40,7 @@ def rehearsals(view: View) -> tuple[Note, ...]:
 
 
 def _last(view: View, kind: DrillKind) -> Drill | None:
-    drills = (each for each in view.subject.drills if each.kind is kind)
+    drills = (each for each in view.drills if each.kind is kind)
     return max(drills, key=lambda drill: (drill.started_at, drill.id), default=None)
 
 
@@ -74,9 +75,19 @@ def actions(view: View) -> tuple[tuple[Note, ...], str]:
     return tuple(_action(view, action) for action in shown), more
 
 
+def asked_words(view: View, action: CorrectiveAction) -> str:
+    """Return what is to be put right, in words of the page where no person wrote it."""
+    where = action.repository
+    if action.cause == FAILED_TEST:
+        return say("manager.actions.failed_test", repository=where)
+    if action.cause == MISSED_TEST:
+        return say("manager.actions.missed_test", repository=where)
+    return sentence(view.plain(action.what))
+
+
 def _action(view: View, action: CorrectiveAction) -> Note:
     known = {
-        "what": sentence(view.plain(action.what)),
+        "what": asked_words(view, action),
         "who": view.person(action.owner),
         "day": view.day(action.due),
     }

@@ -6,9 +6,10 @@ an estimate of lines, not by drawing, so that the same page comes out wherever i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 from dr_orchestrator.report.model import PrintSize
 
@@ -34,12 +35,17 @@ class Room:
     actions: int = ALL
     shortfalls: int = ALL
     """Of each system."""
+    title: int = ALL
+    """Signs of a system's title; of a longer one its middle is left out."""
     details: bool = True
     """Whether what was kept is named, not counted, and the newest entry is told."""
     is_small: bool = False
     """Whether it is printed smaller."""
 
 
+_CROWDED = Room(
+    tests=3, checks=0, notes=5, changes=4, actions=2, shortfalls=4, details=False, is_small=True
+)
 ROOMS = (
     Room(tests=12, checks=8),
     Room(tests=12, checks=3),
@@ -47,23 +53,21 @@ ROOMS = (
     Room(tests=8, checks=3, is_small=True),
     Room(tests=6, checks=2, is_small=True),
     Room(tests=6, checks=1, notes=8, changes=6, actions=4, shortfalls=8, is_small=True),
+    Room(tests=5, checks=1, notes=8, changes=6, actions=4, shortfalls=8, is_small=True),
+    Room(tests=4, checks=1, notes=6, changes=5, actions=3, shortfalls=6, is_small=True),
     Room(tests=3, checks=1, notes=6, changes=5, actions=3, shortfalls=6, is_small=True),
-    Room(
-        tests=3, checks=0, notes=5, changes=4, actions=2, shortfalls=4, details=False, is_small=True
-    ),
-    Room(
-        tests=1, checks=0, notes=4, changes=3, actions=1, shortfalls=2, details=False, is_small=True
-    ),
-    Room(
-        tests=0, checks=0, notes=2, changes=2, actions=1, shortfalls=1, details=False, is_small=True
-    ),
+    _CROWDED,
+    replace(_CROWDED, tests=1, notes=4, changes=3, actions=1, shortfalls=2),
+    replace(_CROWDED, tests=0, notes=2, changes=2, actions=1, shortfalls=1),
+    replace(_CROWDED, tests=0, notes=2, changes=2, actions=1, shortfalls=1, title=48),
+    replace(_CROWDED, tests=0, notes=1, changes=1, actions=1, shortfalls=1, title=32),
 )
 """From all to the least; the first that fits is taken."""
 
 _WIDE, _COLUMN, _NARROW = 128, 65, 86
 """Signs in a line of the normal print: across the sheet, in one of its columns, beside the lines
 for a signature. In DejaVu Sans, the widest font that is likely, they are 7 % less."""
-_LINES = {PrintSize.LARGE: 56, PrintSize.NORMAL: 71, PrintSize.SMALL: 84}
+_LINES = {PrintSize.LARGE: 56, PrintSize.NORMAL: 71, PrintSize.SMALL: 85}
 """Lines of the normal print that fit on US Letter, the shorter of both sheets, in each size, less
 what a wide font takes."""
 _HEADING = 2.0
@@ -81,6 +85,7 @@ def _lines(page: Page) -> float:
     code = f"{sign.statement} {_CODE}" if sign.code else sign.statement
     signed = (code, " ".join(sign.also), *sign.how, sign.last)
     parts = (
+        1.5 + _count(page.notice, _WIDE * 0.85) if page.notice else 0,
         3 if len(page.systems) == 1 else 5,
         sum(map(_system, page.systems)),
         _changed(page) if page.changed else 0,
@@ -127,7 +132,7 @@ def _right(page: Page) -> float:
 
 
 def _changed(page: Page) -> float:
-    return _HEADING + 2 + _notes(page.changed, _WIDE) + bool(page.more_changed)
+    return _HEADING + 2.7 + _notes(page.changed, _WIDE) + bool(page.more_changed)
 
 
 def _notes(notes: Iterable[Note], width: float) -> float:
@@ -139,4 +144,11 @@ def _note(text: str, width: float = _COLUMN) -> float:
 
 
 def _count(text: str, width: float) -> int:
-    return ceil(len(text) / width)
+    return ceil(_length(text) / width)
+
+
+def _length(text: str) -> int:
+    """Return how many signs wide a text is: those of East Asia take the room of two."""
+    if text.isascii():
+        return len(text)
+    return len(text) + sum(1 for sign in text if east_asian_width(sign) in {"W", "F"})

@@ -40,7 +40,7 @@ def signature(view: View) -> Signature:
 
 
 def _last(view: View) -> str:
-    signed = next(reversed(view.record.sign_offs), None)
+    signed = next(reversed(view.sign_offs), None)
     if signed is None:
         return say("manager.sign.none")
     known = {"name": signed.name, "role": signed.role, "day": view.day(signed.at)}

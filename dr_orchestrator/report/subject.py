@@ -7,12 +7,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.occurrence import TestsDue
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from dr_orchestrator.core.finding import Finding
-    from dr_orchestrator.core.occurrence import OccurrenceState
     from dr_orchestrator.core.record import Anchored, KitMade, PracticeRecord, Restored
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.core.runbook import Drill, RunbookRun, StepExercised
@@ -37,6 +38,8 @@ class EvidenceSeen:
     """The newest that came to each place, and a newer one that did not; oldest first."""
     others: tuple[str, ...] = ()
     """Chains of other machines that are part of it."""
+    faults: tuple[str, ...] = ()
+    """Where the record is not as it was written, a sentence each: then nothing of it is proven."""
 
     @property
     def head_shown(self) -> str:
@@ -68,8 +71,8 @@ class Subject:
     evidence: EvidenceSeen = field(default_factory=EvidenceSeen)
     tests: tuple[RestoreTest, ...] = ()
     """All restore tests of the last 13 months, oldest first."""
-    occurrences: tuple[OccurrenceState, ...] = ()
-    """Of restore tests, in the same time: also those that were skipped or missed."""
+    due: TestsDue = field(default_factory=TestsDue)
+    """Which restore tests came due in the same time, also those that were skipped or missed."""
     drills: tuple[Drill, ...] = ()
     followed: tuple[RunbookRun, ...] = ()
     """Runbooks that were followed, oldest first."""
@@ -91,7 +94,7 @@ class Fleet:
     """What is known of many practices at one instant."""
 
     subjects: tuple[Subject, ...]
-    """Each without its tests, occurrences and drills: `months` counts them."""
+    """Each without its tests, those that came due, and drills: `months` counts them."""
     months: tuple[MonthOfTests, ...]
     now: datetime
     """Aware."""

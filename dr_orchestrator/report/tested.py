@@ -52,7 +52,11 @@ def calendar_section(exact: Exact) -> Section:
     drawn = [
         CalendarLine(title=_from(exact, *pair), entries=those) for pair, those in lines.items()
     ]
-    followed = sum(1 for test in exact.subject.tests if test.follow_up_of is not None)
+    followed = sum(
+        1
+        for test in exact.subject.tests
+        if test.follow_up_of is not None and _is_shown(exact, test.started_at)
+    )
     return Section(
         id="calendar",
         title=say("auditor.calendar.title"),
@@ -67,18 +71,13 @@ def calendar_section(exact: Exact) -> Section:
 
 
 def year_of_tests(exact: Exact) -> tuple[CalendarEntry, ...]:
-    """Return what became of each restore test of this month and the eleven before it, by time.
+    """Return what became of each restore test of this month and the eleven before it, by time."""
+    entries = calendar_entries(exact.subject.tests, exact.subject.due)
+    return tuple(each for each in entries if _is_shown(exact, each.at))
 
-    A test that only looks for the damage another one found is none of them.
-    """
-    subject = exact.subject
-    asked = [test for test in subject.tests if test.follow_up_of is None]
-    start = first_month(exact)
-    return tuple(
-        each
-        for each in calendar_entries(asked, subject.occurrences)
-        if start <= each.at.astimezone(exact.zone) and each.at <= subject.now
-    )
+
+def _is_shown(exact: Exact, at: datetime) -> bool:
+    return first_month(exact) <= at <= exact.subject.now
 
 
 def first_month(exact: Exact) -> datetime:
@@ -111,6 +110,7 @@ def _totals(exact: Exact, lines: dict[tuple[str, str], tuple[CalendarEntry, ...]
             ("what", 3),
             "#made",
             *(f"#{each.value}" for each in _COUNTED),
+            "#by_hand",
         ),
         rows=tuple(_total(exact, pair, entries) for pair, entries in lines.items()),
         empty=say("auditor.calendar.empty"),
@@ -132,6 +132,7 @@ def _total(
             )
             for each in _COUNTED
         ),
+        f"{sum(each.by_hand for each in entries):,}",
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from dr_orchestrator.compliance.immutability import protected_until
 from dr_orchestrator.compliance.verdict import is_overdue
+from dr_orchestrator.compliance.vouched import is_doubted
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import (
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from dr_orchestrator.report.view import View
 
 
+_ASKS_LESS = frozenset({Objective.CORRECTIVE_ACTIONS})
+"""What is still to be done weighs less than that less is promised."""
+
+
 def system_verdict(view: View, system: str) -> SystemVerdict:
     """Return the answer for one system."""
     verdict = view.verdict(system)
@@ -38,7 +43,7 @@ def system_verdict(view: View, system: str) -> SystemVerdict:
     findings = view.findings_of(system)
     shortfalls = _shortfalls(view, findings, told)
     shown, left_out = shortfalls[: view.room.shortfalls], shortfalls[view.room.shortfalls :]
-    met = _met(view, findings)
+    met = _met(view, system)
     may_say_kept = view.may_say_kept(system)
     return SystemVerdict(
         system=system,
@@ -57,9 +62,14 @@ def system_verdict(view: View, system: str) -> SystemVerdict:
     )
 
 
-def _met(view: View, findings: tuple[Finding, ...]) -> tuple[str, ...]:
-    """Return the objectives that were met; with the repository where another one was not."""
+def _met(view: View, system: str) -> tuple[str, ...]:
+    """Return the objectives that were met; with the repository where another one was not, or was
+    not judged yet.
+    """
+    findings = view.findings_of(system)
     partly = {finding.objective for finding in findings if finding.verdict is not Verdict.MET}
+    if not _is_read_back(view, system):
+        partly.add(Objective.REPOSITORY_CHECK)
     met = (finding for finding in findings if finding.verdict is Verdict.MET)
     words = (
         say(
@@ -77,6 +87,14 @@ def _met(view: View, findings: tuple[Finding, ...]) -> tuple[str, ...]:
     return (count("manager.short.promises", len(named)),)
 
 
+def _is_read_back(view: View, system: str) -> bool:
+    """Return whether every place of a system was read back: one that is not due has no finding."""
+    held = view.plan.repositories_of(system) if system in view.plan.protected else ()
+    findings = view.findings_of(system)
+    read = {each.repository for each in findings if each.objective is Objective.REPOSITORY_CHECK}
+    return read.issuperset(held)
+
+
 def _more(left_out: tuple[Shortfall, ...]) -> str:
     return "; ".join(
         say("manager.short.name", objective=each.objective, verdict=each.verdict_words)
@@ -86,6 +104,8 @@ def _more(left_out: tuple[Shortfall, ...]) -> str:
 
 def summary(view: View) -> str:
     """Return the answer for the whole practice in one sentence."""
+    if view.is_altered:
+        return say("manager.summary.altered")
     verdicts = [view.verdict(system) for system in view.systems]
     if view.loosened and set(verdicts) == {Verdict.MET}:
         return say("manager.summary.changed")
@@ -118,11 +138,14 @@ def _told_first(view: View, system: str) -> Finding | None:
 
 
 def _open(view: View, findings: tuple[Finding, ...]) -> list[Finding]:
-    """Return what is not kept or not proven. That less is promised is told by itself."""
+    """Return what is not kept or not proven. That less is promised is told by itself, as is that
+    nothing can be vouched for.
+    """
     return [
         finding
         for finding in findings
         if finding.verdict is not Verdict.MET
+        and not is_doubted(finding)
         and not (
             finding.objective is Objective.ACCEPTANCE
             and finding.verdict is Verdict.UNPROVEN
@@ -143,6 +166,8 @@ def _sentences(view: View, system: str, told: Finding | None) -> list[str]:
     too = [say("manager.sentence.changed_too")] if changed else []
     if test is not None and test.result is Result.FAILED:
         return [*_could_not(view, test), *too]
+    if view.is_altered:
+        return [say("manager.sentence.altered"), *too]
     rebuilt = _rebuilt(view, test) if test else []
     if told is None:
         if rebuilt and view.verdict(system) is Verdict.MET:
@@ -150,7 +175,12 @@ def _sentences(view: View, system: str, told: Finding | None) -> list[str]:
         return [*_not_accepted(view, system), *rebuilt]
     if not rebuilt and told.objective is Objective.RESTORE_TEST:
         return [_never_rebuilt(view, told), *_inconclusive(view, system), *too]
-    return [_judged(view, told), *too, *rebuilt, *_inconclusive(view, system)]
+    judged, left = _judged(view, told), _inconclusive(view, system)
+    if not view.tests(system):
+        left = [say("manager.sentence.never_too")]
+    if changed and told.verdict is Verdict.UNPROVEN and told.objective in _ASKS_LESS:
+        return [say("manager.sentence.changed", yours=view.yours(system)), judged, *rebuilt, *left]
+    return [judged, *too, *rebuilt, *left]
 
 
 def _not_accepted(view: View, system: str) -> list[str]:
@@ -166,7 +196,7 @@ def _not_accepted(view: View, system: str) -> list[str]:
 
 def _judged(view: View, finding: Finding) -> str:
     yet = finding.verdict is Verdict.UNPROVEN and not is_overdue(finding, view.now)
-    why = view.plain(finding.reason or objective_words(finding.objective)).rstrip(".")
+    why = (_reason(view, finding) or objective_words(finding.objective)).rstrip(".")
     verdict = verdict_words(finding.verdict).capitalize()
     form = "judged_yet" if yet else "judged"
     if finding.repository and view.several_repositories:
@@ -349,7 +379,17 @@ def _why(view: View, finding: Finding, *, told: bool) -> str:
     listed_below = finding.objective is Objective.CORRECTIVE_ACTIONS and any(
         action.system == finding.system for action in open_actions(view)
     )
-    return "" if told or listed_below else view.plain(finding.reason)
+    return "" if told or listed_below else _reason(view, finding)
+
+
+def _reason(view: View, finding: Finding) -> str:
+    """Return why a promise is not kept, in words of the page."""
+    if finding.objective is Objective.CORRECTIVE_ACTIONS:
+        late = finding.verdict is Verdict.BREACHED
+        return say("manager.short.actions_late" if late else "manager.short.actions_open")
+    return view.plain(finding.reason).replace(
+        say("manager.short.reasons_call_it"), say("manager.short.backup")
+    )
 
 
 def _when(view: View, finding: Finding) -> str:

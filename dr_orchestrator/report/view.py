@@ -2,7 +2,7 @@
 
 Here the page doubts the findings it was given: recovery counts as kept only where the record holds
 a restore test that passed recently enough, and nothing only while all that is promised is what the
-practice accepted, whatever a finding says.
+practice accepted and the record is as it was written, whatever a finding says.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
-from dr_orchestrator.compliance.promise import NotAccepted, not_accepted
+from dr_orchestrator.compliance.case import CLOCK_TOLERANCE, open_case
+from dr_orchestrator.compliance.promise import NotAccepted, certifications, not_accepted
+from dr_orchestrator.compliance.vouched import without_vouching
 from dr_orchestrator.core.finding import Finding, Objective, Verdict, worst
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import date_words, day_words, moment_words
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
     from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.core.restore_test import RestoreTest
+    from dr_orchestrator.core.runbook import Drill
+    from dr_orchestrator.core.sign_off import SignOff
     from dr_orchestrator.plan.model import Plan, ProtectedSystem
     from dr_orchestrator.report.subject import Subject
 
@@ -95,9 +98,15 @@ class View:
         return f"{day_words(day, beside=self.today)}, {found[2]}"
 
     def title(self, system: str) -> str:
-        """Return a system's title, or its id where it has none."""
+        """Return a system's title, or its id where it has none. Of one that there is no room for
+        the middle is left out: systems are often told apart by the end.
+        """
         spec = self.plan.systems.get(system)
-        return (spec.title if spec else "") or system
+        title = (spec.title if spec else "") or system
+        room = self.room.title
+        if len(title) <= room:
+            return title
+        return f"{title[: room * 2 // 3].rstrip()}…{title[-(room // 3) :].lstrip()}"
 
     def yours(self, system: str) -> str:
         """Return a system's title as part of a sentence: `your electronic medical record`.
@@ -129,8 +138,21 @@ class View:
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
-        """The findings, with recovery `unproven` where the record does not carry a `met`."""
-        return tuple(self._doubted(finding) for finding in self.subject.findings)
+        """The findings, with recovery `unproven` where the record does not carry a `met`, and all
+        of them where it was altered.
+        """
+        found = tuple(self._doubted(finding) for finding in self.subject.findings)
+        return without_vouching(self.plan, found) if self.is_altered else found
+
+    @property
+    def is_altered(self) -> bool:
+        """Whether the record is not as it was written, or nobody can vouch for it."""
+        return bool(self.subject.evidence.faults)
+
+    @property
+    def notice(self) -> str:
+        """What a report begins with where the record was altered; empty where it was not."""
+        return say("common.altered", practice=self.plan.practice.id) if self.is_altered else ""
 
     def _doubted(self, finding: Finding) -> Finding:
         if finding.verdict is not Verdict.MET or finding.objective not in _NEEDS_A_TEST:
@@ -187,7 +209,8 @@ class View:
 
     def may_say_kept(self, system: str) -> bool:
         """Return whether anything about a system may be called kept."""
-        return self.is_recently_proven(system) and not self.loosened_of(system)
+        is_vouched = not self.is_altered and not self.loosened_of(system)
+        return is_vouched and self.is_recently_proven(system)
 
     def verdict(self, system: str) -> Verdict:
         """Return the worst verdict on a system.
@@ -246,6 +269,18 @@ class View:
         begun = (test for test in self.record.tests if test.started_at <= latest)
         return tuple(sorted(begun, key=_when))
 
+    @cached_property
+    def drills(self) -> tuple[Drill, ...]:
+        """The drills that had begun by now: one that a wrong clock dated ahead hides none."""
+        latest = self.now + CLOCK_TOLERANCE
+        return tuple(each for each in self.subject.drills if each.started_at <= latest)
+
+    @cached_property
+    def sign_offs(self) -> tuple[SignOff, ...]:
+        """The sign-offs that count and were given by now, oldest first."""
+        latest = self.now + CLOCK_TOLERANCE
+        return tuple(each for each in certifications(self.record) if each.at <= latest)
+
     def tests(self, system: str) -> tuple[RestoreTest, ...]:
         """Return the restore tests of one system, oldest first."""
         return tuple(test for test in self.all_tests if test.system == system)
@@ -276,6 +311,17 @@ class View:
         passed = _newest_first(t for t in self.last_results(system) if t.result is Result.PASSED)
         whole_first = sorted(passed, key=lambda test: not test.share.is_whole)
         return next(iter((*failed, *whole_first)), None)
+
+    def has_restorable(self, system: str) -> bool:
+        """Return whether any backup on record may still come back."""
+        spec = self.plan.protected.get(system)
+        return spec is not None and bool(
+            open_case(self.plan, system, self.record, self.now).restorable
+        )
+
+    def none_came_back(self, system: str) -> bool:
+        """Return whether a test failed, and no other backup is left to hope for."""
+        return bool(self.failures(system)) and not self.has_restorable(system)
 
     def rescue(self, failed: RestoreTest) -> RestoreTest | None:
         """Return the newest test that passed while looking for the damage `failed` found."""

@@ -84,7 +84,8 @@ def content_of(report: Report, form: Form, now: datetime) -> bytes:
             if found is None:
                 raise ProgramMissing(
                     "this machine can make no PDF: WeasyPrint or Pango is missing",
-                    hint="install `dr-orchestrator[pdf]` and libpango, or print the HTML",
+                    hint="install it anew with its part `[pdf]`, with pipx, and libpango; "
+                    "or print the HTML",
                 )
             return found
 

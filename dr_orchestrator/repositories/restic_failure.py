@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from dr_orchestrator.core.restore_test import NOT_READ_BACK
 from dr_orchestrator.errors import (
     DroError,
     RepositoryAbsent,
@@ -200,7 +201,7 @@ class Failure:
         items = f", {counted[1]} items" if counted else ""
         if _DAMAGE.search(text):
             return RepositoryDamaged(
-                f"the repository {self.repository} is damaged: not everything could be read back "
+                f"the repository {self.repository} is damaged: {NOT_READ_BACK} "
                 f"while {self.doing}{items}",
                 hint="try the same point from another repository; "
                 "`restic check --read-data` names the damaged packs",
@@ -210,9 +211,7 @@ class Failure:
         fault = next((words for words in _TARGETS_FAULT if words in text), None)
         if fault is not None:
             return RepositoryError(f"restic could not write everything while {self.doing}: {fault}")
-        return RepositoryDamaged(
-            f"not everything could be read back while {self.doing} ({self.repository}{items})"
-        )
+        return RepositoryDamaged(f"{NOT_READ_BACK} while {self.doing} ({self.repository}{items})")
 
     def _other(self, text: str) -> RepositoryError:
         words = f"{exit_words(self.returncode)}{known_cause(text)}"

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from dr_orchestrator.core.finding import Objective, Verdict
-from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState
+from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, TestsDue
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.problem import OpenProblem, Telling
 from dr_orchestrator.core.promise import PromiseMade
@@ -76,6 +76,8 @@ class MonthOfTests:
     """Came due, and nothing made them."""
     skipped: int
     """Came due in a pause, or were called off."""
+    by_hand: int
+    """Of those that passed, failed or came to no result: how many a person started."""
 
 
 class Standing(StrEnum):
@@ -490,7 +492,8 @@ class Store(Protocol):
         self, practices: Collection[str], *, since: datetime
     ) -> tuple[MonthOfTests, ...]:
         """Return what became of restore tests since then, by practice and month; months without
-        any are left out. Of 40 practices over six years within a second.
+        any are left out, and so are tests that only looked for the damage another one found. Of 40
+        practices over six years within a second.
         """
         ...
 
@@ -550,8 +553,10 @@ class Store(Protocol):
         """Return what came due at `since` or later, and what is not settled yet, newest first."""
         ...
 
-    def tests_due(self, practice: str, *, since: datetime) -> tuple[OccurrenceState, ...]:
-        """Return the restore tests that came due at `since` or later, made or not, oldest first."""
+    def tests_due(self, practice: str, *, since: datetime) -> TestsDue:
+        """Return the restore tests that came due at `since` or later, and those begun since then
+        that were not due.
+        """
         ...
 
     def attempts_beside(self, one: Run) -> Attempts:

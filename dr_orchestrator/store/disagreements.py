@@ -16,21 +16,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Connection, Select, Table, select
 
+from dr_orchestrator.core.immutability import ImmutabilityTested
 from dr_orchestrator.core.record import (
     ActionClosed,
     ActionOpened,
     DrillRecorded,
+    PointForgotten,
+    PointRecorded,
     PromiseRecorded,
+    RepositoryChecked,
     RestoreTestRecorded,
     SignedOff,
 )
+from dr_orchestrator.core.verification import Result
 from dr_orchestrator.evidence.facts import facts_of
 from dr_orchestrator.evidence.line import EvidenceLine, read_line
 from dr_orchestrator.store.chain_end import our_chain
-from dr_orchestrator.store.codec import decode_entry, encode_entry
+from dr_orchestrator.store.codec import decode_entry, encode_entry, instant_text
 from dr_orchestrator.store.rows import (
     action_from,
     drill_from,
+    immutability_test_from,
     promise_from,
     restore_test_from,
     sign_off_from,
@@ -39,13 +45,18 @@ from dr_orchestrator.store.schema import (
     corrective_action,
     drill,
     evidence,
+    immutability_test,
     journal,
+    point,
+    point_copy,
     promise,
+    repository_check,
     restore_test,
     sign_off,
 )
 
 if TYPE_CHECKING:
+    from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.core.record import Entry
     from dr_orchestrator.core.sign_off import CorrectiveAction
 
@@ -61,6 +72,7 @@ _Place = tuple[int, int]
 _Line = tuple[_Place, str, str]
 """Place, kind, and `record` of a line."""
 _Named = TypeVar("_Named")
+_Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
@@ -86,7 +98,13 @@ _RESULTS = {
         "sign-off", sign_off, lambda row: SignedOff(sign_off=sign_off_from(row))
     ),
 }
-_OF_ACTIONS = frozenset({"action_opened", "action_closed"})
+_FOLDED = frozenset(
+    {
+        *("action_opened", "action_closed", "point_recorded", "point_forgotten"),
+        *("repository_checked", "immutability_tested"),
+    }
+)
+"""Of several entries of these kinds a table holds what they came to."""
 
 
 def disagreements(connection: Connection, practice: str) -> tuple[str, ...]:
@@ -96,10 +114,20 @@ def disagreements(connection: Connection, practice: str) -> tuple[str, ...]:
     recorded = _Recorded()
     found = list(_in_journal(connection, practice, recorded))
     for kind, results in _RESULTS.items():
-        found += _in_results(connection, practice, results, recorded.results[kind])
-    found += _in_actions(connection, practice, recorded.actions)
+        rows = _in_results(connection, practice, results, recorded.results[kind])
+        found += _readable(f"every {results.name}", rows)
+    found += _readable("every corrective action", _in_actions(connection, practice, recorded))
+    found += _readable("every recovery point", _in_points(connection, practice, recorded))
+    found += _readable("every check of a repository", _in_checks(connection, practice, recorded))
     more = len(found) - _TOLD
     return (*found[:_TOLD], f"and {more} more") if more > 0 else tuple(found)
+
+
+def _readable(what: str, found: Iterator[str]) -> Iterator[str]:
+    try:
+        yield from found
+    except _UNREADABLE:
+        yield f"not {what} can be read: one was altered"
 
 
 class _Recorded:
@@ -109,22 +137,50 @@ class _Recorded:
         self.results: dict[str, dict[str, tuple[bytes, int]]] = {kind: {} for kind in _RESULTS}
         """Kind -> id -> digest of the entry, and its place in the journal."""
         self.actions: dict[str, CorrectiveAction] = {}
+        self.points: dict[str, bytes] = {}
+        """Id -> digest of what a verdict takes from it."""
+        self.copies: dict[tuple[str, str], str] = {}
+        """Point and repository -> snapshot of the manifest."""
+        self.checks: dict[tuple[str, int, int], RepositoryChecked] = {}
+        self.immutability: dict[str, ImmutabilityTested] = {}
 
     def note(self, seq: int, kind: str, payload: str, digest: bytes) -> None:
         if kind in self.results:
             (said,) = json.loads(payload).values()
             self.results[kind][said["id"]] = (digest, seq)
-        elif kind in _OF_ACTIONS:
-            match decode_entry(kind, payload):
-                case ActionOpened(action=action):
-                    self.actions[action.id] = action
-                case ActionClosed() as closed:
-                    self.actions[closed.id] = replace(
-                        self.actions[closed.id],
-                        closed_at=closed.at,
-                        closed_by=closed.by,
-                        done=closed.done,
-                    )
+        elif kind in _FOLDED:
+            self._fold(decode_entry(kind, payload))
+
+    def _fold(self, entry: Entry) -> None:
+        """Take in what an entry changes, as `projection.py` does."""
+        match entry:
+            case ActionOpened(action=action):
+                self.actions[action.id] = action
+            case ActionClosed():
+                self.actions[entry.id] = replace(
+                    self.actions[entry.id], closed_at=entry.at, closed_by=entry.by, done=entry.done
+                )
+            case PointRecorded(point=recorded):
+                self.points.setdefault(recorded.id, _digest_of_point(recorded))
+                for each in recorded.copies:
+                    place = (recorded.id, each.repository)
+                    self.copies.setdefault(place, each.manifest_snapshot)
+            case PointForgotten():
+                self.copies.pop((entry.point, entry.repository), None)
+            case RepositoryChecked():
+                self.checks[entry.repository, entry.parts, entry.part] = entry
+            case ImmutabilityTested():
+                known = self.immutability.get(entry.repository)
+                came_to_one = known is not None and known.result is not Result.UNPROVEN
+                if not came_to_one or entry.result is not Result.UNPROVEN:
+                    self.immutability[entry.repository] = entry
+
+
+def _digest_of_point(each: RecoveryPoint | Any) -> bytes:
+    """Return a digest of a point, or of its row: what it is of, and how old its data is."""
+    instants = (each.as_of, each.finished, each.data_as_of)
+    said = (each.system, each.run, *(at and instant_text(at) for at in instants))
+    return sha256(repr(said).encode()).digest()
 
 
 # --- journal against evidence --------------------------------------------------------------------
@@ -326,14 +382,41 @@ def _says(connection: Connection, results: _Results, row: Any, digest: bytes, se
         return False
 
 
-def _in_actions(
-    connection: Connection, practice: str, recorded: dict[str, CorrectiveAction]
-) -> Iterator[str]:
+def _in_actions(connection: Connection, practice: str, recorded: _Recorded) -> Iterator[str]:
     rows = connection.execute(select(corrective_action).filter_by(practice=practice))
     kept = {row.id: action_from(row) for row in rows}
-    for each in sorted(kept.keys() | recorded.keys()):
-        if kept.get(each) != recorded.get(each):
-            yield f"the corrective action {each} is not as the journal has it"
+    for each in _differing(kept, recorded.actions):
+        yield f"the corrective action {each} is not as the journal has it"
+
+
+def _in_points(connection: Connection, practice: str, recorded: _Recorded) -> Iterator[str]:
+    for row in _streamed(connection, select(point).filter_by(practice=practice)):
+        if recorded.points.pop(row.id, None) != _digest_of_point(row):
+            yield f"the recovery point {row.id} is not as the journal has it"
+    for missing in recorded.points:
+        yield f"the recovery point {missing} of the journal is gone"
+    for row in _streamed(connection, select(point_copy).filter_by(practice=practice)):
+        if recorded.copies.pop((row.point, row.repository), None) != row.manifest_snapshot:
+            yield f"the copy of {row.point} in {row.repository} is not as the journal has it"
+    for missing, repository in recorded.copies:
+        yield f"the copy of {missing} in {repository}, which the journal has, is gone"
+
+
+def _in_checks(connection: Connection, practice: str, recorded: _Recorded) -> Iterator[str]:
+    rows = connection.execute(select(repository_check).filter_by(practice=practice))
+    checks = {
+        (row.repository, row.parts, row.part): RepositoryChecked(**row._asdict()) for row in rows
+    }
+    for repository, parts, part in _differing(checks, recorded.checks):
+        yield f"the check of part {part} of {parts} of {repository} is not as the journal has it"
+    rows = connection.execute(select(immutability_test).filter_by(practice=practice))
+    tests = {row.repository: immutability_test_from(row) for row in rows}
+    for repository in _differing(tests, recorded.immutability):
+        yield f"the test that {repository} cannot be destroyed is not as the journal has it"
+
+
+def _differing(kept: Mapping[_Key, object], recorded: Mapping[_Key, object]) -> list[_Key]:
+    return [each for each in {**kept, **recorded} if kept.get(each) != recorded.get(each)]
 
 
 def _streamed(connection: Connection, wanted: Select[Any]) -> Iterator[Any]:

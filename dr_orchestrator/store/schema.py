@@ -123,6 +123,12 @@ run = Table(
         sqlite_where=text("finished_at IS NULL"),
         postgresql_where=text("finished_at IS NULL"),
     ),
+    Index(
+        "ix_run_test_by_hand",
+        *("practice", "id"),
+        sqlite_where=text("operation = 'restore test' AND schedule_id IS NULL"),
+        postgresql_where=text("operation = 'restore test' AND schedule_id IS NULL"),
+    ),
 )
 
 attempted = Table(
@@ -225,6 +231,12 @@ restore_test = Table(
         "ix_restore_test_result",
         *("practice", "result", "started_at", "system", "repository", "id"),
     ),
+    Index(
+        "ix_restore_test_follow_up",
+        *("practice", "started_at", "result"),
+        sqlite_where=text("follow_up_of IS NOT NULL"),
+        postgresql_where=text("follow_up_of IS NOT NULL"),
+    ),
 )
 
 repository = Table(
@@ -269,7 +281,7 @@ occurrence = Table(
     # Reports go through years of them, and backups are a hundred times as many.
     Index(
         "ix_occurrence_restore_test",
-        *("practice", "due_at", "skipped"),
+        *("practice", "due_at", "skipped", "outcome"),
         sqlite_where=text("operation = 'restore test'"),
         postgresql_where=text("operation = 'restore test'"),
     ),

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
-from dr_orchestrator.core.occurrence import OccurrenceState
+from dr_orchestrator.core.occurrence import OccurrenceState, TestsDue
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.problem import OpenProblem, Telling
 from dr_orchestrator.core.promise import PromiseMade
@@ -95,7 +95,13 @@ from dr_orchestrator.store.schema import (
     telling,
 )
 from dr_orchestrator.store.sql_locks import SqlLocks
-from dr_orchestrator.store.tallies import OF_RESTORE_TESTS, months_of_tests, newest_finished
+from dr_orchestrator.store.tallies import (
+    OF_RESTORE_TESTS,
+    by_hand,
+    months_of_tests,
+    newest_finished,
+    without_test,
+)
 
 
 class SqlStore:
@@ -354,15 +360,21 @@ class SqlStore:
             rows = connection.execute(wanted.order_by(*newest).limit(limit))
             return tuple(occurrence_state_from(row) for row in rows)
 
-    def tests_due(self, practice: str, *, since: datetime) -> tuple[OccurrenceState, ...]:
+    def tests_due(self, practice: str, *, since: datetime) -> TestsDue:
         """Return the restore tests that came due; see `Store.tests_due`."""
         due = occurrence.c
-        wanted = _occurrence_states().where(
-            OF_RESTORE_TESTS, due.practice == practice, due.due_at >= since
+        within = (due.practice == practice, due.due_at >= since)
+        wanted = _occurrence_states().where(OF_RESTORE_TESTS, *within).order_by(due.due_at, due.id)
+        without = select(due.id).where(*within, *without_test())
+        made = select(run.c.id).where(
+            run.c.practice == practice, restore_test.c.started_at >= since, *by_hand()
         )
         with self._memory.reading() as connection:
-            rows = connection.execute(wanted.order_by(due.due_at, due.id))
-            return tuple(occurrence_state_from(row) for row in rows)
+            return TestsDue(
+                states=tuple(occurrence_state_from(row) for row in connection.execute(wanted)),
+                without_test=frozenset(connection.scalars(without)),
+                by_hand=frozenset(connection.scalars(made)),
+            )
 
     def attempts_beside(self, one: Run) -> Attempts:
         """Return what a run serves, and every attempt at it; see `Store.attempts_beside`."""

@@ -6,19 +6,35 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Text, case, cast, func, select, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Text,
+    TextClause,
+    case,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+)
 
 from dr_orchestrator.core.occurrence import Skipped
-from dr_orchestrator.core.run import Operation, Run
+from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.store.base import MonthOfTests
 from dr_orchestrator.store.rows import run_from
 from dr_orchestrator.store.schema import attempted, occurrence, restore_test, run
 
 _MONTH = len("2026-11")
+_NOT_DONE = tuple(each.value for each in Outcome if each is not Outcome.DONE)
 _MISSED = tuple(each.value for each in (Skipped.SUPERSEDED, Skipped.TOO_LATE))
 OF_RESTORE_TESTS = text(f"occurrence.operation = '{Operation.RESTORE_TEST.value}'")
-"""Word for word the condition of the index that this is read from."""
+UNSCHEDULED_TESTS = text(
+    f"run.operation = '{Operation.RESTORE_TEST.value}' AND run.schedule_id IS NULL"
+)
+"""Word for word the conditions of the indexes that these are read from."""
 
 
 def months_of_tests(
@@ -30,6 +46,16 @@ def months_of_tests(
     made = _counted(connection, test.practice, test.started_at, test.result).where(
         test.practice.in_(practices), test.started_at >= since
     )
+    # Counted apart and taken off: to leave them out, each row would have to be read.
+    looked_for_damage = made.where(test.follow_up_of.is_not(None))
+    started_by_hand = (
+        _counted(connection, run.c.practice, test.started_at, literal("by_hand"))
+        .where(run.c.practice.in_(practices), test.started_at >= since)
+        .where(*by_hand())
+    )
+    ended_without = _counted(connection, due.practice, due.due_at, literal("missed")).where(
+        due.practice.in_(practices), due.due_at >= since, *without_test()
+    )
     not_made = _counted(connection, due.practice, due.due_at, became).where(
         OF_RESTORE_TESTS,
         due.practice.in_(practices),
@@ -37,9 +63,11 @@ def months_of_tests(
         due.skipped.not_in(("", Skipped.CLOCK_AHEAD.value)),
     )
     counts: dict[tuple[str, str], dict[str, int]] = {}
-    for wanted in (made, not_made):
+    added = (made, not_made, ended_without, started_by_hand)
+    for factor, wanted in ((-1, looked_for_damage), *((1, each) for each in added)):
         for practice, month, what, count in connection.execute(wanted):
-            counts.setdefault((practice, month), {})[what] = count
+            found = counts.setdefault((practice, month), {})
+            found[what] = found.get(what, 0) + factor * count
     return tuple(
         MonthOfTests(
             practice=practice,
@@ -49,8 +77,32 @@ def months_of_tests(
             no_result=found.get(Result.UNPROVEN.value, 0),
             missed=found.get("missed", 0),
             skipped=found.get("skipped", 0),
+            by_hand=found.get("by_hand", 0),
         )
         for (practice, month), found in sorted(counts.items())
+        if any(found.values())
+    )
+
+
+def without_test() -> tuple[ColumnElement[bool] | TextClause, ...]:
+    """Return what holds of an occurrence whose attempts all ended before there was a test.
+
+    One that was done has a test: only of the others, which are few, it is looked up.
+    """
+    due = occurrence.c
+    of_it = select(restore_test.c.id).join(run, run.c.id == restore_test.c.id)
+    tested = of_it.where(run.c.schedule_id == due.schedule_id, run.c.due_at == due.due_at)
+    return (OF_RESTORE_TESTS, due.outcome.in_(_NOT_DONE), ~tested.exists())
+
+
+def by_hand() -> tuple[ColumnElement[bool] | TextClause, ...]:
+    """Return what holds of a run, joined with the restore test it made, that served no schedule;
+    what only looked for damage aside.
+    """
+    return (
+        run.c.id == restore_test.c.id,
+        UNSCHEDULED_TESTS,
+        restore_test.c.follow_up_of.is_(None),
     )
 
 

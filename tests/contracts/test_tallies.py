@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dr_orchestrator.core.occurrence import Occurrence, Skipped
+from dr_orchestrator.core.occurrence import Occurrence, Skipped, TestsDue
 from dr_orchestrator.core.record import (
     Entry,
     OccurrenceDue,
+    OccurrenceSettled,
     RestoreTestRecorded,
     RunClosed,
     RunOpened,
@@ -56,15 +57,20 @@ def due(
     )
 
 
-def made(at: datetime, result: Result, practice: str = PRACTICE) -> RestoreTestRecorded:
-    return RestoreTestRecorded(test=make_test(at, result, practice=practice))
+def made(
+    at: datetime, result: Result, practice: str = PRACTICE, **more: object
+) -> RestoreTestRecorded:
+    return RestoreTestRecorded(test=make_test(at, result, practice=practice, **more))
 
 
 def test_months_of_tests_count_what_was_made_missed_and_skipped(store: Store) -> None:
     may, june = datetime(2026, 5, 3, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+    july = june + 30 * DAY
     store.record(
         made(may, Result.PASSED),
         made(may + DAY, Result.FAILED),
+        made(may + DAY + HOUR, Result.PASSED, follow_up_of="20260504-000000-abcdef"),
+        made(july, Result.PASSED, follow_up_of="20260504-000000-abcdef"),
         made(june - timedelta(microseconds=1), Result.PASSED),
         made(june, Result.UNPROVEN),
         made(may, Result.PASSED, "lakeside"),
@@ -77,10 +83,24 @@ def test_months_of_tests_count_what_was_made_missed_and_skipped(store: Store) ->
         due(may, Skipped.SUPERSEDED.value, Operation.BACKUP),
     )
     of_may = MonthOfTests(
-        practice=PRACTICE, month="2026-05", passed=2, failed=1, no_result=0, missed=2, skipped=0
+        practice=PRACTICE,
+        month="2026-05",
+        passed=2,
+        failed=1,
+        no_result=0,
+        missed=2,
+        skipped=0,
+        by_hand=0,
     )
     of_june = MonthOfTests(
-        practice=PRACTICE, month="2026-06", passed=0, failed=0, no_result=1, missed=0, skipped=1
+        practice=PRACTICE,
+        month="2026-06",
+        passed=0,
+        failed=0,
+        no_result=1,
+        missed=0,
+        skipped=1,
+        by_hand=0,
     )
     assert store.months_of_tests([PRACTICE], since=SINCE) == (of_may, of_june)
     lakeside = replace(of_may, practice="lakeside", passed=1, failed=0, missed=0)
@@ -96,9 +116,50 @@ def test_tests_due_are_all_restore_tests_that_came_due_oldest_first(store: Store
         due(SINCE, operation=Operation.BACKUP),
     )
     found = store.tests_due(PRACTICE, since=SINCE)
-    assert [each.occurrence.due_at for each in found] == [SINCE, SINCE + DAY]
-    assert [each.reason for each in found] == [Skipped.TOO_LATE.value, ""]
-    assert store.tests_due("lakeside", since=SINCE) == ()
+    assert [each.occurrence.due_at for each in found.states] == [SINCE, SINCE + DAY]
+    assert [each.reason for each in found.states] == [Skipped.TOO_LATE.value, ""]
+    assert store.tests_due("lakeside", since=SINCE) == TestsDue()
+
+
+def test_tests_by_hand_are_told_apart_and_what_ended_without_one_was_missed(store: Store) -> None:
+    served = due(SINCE).occurrence
+    ended = due(SINCE + DAY).occurrence
+    for occurrence, test in ((served, "served"), (ended, "ended")):
+        run = make_run(
+            occurrence.due_at,
+            id=test,
+            operation=Operation.RESTORE_TEST,
+            schedule_id=occurrence.schedule_id,
+            due_at=occurrence.due_at,
+        )
+        store.record(
+            OccurrenceDue(occurrence=occurrence),
+            RunOpened(run=run),
+            OccurrenceSettled(
+                occurrence=occurrence.id,
+                at=occurrence.due_at + HOUR,
+                outcome=Outcome.FAILED,
+                reason="no answer",
+            ),
+        )
+    store.record(
+        RunOpened(run=make_run(SINCE, id="hand", operation=Operation.RESTORE_TEST)),
+        RunOpened(run=make_run(SINCE, id="follow", operation=Operation.RESTORE_TEST)),
+        made(SINCE, Result.FAILED, id="served"),
+        made(SINCE + HOUR, Result.PASSED, id="hand"),
+        made(SINCE + HOUR, Result.PASSED, id="follow", follow_up_of="served"),
+    )
+    found = store.tests_due(PRACTICE, since=SINCE)
+    assert found.without_test == frozenset({ended.id})
+    assert found.by_hand == frozenset({"hand"})
+    (month,) = store.months_of_tests([PRACTICE], since=SINCE)
+    assert (month.passed, month.failed, month.missed, month.by_hand) == (1, 1, 1, 1)
+    entries = calendar_entries(store.tests(PRACTICE, since=SINCE), found)
+    assert [(each.became, each.by_hand) for each in entries] == [
+        (Became.FAILED, False),
+        (Became.PASSED, True),
+        (Became.MISSED, False),
+    ]
 
 
 def test_tests_since_an_instant_are_those_begun_then_or_later(store: Store) -> None:

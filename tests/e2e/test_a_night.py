@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -235,7 +236,13 @@ class Faults:
 
     def unreachable(self, *, gone: bool) -> None:
         here, away = (self.site.folder / "elms-repository" / name for name in ("r", "away"))
-        (here.rename(away) if gone else away.rename(here))
+        if gone:
+            here.rename(away)
+            return
+        # what restic was writing just then makes folders anew; a repository nobody may make there
+        assert not (here / "config").exists()
+        shutil.rmtree(here, ignore_errors=True)
+        away.rename(here)
 
 
 def _started(stack: ExitStack, site: Site, web: HttpSink, mail: MailSink) -> Night:

@@ -54,3 +54,6 @@ def test_export_is_checked_without_us_and_a_cut_tail_is_found(site: Site) -> Non
     assert f"the repository onsite keeps entry {anchored.json['number']}" in found.said
     again = site.dro("evidence", "anchor", "riverside")
     assert (again.code, "is not as it was written" in again.stderr) == (1, True)
+    status = site.dro("status", "riverside", "--json")
+    said = {each["verdict"] for each in status.json["practices"][0]["findings"]}
+    assert (status.code, "met" in said) == (5, False)

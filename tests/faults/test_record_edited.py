@@ -8,18 +8,23 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from dr_orchestrator.core.immutability import Answer
 from dr_orchestrator.core.occurrence import Occurrence
 from dr_orchestrator.core.record import (
     ActionClosed,
     ActionOpened,
     DrillRecorded,
     OccurrenceDue,
+    PointForgotten,
+    PointRecorded,
     PromiseRecorded,
+    RepositoryChecked,
     RestoreTestRecorded,
     RunOpened,
     SignedOff,
@@ -32,7 +37,14 @@ from dr_orchestrator.state_folder import StateFolder
 from dr_orchestrator.store.base import Store
 from dr_orchestrator.store.sqlite import FILE_NAME, open_store
 from tests.support.clock import START, FakeClock
-from tests.support.evidence import PRACTICE, make_drill, make_run, make_test
+from tests.support.evidence import (
+    PRACTICE,
+    make_attempts,
+    make_drill,
+    make_point,
+    make_run,
+    make_test,
+)
 from tests.support.promises import make_action, make_promise, make_sign_off
 
 RUNS = 9
@@ -220,6 +232,49 @@ def test_result_that_is_not_the_recorded_one_is_found(
     _edit(tmp_path, statement)
 
     assert found in store.evidence.disagreements(PRACTICE)
+
+
+@pytest.mark.parametrize(
+    ("statement", "found"),
+    [
+        ("UPDATE point SET as_of = '2027-01-01T00:00:00.000000Z'", "the recovery point x is not"),
+        ("UPDATE point SET system = 'other'", "the recovery point x is not"),
+        ("UPDATE point_copy SET repository = 'cloud'", "the copy of x in cloud is not"),
+        ("UPDATE point_copy SET manifest_snapshot = 'y'", "the copy of x in onsite is not"),
+        ("DELETE FROM point_copy", "the copy of x in onsite, which the journal has, is gone"),
+        ("UPDATE repository_check SET sound = 1", "the check of part 1 of 4 of onsite is not"),
+        ("UPDATE repository_check SET at = '2027'", "not every check of a repository can be read"),
+        ("DELETE FROM repository_check", "the check of part 1 of 4 of onsite is not"),
+        (
+            "UPDATE immutability_test SET attempts = replace(attempts, 'done', 'refused')",
+            "the test that offsite cannot be destroyed is not",
+        ),
+        (
+            "UPDATE immutability_test SET attempts = '{'",
+            "not every check of a repository can be read",
+        ),
+    ],
+)
+def test_what_a_verdict_is_made_of_is_found_altered(
+    store: Store, tmp_path: Path, statement: str, found: str
+) -> None:
+    point = make_point(START, id="x", repositories=("onsite", "offsite"))
+    check = RepositoryChecked(
+        practice=PRACTICE, repository="onsite", run="r1", at=START, part=1, parts=4, sound=True
+    )
+    store.record(
+        PointRecorded(point=point),
+        PointForgotten(practice=PRACTICE, point="x", repository="offsite", at=START, why="old"),
+        check,
+        replace(check, at=START + HOUR, sound=False, reason="a pack is gone"),
+        make_attempts(START, Answer.DONE),
+        make_attempts(START + HOUR, *[Answer.UNKNOWN] * 5),
+    )
+    assert store.evidence.disagreements(PRACTICE) == ()
+
+    _edit(tmp_path, statement)
+
+    assert any(each.startswith(found) for each in store.evidence.disagreements(PRACTICE))
 
 
 def test_journal_that_is_no_journal_any_more_is_told_in_few_sentences(

@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from dr_orchestrator.compliance.case import open_case
 from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
+from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress, TestsDue
 from dr_orchestrator.core.promise import PromiseMade
 from dr_orchestrator.core.record import Anchored, KitMade
 from dr_orchestrator.core.run import Operation, Outcome
@@ -68,6 +70,7 @@ def all_well(**changes: Any) -> Known:
         findings=met_findings(),
         now=NOW,
         tests=record.tests,
+        due=TestsDue(states=(make_due(NOW - DAY),)),
         drills=(
             make_drill(NOW - 100 * DAY),
             make_drill(NOW - 99 * DAY, kind=DrillKind.COLD_START),
@@ -88,6 +91,7 @@ def met_findings(**verdicts: Verdict) -> tuple[Finding, ...]:
     """Return a finding on each objective of the EMR, met unless stated: `rto=Verdict.BREACHED`."""
     held_in = {
         Objective.COPIES: ("onsite", "offsite"),
+        Objective.REPOSITORY_CHECK: ("onsite", "offsite"),
         Objective.IMMUTABILITY: ("offsite",),
         Objective.RESTORE_TEST: ("onsite",),
     }
@@ -115,7 +119,31 @@ def with_findings(known: Known, **verdicts: Verdict) -> Known:
 def with_record(known: Known, **changes: Any) -> Known:
     """Return the same with another record; its tests too where they change."""
     tests = {"tests": changes["tests"]} if "tests" in changes else {}
-    return replace(known, record=replace(known.record, **changes), **tests)
+    record = replace(known.record, **changes)
+    damaged = open_case(known.plan, SYSTEM, record, NOW).damaged
+    return replace(known, record=record, damaged=damaged, **tests)
+
+
+def make_due(at: datetime, **changes: Any) -> OccurrenceState:
+    """Return that a restore test came due and was made."""
+    occurrence = Occurrence(
+        id=f"nightly@{at.isoformat()}",
+        schedule_id="nightly",
+        due_at=at,
+        practice=PRACTICE,
+        operation=Operation.RESTORE_TEST,
+        system=SYSTEM,
+        repository="onsite",
+    )
+    plain = OccurrenceState(
+        occurrence=occurrence,
+        progress=Progress.SETTLED,
+        attempt=1,
+        not_before=None,
+        outcome=Outcome.DONE,
+        reason="",
+    )
+    return replace(plain, **changes)
 
 
 def make_custody() -> Any:

@@ -1,14 +1,16 @@
 """Checks an export of evidence. It needs Python 3.8 or newer, and nothing else of anybody's.
 
-    python3 verify_evidence.py FILE.zip --key FINGERPRINT [--expect HEAD]...
+    python3 verify_evidence.py FILE.zip --key FINGERPRINT... --expect HEAD...
 
-Inside an export it is `__main__.py`: `python3 FILE.zip --key FINGERPRINT` runs it. The fingerprint
-comes from the practice's own page or mails, never from the file that is checked.
+Inside an export it is `__main__.py`: `python3 FILE.zip --key FINGERPRINT --expect HEAD` runs it.
+Fingerprint and head come from the practice's own page or mails, never from the file itself.
 
 Each line carries the SHA-256 of the line before it. So the last checkpoint of a chain, signed with
 Ed25519, covers all that is before it, the earlier checkpoints too: those are not checked one by
-one. Each change of the key is. Ends with 0 where all is as it was written, 1 where it is not, 2
-where it was called wrongly, and 4 where nobody said whose key it is.
+one. Each change of the key is. Ends with 0 where each chain is as it was written, by a key that was
+named, and holds a head that was expected; 1 where something was altered or is missing; 2 where it
+was called wrongly; and 4 where nothing is wrong, and a key was not named, or no head expected: then
+anybody could have made it, or its end could be missing.
 """
 
 from __future__ import annotations
@@ -24,7 +26,15 @@ import zlib
 from typing import Any, Iterable, Iterator, Tuple
 
 SOUND, ALTERED, USAGE, NOT_PROVEN = 0, 1, 2, 4
-MOST_FAULTS, LONGEST_LINE = 20, 1 << 24
+MOST_FAULTS, LONGEST_LINE, LARGEST = 20, 1 << 24, 2**53 - 1
+LINES = "evidence.jsonl"
+UNNAMED = "the chain is not signed with a key that was named"
+LINE = re.compile(
+    rb'\{"about":\{.*\},"at":"[0-9]{4}(-[0-9]{2}){2}T([0-9]{2}:){2}[0-9]{2}\.[0-9]{6}Z",'
+    rb'"chain":"[0-9a-f]{32}","kind":"[a-z_]+","number":[1-9][0-9]{0,14},'
+    rb'"practice":"[A-Za-z0-9._-]+","previous":"[0-9a-f]{64}","record":"([0-9a-f]{64})?",'
+    rb'"schema":1\}'
+)
 Point = Tuple[int, int, int, int]
 """On the curve: x / z, y / z, z, x * y / z."""
 P = 2**255 - 19
@@ -84,7 +94,9 @@ class Chain:
         self.signed_by: set[str] = set()  # fingerprints
         self.lines, self.number, self.head = 0, said["number"] - 1, "0" * 64
         self.first_at = self.last_at = said["at"]
-        self.last = b"", said
+        self.last = said
+        self.complete_to = ""  # the newest of its lines whose hash was expected
+        self.is_named = False
 
     def take(self, raw: bytes, said: dict[str, Any]) -> Iterator[str]:
         """Read the next line; yield what is wrong with it."""
@@ -95,29 +107,33 @@ class Chain:
         if said["kind"] == "chain_started" and said["number"] != 1:
             yield "a chain begins anew in its middle"
         if said["kind"] == "key_succeeded":
-            yield from self.look_at_signature(raw, said)
-            self.key = said["about"]["next"]
+            yield from self.look_at_signature(said)
+            self.key = said["about"].get("next")
         self.lines, self.number, self.last_at = self.lines + 1, said["number"], said["at"]
-        self.head, self.last = hashlib.sha256(raw).hexdigest(), (raw, said)
+        self.head, self.last = hashlib.sha256(raw).hexdigest(), said
 
     def end(self, trusted: set[str]) -> Iterator[str]:
         """Yield what is wrong with how it ends."""
-        if self.last[1]["kind"] == "checkpoint":
-            yield from self.look_at_signature(*self.last)
+        if self.last["kind"] == "checkpoint":
+            yield from self.look_at_signature(self.last)
         else:
             yield "the chain ends here without a signature: its end was removed"
-        if trusted and trusted.isdisjoint(self.signed_by):
-            yield "the chain is not signed with the key that was given"
+        self.is_named = not trusted.isdisjoint(self.signed_by)
+        if trusted and not self.is_named:
+            yield UNNAMED
 
-    def look_at_signature(self, raw: bytes, said: dict[str, Any]) -> Iterator[str]:
+    def look_at_signature(self, said: dict[str, Any]) -> Iterator[str]:
         """Yield what is wrong with a signature: it is over the line as it is without it."""
-        try:
-            key, signature = (bytes.fromhex(said["about"][name]) for name in ("key", "signature"))
-        except (KeyError, TypeError, ValueError):
-            yield "it names no key, or has no signature"
+        about = {**said["about"]}
+        lengths = {"key": 64, "signature": 128}
+        if said["kind"] == "key_succeeded":
+            lengths["next"] = 64
+        if said["record"] or {name: len(digits(each)) for name, each in about.items()} != lengths:
+            yield "it does not name a key and have a signature, and nothing else"
             return
-        signed = raw.replace(b',"signature":"%s"' % signature.hex().encode(), b"")
-        if said["about"]["key"] != self.key:
+        key, signature = bytes.fromhex(about["key"]), bytes.fromhex(about.pop("signature"))
+        signed = text_of({**said, "about": about}).encode()
+        if about["key"] != self.key:
             yield f"it is signed with a key that nobody named: {hashlib.sha256(key).hexdigest()}"
         elif fits(key, signature, signed):
             self.signed_by.add(hashlib.sha256(key).hexdigest())
@@ -125,11 +141,36 @@ class Chain:
             yield "its signature does not fit: it was altered, or a line before it"
 
 
+def digits(said: Any) -> str:
+    """Return hexadecimal digits as they are; nothing where it is something else."""
+    return said if isinstance(said, str) and re.fullmatch("[0-9a-f]*", said) else ""
+
+
+def text_of(said: Any) -> str:
+    """Return the one text of what is said (RFC 8785)."""
+    return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
 def read(raw: bytes) -> dict[str, Any]:
     """Return what a line says."""
-    said: dict[str, Any] = json.loads(raw.decode())
-    written = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    if written.encode() != raw or said["schema"] != 1 or not isinstance(said["about"], dict):
+    said: dict[str, Any] = json.loads(
+        raw.decode(), parse_int=whole, parse_float=whole, parse_constant=whole, object_hook=named
+    )
+    if not LINE.fullmatch(raw) or len(said) != 9 or text_of(said).encode() != raw:
+        raise ValueError
+    return said
+
+
+def whole(written: str) -> int:
+    """Return a number: a whole one that every reader of JSON keeps."""
+    if abs(int(written)) > LARGEST:
+        raise ValueError
+    return int(written)
+
+
+def named(said: dict[str, Any]) -> dict[str, Any]:
+    """Return what has names that every reader of JSON sorts alike."""
+    if not all(name.isascii() for name in said):
         raise ValueError
     return said
 
@@ -149,14 +190,17 @@ def check(
                 for fault in chains[-1].end(trusted) if chains else ():
                     yield count - 1, fault
                 chain = Chain(said)
-                if chain.name in [each.name for each in chains]:
+                if chain.name[1] in [each.name[1] for each in chains]:
                     yield count, "this chain was there before: it is there twice, or mixed"
                 elif (said["kind"], said["number"]) != ("chain_started", 1):
                     yield count, "this chain does not begin with its first line: it was removed"
                 chains.append(chain)
             for fault in chains[-1].take(raw, said):
                 yield count, fault
-            expected -= {each for each in expected if chains[-1].head.startswith(each)}
+            found = {each for each in expected if chains[-1].head.startswith(each)}
+            if found:
+                chains[-1].complete_to = "line {number} of {at}".format(**said)
+                expected -= found
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             yield count, "this is no line of evidence as it was written"
     for fault in chains[-1].end(trusted) if chains else ["there is no evidence in it"]:
@@ -165,20 +209,54 @@ def check(
 
 def lines_of(name: str) -> Iterator[bytes]:
     """Yield the lines of an export, or of its evidence.jsonl alone."""
-    if zipfile.is_zipfile(name):
-        with zipfile.ZipFile(name) as export, export.open("evidence.jsonl") as member:
-            lines = io.BufferedReader(member, 1 << 20)  # type: ignore[type-var]
-            yield from iter(lambda: lines.readline(LONGEST_LINE), b"")
-    else:
-        with open(name, "rb") as file:
-            yield from iter(lambda: file.readline(LONGEST_LINE), b"")
+    with open(name, "rb") as file:
+        if file.read(2) != b"PK":
+            file.seek(0)
+            yield from iter(lambda: file.readline(LONGEST_LINE + 1), b"")
+            return
+        with zipfile.ZipFile(file) as export:
+            # so that whatever else unpacks it, gets what is checked here
+            alike = [each for each in export.infolist() if each.filename.lower().endswith(LINES)]
+            is_first = min((each.header_offset for each in export.infolist()), default=0) == 0
+            if [each.filename for each in alike] != [LINES] or not is_first:
+                raise zipfile.BadZipFile(f"it is no export, or something was added to it: {LINES}")
+            if alike[0].compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise zipfile.BadZipFile("it is compressed in a way that exports are not")
+            with export.open(LINES) as member:
+                lines = io.BufferedReader(member, 1 << 20)  # type: ignore[type-var]
+                yield from iter(lambda: lines.readline(LONGEST_LINE + 1), b"")
 
 
-def digest(text: str, least: int = 64) -> str:
-    """Return a hash from the command line."""
-    if not re.fullmatch(f"[0-9a-f]{{{least},64}}", text.lower()):
-        raise argparse.ArgumentTypeError(f"{least} hex digits are needed at least")
+def key(text: str) -> str:
+    """Return a fingerprint: whole, since a key whose first digits are alike can be made."""
+    if not re.fullmatch("[0-9a-f]{64}", text.lower()):
+        raise argparse.ArgumentTypeError(
+            "all 64 digits of the fingerprint are needed: they stand at the end of the practice's "
+            'page, and in its mails "please keep this e-mail"'
+        )
     return text.lower()
+
+
+def head(text: str) -> str:
+    """Return a head, or its beginning."""
+    if not re.fullmatch("[0-9a-f]{12,64}", text.lower()):
+        raise argparse.ArgumentTypeError("a head has 64 digits, of which the first 12 will do")
+    return text.lower()
+
+
+def unproven(chains: list[Chain], trusted: set[str]) -> Iterator[str]:
+    """Yield what is not known of chains in which nothing is wrong."""
+    if not trusted:
+        yield "anybody could have made it. Say --key FINGERPRINT, with the fingerprint from the"
+        yield "  practice's own page or mails, not from this file."
+    for each in chains:
+        name = f"chain {each.name[1]!a}"
+        if trusted and not each.is_named:
+            yield f"{name} is signed with a key that you did not name,"
+            yield "  {}: do you know it? Then --key too.".format(", ".join(sorted(each.signed_by)))
+        if not each.complete_to:
+            yield f"{name}: WHETHER ITS END IS MISSING IS NOT KNOWN. Say --expect HEAD,"
+            yield "  with a head of this chain from the practice's own page or mails."
 
 
 def main() -> int:
@@ -186,13 +264,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Checks an export of evidence.")
     is_inside = zipfile.is_zipfile(sys.argv[0])
     parser.add_argument("file", nargs="?" if is_inside else None, default=sys.argv[0])
-    parser.add_argument("--key", action="append", default=[], type=digest)
-    parser.add_argument("--expect", action="append", default=[], type=lambda t: digest(t, 12))
+    parser.add_argument("--key", action="append", default=[], type=key)
+    parser.add_argument("--expect", action="append", default=[], type=head)
     asked = parser.parse_args()
     trusted, missing, faults = set(asked.key), set(asked.expect), 0
     chains: list[Chain] = []
     try:
         for line, fault in check(lines_of(asked.file), trusted, missing, chains):
+            if fault == UNNAMED:
+                continue
             faults += 1
             print(f"ALTERED: line {line}: {fault}" if faults <= MOST_FAULTS else "... and more")
             if faults > MOST_FAULTS:
@@ -204,18 +284,21 @@ def main() -> int:
         print("practice {!a}, chain {!a}:".format(*each.name), each.lines, "lines")
         print(f"  from {each.first_at!a} to {each.last_at!a}, head {each.head}")
         print("  signed with the key", ", ".join(sorted(each.signed_by)) or "of nobody")
-    for head in sorted(missing):
-        print(f"MISSING: no line has the hash {head}: the end was removed, or it is another chain")
+    for each in sorted(missing):
+        print(f"MISSING: no line has the hash {each}: the end was removed, or it is another chain")
     if faults or missing:
         print("NOT SOUND: this is not what was written.")
         return ALTERED
-    if not trusted:
-        print(
-            "NOT PROVEN: it goes together, but anybody could have made it. Say --key FINGERPRINT,"
-        )
-        print("with the fingerprint from the practice's own page or mails, not from this file.")
+    doubts = list(unproven(chains, trusted))
+    for doubt in doubts:
+        print(doubt if doubt.startswith(" ") else f"NOT PROVEN: {doubt}")
+    if doubts:
+        print("NOT PROVEN, and as far as it goes nothing was altered, removed, put in or moved.")
         return NOT_PROVEN
-    print("SOUND: nothing was altered, removed, put in or moved since it was signed.")
+    for each in chains:
+        print(f"SOUND: nothing was altered, put in or moved, and up to {each.complete_to} of chain")
+        print(f"  {each.name[1]} nothing is missing; there may have been more after line")
+        print(f"  {each.number}, of {each.last_at}: a newer head would tell.")
     return SOUND
 
 

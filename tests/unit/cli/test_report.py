@@ -82,7 +82,7 @@ def test_report_for_others_is_named_after_them(tmp_path: Path) -> None:
     assert {each.name for each in out.iterdir()} == {"riverside.html", "riverside.engineer.html"}
     assert [each["paths"] for each in told["reports"]] == [[str(out / "riverside.engineer.html")]]
     assert [each["reader"] for each in told["reports"]] == ["engineer"]
-    assert "What needs a person" in (out / "riverside.engineer.html").read_text()
+    assert "What is open" in (out / "riverside.engineer.html").read_text()
 
 
 def test_report_refuses_a_reader_that_there_is_not(tmp_path: Path) -> None:

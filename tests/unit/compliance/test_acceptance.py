@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dr_orchestrator.compliance.judge import judge
-from dr_orchestrator.compliance.promise import changes, not_accepted, promise_of, sha256_of
+from dr_orchestrator.compliance.promise import (
+    certifications,
+    changes,
+    not_accepted,
+    promise_of,
+    sha256_of,
+)
 from dr_orchestrator.compliance.verdict import is_overdue
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.promise import Direction, PromiseMade
@@ -140,6 +146,30 @@ def test_the_clock_starts_again_after_it_was_taken_back() -> None:
     assert loosened.since == NOW + 9 * DAY
 
 
+def _updated(version: PromiseMade, **fields: str) -> PromiseMade:
+    """Return what another version of the program reads out of the same plan."""
+    read = {**version.fields, "systems.emr.new": "1", **fields}
+    read.pop(RPO)
+    return replace(version, id=f"{version.id}-updated", fields=read, sha256=sha256_of(read))
+
+
+def test_an_update_that_names_fields_otherwise_loosens_nothing() -> None:
+    first = _version(1)
+    assert changes(first.fields, _updated(first).fields)
+
+    assert _said(_record(first, _updated(first), signed=(first,))) == []
+
+
+def test_an_update_hides_nothing_that_is_promised_otherwise() -> None:
+    first, looser = _version(1), _version(2, rto="24h", rpo="9h")
+
+    told = _said(_record(first, looser, _updated(looser)))
+    default = _said(_record(first, _updated(first, **{RTO: "9h"})))
+
+    assert {field for field, *_ in told} == {RTO, RPO}
+    assert {field for field, *_ in default} == {RTO}
+
+
 def test_judge_says_nothing_before_a_signature_or_a_loosening() -> None:
     assert _finding(_record()) is None
     assert _finding(_record(_version(1), _version(2, rto="1h"))) is None
@@ -231,3 +261,50 @@ def test_not_accepted_is_what_is_less_than_the_newest_that_was_signed(
         assert each.made in made
         assert (those[-1] if those else made[0]).at < each.since <= each.made.at
     assert not_accepted(_record(*made, signed=(*those, made[-1]))) == ()
+
+
+# --- whose signature counts -----------------------------------------------------------------------
+
+_HERS = {f"contacts.manager.{each}": each for each in ("signs", "email", "signing_key")}
+_HIS = {f"contacts.msp.{each}": each for each in ("signs", "email", "signing_key")}
+
+
+def _with(version: PromiseMade, fields: Mapping[str, str]) -> PromiseMade:
+    return replace(version, fields={**version.fields, **fields})
+
+
+def test_a_signer_more_signs_nothing_before_somebody_who_signed_accepts_that() -> None:
+    first = _with(_version(1), _HERS)
+    second = _with(_version(2, rto="24h"), {**_HERS, **_HIS})
+    hers, his = _signed(second), replace(_signed(second), contact="msp")
+    versions = make_record(promises=(first, second))
+
+    alone = replace(versions, sign_offs=(his,))
+    assert {each[0] for each in _said(alone)} == {
+        "contacts.msp.signing_key",
+        "contacts.msp.signs",
+        RTO,
+    }
+    assert certifications(alone) == ()
+    both = replace(versions, sign_offs=(his, hers, his))
+    assert _said(both) == []
+    assert certifications(both) == (hers, his)
+
+
+def test_a_first_key_of_who_signs_already_waits_and_a_first_address_does_not() -> None:
+    keyless = {"contacts.manager.signs": _HERS["contacts.manager.signs"]}
+    record = _record(_with(_version(1), keyless), _with(_version(2), {**keyless, **_HERS}))
+
+    assert [each[0] for each in _said(record)] == ["contacts.manager.signing_key"]
+
+
+def test_an_update_that_begins_to_ask_who_signs_alarms_nobody() -> None:
+    before, read_now = _version(1), _with(_version(2, policies="hipaa, other"), _HERS)
+    record = _record(before, read_now, signed=(before,))
+
+    assert _said(record) == []
+    same_text = replace(read_now, plan_sha256=before.plan_sha256)
+    hijacked = _with(_version(3), {**_HERS, **_HIS})
+    by_him = replace(_signed(hijacked), contact="msp")
+    record = make_record(promises=(before, same_text, hijacked), sign_offs=(by_him,))
+    assert certifications(record) == ()

@@ -6,11 +6,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from dr_orchestrator.compliance.corrective import FAILED_TEST, MISSED_TEST, corrective_actions
+from dr_orchestrator.compliance.corrective import (
+    FAILED_TEST,
+    MISSED_TEST,
+    corrective_actions,
+    newest_advice,
+)
 from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.record import ActionClosed, ActionOpened, PracticeRecord
-from dr_orchestrator.core.restore_test import RestoreTest
+from dr_orchestrator.core.restore_test import NOT_READ_BACK, RestoreTest
 from dr_orchestrator.core.sign_off import CorrectiveAction
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.plan.model import ActionSpec, Plan
@@ -66,9 +71,27 @@ def test_a_failed_test_opens_one_with_owner_due_date_and_what_to_do() -> None:
 
     assert action.cause == FAILED_TEST
     assert (action.system, action.repository, action.test) == ("emr", "onsite", test.id)
-    assert action.what == "Electronic medical record: run a new backup now and test it"
+    advice = f"point {test.point} in onsite is damaged: run a new backup now and test it"
+    assert action.what == f"Electronic medical record: {advice}"
     assert (action.owner, action.opened_by) == ("it", "")
     assert (action.opened_at, action.due) == (test.finished_at, test.finished_at + 3 * DAY)
+
+
+def test_the_newest_test_says_what_to_do_now_beside_what_was_asked_first() -> None:
+    first = _failed(NOW - 2 * DAY, point="p1")
+    action = _opened(_record(first))
+    unread = {"reason": f"the repository onsite is damaged: {NOT_READ_BACK}", "verifications": ()}
+    second = _failed(NOW - HOUR, point="p2", **unread)
+    passed = make_test(NOW - timedelta(minutes=5))
+
+    advice = newest_advice(action, _record(first, second, actions=(action,)))
+
+    assert "back up to a new repository" in advice
+    assert "dro repository check riverside --repository onsite" in advice
+    found = judge(PLAN, _record(first, second, actions=(action,)), NOW)
+    assert any("new repository" in each.reason for each in found)
+    for tests in ((first,), (first, second, passed)):
+        assert newest_advice(action, _record(*tests, actions=(action,))) == ""
 
 
 def test_asking_twice_gives_the_same() -> None:
@@ -176,3 +199,16 @@ def test_judge_puts_an_action_on_no_system_with_the_most_important_one() -> None
 
     assert finding is not None
     assert finding.system == "emr"
+
+
+def test_judge_counts_what_a_person_opened_only_when_it_is_late() -> None:
+    asked = _opened(_record(_failed(NOW - HOUR)))
+    own = replace(asked, id="own", cause="asked for by Sam", test="", opened_by="Sam")
+
+    late, beside = _finding(own, now=own.due), _finding(_closed(asked), own)
+
+    assert _finding(own) is None
+    assert late is not None
+    assert late.verdict is Verdict.BREACHED
+    assert beside is not None
+    assert (beside.verdict, beside.achieved) == (Verdict.MET, "1 of 2 actions done")

@@ -66,7 +66,7 @@ def _plan(*edits: _Edit) -> Plan:
 
 
 def _promise(*edits: _Edit) -> Mapping[str, str]:
-    return promise_of(_plan(*edits))
+    return promise_of(_plan(*edits), {"clinic": "sha256 of its text"})
 
 
 PROMISE = _promise()
@@ -89,6 +89,8 @@ def _set(path: str, value: Any) -> _Edit:
 
 
 _EMR, _S3 = "systems.emr", "repositories.offsite"
+_SERVED = "repositories.served"
+_CLOSED = [f"2026-12-{day:02d}" for day in range(1, 32)]
 _DOCUMENTS, _FAR_TEST = f"{_EMR}.assets.documents", f"{_EMR}.restore_tests.1"
 LESS: dict[str, tuple[_Edit, str, Direction]] = {
     what: (_set(path, value), field, back)
@@ -296,6 +298,16 @@ LESS: dict[str, tuple[_Edit, str, Direction]] = {
             LOOSENED,
         ),
         ("fewer hours", "practice.open", {"mon-fri": "08:00-18:00"}, "practice.open", TIGHTENED),
+        ("closed for weeks", "practice.closed", _CLOSED, "practice.closed", TIGHTENED),
+        ("another zone", "practice.timezone", "Asia/Tokyo", "practice.timezone", LOOSENED),
+        ("here", "repositories.served.location", "rest:http://127.0.0.1/x", _SERVED, LOOSENED),
+        (
+            "only at night",
+            f"{_EMR}.backup.schedule",
+            "*/31 1 * * *",
+            f"{_EMR}.backup",
+            TIGHTENED,
+        ),
         ("other hours", "practice.open", {"sun": "00:00-24:00"}, "practice.open", LOOSENED),
         ("no page", "report", None, "report", TIGHTENED),
         ("a page less often", "report.schedule", "0 7 1 * *", "report", TIGHTENED),
@@ -325,6 +337,7 @@ SAME: dict[str, _Edit] = {
     "the default, stated": _set("evidence.schedule", "05:00"),
     "another way to write it": _set(f"{_EMR}.backup.schedule", "every 1800s"),
     "a day": _set("custody.0.prove_every", "4320h"),
+    "next year's holidays": lambda content: content["practice"]["closed"].append("2027-12-25"),
 }
 
 
@@ -431,6 +444,35 @@ def test_things_of_one_name_are_told_apart_in_any_order() -> None:
     assert promises[0]["systems.emr.restore_tests[onsite 2]"] == "Sun 12:00"
 
 
+_ASKS: dict[str, Any] = {"asset": "database", "expect": "> 0"}
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after"),
+    [
+        (
+            f"{_EMR}.verify",
+            [{**_ASKS, "title": "two\nlines", "sql": "select 1"}],
+            [{**_ASKS, "title": "two\nlines", "sql": "select 2"}],
+        ),
+        (
+            f"{_EMR}.verify",
+            [{**_ASKS, "title": each, "sql": f"select {each[1:]} 1"} for each in ("x", "x 2")]
+            + [{**_ASKS, "title": "x", "sql": "select 3"}],
+            [{**_ASKS, "title": each, "sql": f"select {each[1:]} 1"} for each in ("x", "x 2")]
+            + [{**_ASKS, "title": "x", "sql": "select 4"}],
+        ),
+        (f"{_DOCUMENTS}.exclude", ["*.tmp, cache/**"], ["*.tmp", "cache/**"]),
+        (f"{_EMR}.backup.schedule", "*/15 8-18 * * 1-5", "18:00"),
+    ],
+    ids=["a name of two lines", "a name like a number's", "a comma", "seldom, and no weekend"],
+)
+def test_changes_is_not_deceived_by(path: str, before: Any, after: Any) -> None:
+    found = changes(_promise(_set(path, before)), _promise(_set(path, after)))
+
+    assert [each.direction for each in found] == [LOOSENED]
+
+
 # --- whatever is edited ---------------------------------------------------------------------------
 
 _EDITS = {**{what: edit for what, (edit, *_) in LESS.items()}, **SAME}
@@ -488,8 +530,8 @@ def test_changes_of_whatever_another_version_wrote_never_fail(
 # --- nothing of a plan is forgotten ---------------------------------------------------------------
 
 PROMISED = {
-    "Practice.open",
-    "Contact.email", "Contact.signing_key",
+    "Practice.open", "Practice.timezone", "Practice.closed",
+    "Contact.email", "Contact.signing_key", "Contact.signs",
     "Custody.holder", "Custody.form", "Custody.prove_every",
     "ObjectLock.mode", "ObjectLock.days",
     "Bucket.keep_noncurrent",
@@ -546,7 +588,7 @@ PROMISED = {
        "corrective_actions", "policies", "kit", "practice")),
 }  # fmt: skip
 NOT_PROMISED = {
-    "Plan.version", "Practice.id", "Practice.name", "Practice.timezone", "Practice.closed",
+    "Plan.version", "Practice.id", "Practice.name",
     "Contact.role", "Contact.phone", "Contact.verified",
     "RepositorySpec.password", "RepositorySpec.credentials", "RepositorySpec.bucket",
     "RepositorySpec.bandwidth", "RepositorySpec.maintenance",

@@ -9,7 +9,14 @@ from typing import Any, cast
 
 import pytest
 
-from dr_orchestrator.core.record import Anchored, PointRecorded, SystemPaused
+from dr_orchestrator.core.record import (
+    Anchored,
+    PointRecorded,
+    RunClosed,
+    RunOpened,
+    SystemPaused,
+)
+from dr_orchestrator.core.run import ALTERED, Operation, Outcome
 from dr_orchestrator.doctor.complaint import Kind
 from dr_orchestrator.doctor.evidence import look_at_evidence
 from dr_orchestrator.doctor.instruments import Patient
@@ -18,7 +25,7 @@ from dr_orchestrator.state_folder import StateFolder
 from dr_orchestrator.store.base import Store
 from dr_orchestrator.store.sqlite import open_store
 from tests.support.clock import START, FakeClock
-from tests.support.evidence import PRACTICE, make_copy, make_point
+from tests.support.evidence import PRACTICE, make_copy, make_point, make_record, make_run
 from tests.support.kits import PLAN, plan_of
 
 DAY = timedelta(days=1)
@@ -76,7 +83,7 @@ def put(tools: Tools, place: str, reason: str = "") -> None:
 
 def found(tools: Tools, plan: str = PLAN) -> list[tuple[Kind, str]]:
     store = tools.known
-    record = cast("Any", store.practice_record(PRACTICE) if store else None)
+    record = store.practice_record(PRACTICE) if store else make_record()
     patient = Patient(loaded=plan_of(plan), record=record, tools=cast("Any", tools))
     return [(each.kind, each.what) for each in look_at_evidence(patient)]
 
@@ -116,6 +123,16 @@ def test_place_that_got_nothing_for_long_is_behind(tools: Tools) -> None:
     assert what.startswith("the repository onsite got nothing of the evidence of riverside since")
     tools.clock.advance(14 * DAY)
     assert [kind for kind, _ in found(tools)] == [Kind.EVIDENCE_BEHIND] * 2
+
+
+def test_record_that_was_found_altered_fails(tools: Tools) -> None:
+    assert tools.known is not None
+    run = make_run(START, operation=Operation.EVIDENCE, system="")
+    failed = RunClosed(
+        run=run.id, finished_at=START, outcome=Outcome.FAILED, reason=f"{ALTERED}: line 4"
+    )
+    tools.known.record(RunOpened(run=run), failed)
+    assert [kind for kind, _ in found(tools)] == [Kind.EVIDENCE_ALTERED]
 
 
 def test_key_that_is_not_here_while_its_chain_is_fails(tools: Tools) -> None:

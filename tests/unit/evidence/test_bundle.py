@@ -4,6 +4,7 @@ import io
 import stat
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from dr_orchestrator.errors import UsageMistake
 from dr_orchestrator.evidence import bundle
 from dr_orchestrator.evidence.bundle import LINES, lines_in, write_bundle
 from dr_orchestrator.evidence.chain import LONGEST_LINE, verify
-from tests.support.chains import STAND_ALONE, WrittenChain
+from tests.support.chains import STAND_ALONE, WrittenChain, stand_alone
 
 CHAIN = WrittenChain("site").closed_runs(3).checkpoint()
 
@@ -112,6 +113,18 @@ def damaged() -> bytes:
     [
         (lambda: zipped(other=b"x"), "no export of evidence: evidence.jsonl is in it 0 times"),
         (twice, "no export of evidence: evidence.jsonl is in it 2 times"),
+        (
+            lambda: zipped(**{LINES: b"x", f"./{LINES}": b"y"}),
+            "no export of evidence: evidence.jsonl is in it 2 times",
+        ),
+        (
+            lambda: zipped(**{LINES: b"x", LINES.upper(): b"y"}),
+            "no export of evidence: evidence.jsonl is in it 2 times",
+        ),
+        (
+            lambda: zipped(**{LINES: b"x"}) + zipped(**{LINES: b"y"}),
+            "no export of evidence: something stands before it",
+        ),
         (encrypted, "is encrypted, or compressed in a way that exports are not"),
         (compressed_otherwise, "is encrypted, or compressed in a way that exports are not"),
         (damaged, "is a damaged ZIP file"),
@@ -126,6 +139,16 @@ def test_archive_that_is_no_export_is_a_mistake(
     file.write_bytes(content())
     with pytest.raises(UsageMistake, match=message):
         list(lines_in(file))
+    with pytest.raises((zipfile.BadZipFile, zlib.error, RuntimeError)):
+        list(stand_alone().lines_of(str(file)))
+
+
+def test_lines_before_an_archive_are_read_and_not_what_is_in_it(tmp_path: Path) -> None:
+    """Whoever opens it with an editor reads the lines; tools for archives find the other ones."""
+    file = tmp_path / "both"
+    file.write_bytes(b"x\n" + zipped(**{LINES: b"y"}))
+    assert next(lines_in(file)) == b"x\n"
+    assert next(stand_alone().lines_of(str(file))) == b"x\n"
 
 
 def test_no_file_is_a_mistake(tmp_path: Path) -> None:

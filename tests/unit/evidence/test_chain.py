@@ -95,8 +95,9 @@ class TestKeys:
     def test_chain_of_another_key_than_the_known_one_is_a_fault(self) -> None:
         found = verify(written(SITE), fingerprints=[fingerprint(OTHER.public)])
         assert what(found) == [
-            ("line 8", "the chain is not signed with the key that was named, but")
+            ("line 8", "the chain is not signed with a key that was named, but with")
         ]
+        assert (found.is_sound, found.is_altered) == (False, False)
 
     def test_key_that_only_was_named_stands_for_nothing(self) -> None:
         """Whoever writes a chain of his own can name the genuine key as the next one."""

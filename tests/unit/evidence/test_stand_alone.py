@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dr_orchestrator.evidence.chain import verify
+from dr_orchestrator.evidence.line import hash_of
 from dr_orchestrator.evidence.signing import fits
 from tests.support.chains import STAND_ALONE, WrittenChain, chained, stand_alone, written
 
@@ -114,6 +117,62 @@ def test_checkpoint_without_key_or_signature_is_a_fault(about: dict[str, str]) -
     chain = WrittenChain("site").checkpoint()
     lines = written([chain.lines[0], replace(chain.lines[1], about=about)])
     assert [line for line, _ in stand_alone().check(lines, set(), set(), [])] == [2]
+
+
+def test_last_line_is_altered_by_a_second_signature_beside_the_first() -> None:
+    """Without any key: what is signed is the line without the signature that `about` holds, and
+    with whatever else says `signature`.
+    """
+    chain = WrittenChain("site").closed_runs(1).checkpoint()
+    *lines, last = written(chain)
+    said = json.loads(last)
+    more = _canonical({**said, "signature": said["about"]["signature"]})
+    assert list(stand_alone().check([*lines, more], {chain.fingerprint}, set(), []))
+
+
+def _canonical(said: Any) -> bytes:
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
+@pytest.mark.parametrize(
+    ("line", "altered"),
+    [
+        (1, {"more": 1}),
+        (1, {"as": {}}),
+        (1, {"schema": True}),
+        (1, {"number": 2.0}),
+        (1, {"at": "yesterday"}),
+        (1, {"record": "none"}),
+        (1, {"about": {"share": 1.5}}),
+        (1, {"about": {"share": float("nan")}}),
+        (1, {"about": {"bytes": 2**53}}),
+        (1, {"about": {"é": 1}}),
+        (1, {"about": []}),
+        (2, {"record": "ab" * 32}),
+        (2, {"number": 2**53}),
+        (2, {"about": {"more": 1}}),
+    ],
+)
+def test_what_ours_does_not_take_it_does_not_take_although_it_is_signed(
+    line: int, altered: dict[str, Any]
+) -> None:
+    chain = WrittenChain("site").closed_runs(1).checkpoint()
+    said = [json.loads(each) for each in written(chain)]
+    said[line].update(altered)
+    said[2]["previous"] = hash_of(_canonical(said[1]).decode())
+    about = {"key": chain.signer.public, **altered.get("about", {})} if line == 2 else None
+    said[2]["about"] = about or {"key": chain.signer.public}
+    said[2]["about"]["signature"] = chain.signer.sign(_canonical(said[2]))
+    lines = [_canonical(each) for each in said]
+    assert not verify(lines, fingerprints={chain.fingerprint}).is_sound
+    assert list(stand_alone().check(lines, {chain.fingerprint}, set(), []))
+
+
+def test_one_chain_of_two_practices_is_found_by_both() -> None:
+    two = [WrittenChain("site", practice=each).checkpoint() for each in ("riverside", "lakeside")]
+    assert not verify(written(*two)).is_sound
+    assert list(stand_alone().check(written(*two), set(), set(), []))
 
 
 def test_it_is_python_3_8_with_nothing_but_the_standard_library() -> None:

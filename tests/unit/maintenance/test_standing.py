@@ -25,8 +25,13 @@ from dr_orchestrator.core.run import Outcome
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.evidence.line import read_line
 from dr_orchestrator.maintenance.plan_author import Author
-from dr_orchestrator.maintenance.standing import record_promise, record_standing
-from dr_orchestrator.plan.load import LoadedPlan, read_plan
+from dr_orchestrator.maintenance.standing import (
+    as_promised_at_hand,
+    record_promise,
+    record_standing,
+)
+from dr_orchestrator.packs.load import find_packs
+from dr_orchestrator.plan.load import LoadedPlan, load_plan, read_plan
 from dr_orchestrator.store.base import Store
 from dr_orchestrator.store.sqlite import open_store
 from tests.support.clock import FakeClock
@@ -47,6 +52,22 @@ systems:
     assets:
       database: {kind: sqlite, path: /srv/emr/emr.db}
       documents: {kind: files, path: /srv/emr/documents}
+"""
+
+PLAN_OF_PACK = """\
+version: 1
+practice: {id: riverside, name: Riverside}
+repositories:
+  onsite: {location: /srv/restic, password: {env: KEY}}
+systems:
+  emr:
+    rto: 4h
+    rpo: 1h
+    assets:
+      database:
+        {kind: mariadb, host: db, database: openemr, user: dro, password: {env: DB}}
+      documents: {kind: files, path: /srv/emr/documents}
+    verify: [{pack: clinic}]
 """
 
 
@@ -151,6 +172,24 @@ def test_a_promise_that_the_program_reads_otherwise_is_nobodys_doing(desk: Desk)
     assert made.known_by == "the plan is the same, the program is not"
 
 
+def test_a_pack_of_the_practices_own_is_part_of_the_promise(desk: Desk, tmp_path: Path) -> None:
+    plan, own = tmp_path / "riverside.yaml", tmp_path / "packs" / "clinic.yaml"
+    own.parent.mkdir()
+    built_in = Path(find_packs(None)["openemr"]).read_text()
+    own.write_text(built_in.replace("name: openemr", "name: clinic"))
+    plan.write_text(PLAN_OF_PACK)
+    assert desk.promise(load_plan(plan)) is not None
+
+    own.write_text(own.read_text() + "# asks less\n")
+    made = desk.promise(load_plan(plan))
+
+    assert made is not None
+    assert [each.field for each in made.loosened] == ["packs.clinic"]
+    assert made.by == "Sam"
+    own.write_text("name: [")
+    assert desk.promise(load_plan(plan)) is None
+
+
 def test_verdicts_are_written_down_once_and_again_when_they_change(desk: Desk) -> None:
     loaded = _loaded()
 
@@ -197,3 +236,19 @@ def test_a_missed_test_closes_its_action_when_it_was_made_up(desk: Desk) -> None
 
     assert "action_closed" in desk.stand(loaded)
     assert desk.stand(loaded) == []
+
+
+def test_what_is_at_hand_and_not_on_record_is_a_version_of_now(desk: Desk) -> None:
+    loaded, loose = _loaded(), _loaded(("rto: 4h", "rto: 24h"))
+    empty = desk.store.practice_record(PRACTICE)
+    assert as_promised_at_hand(loose, empty, desk.clock.now()) is empty
+    record_promise(loaded, desk.store, desk.clock, lambda _: SAM)
+    known = desk.store.practice_record(PRACTICE)
+
+    assert as_promised_at_hand(loaded, known, desk.clock.now()) is known
+    retold = replace(known.promises[0], sha256="0" * 64, fields={"renamed": "by an update"})
+    updated = replace(known, promises=(retold,))
+    assert as_promised_at_hand(loaded, updated, desk.clock.now()) is updated
+    *_, newest = as_promised_at_hand(loose, known, desk.clock.now()).promises
+    assert [each.field for each in newest.loosened] == ["systems.emr.rto"]
+    assert not newest.is_on_record

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dr_orchestrator.core.record import SystemPaused
 from dr_orchestrator.errors import RepositoryDamaged
-from dr_orchestrator.evidence.line import hash_of
+from dr_orchestrator.evidence.line import hash_of, read_line, signed_part, text_of
+from dr_orchestrator.evidence.signing import Signer
 from dr_orchestrator.maintenance.verify_evidence import (
     EvidenceVerified,
     KeptHead,
@@ -51,9 +53,15 @@ class Desk:
 
     def cut_after(self, number: int) -> None:
         """Remove the end, as somebody who owns the file can."""
+        self.edit(f"delete from evidence where number > {number}")
+
+    def edit(self, *statements: str) -> None:
         with sqlite3.connect(self.state.path / FILE_NAME) as file:
-            file.execute("drop trigger evidence_no_delete")
-            file.execute("delete from evidence where number > ?", (number,))
+            for table in ("journal", "evidence"):
+                for deed in ("update", "delete"):
+                    file.execute(f"drop trigger {table}_no_{deed}")
+            for statement in statements:
+                file.execute(statement)
 
     def verified(self, *kept: KeptHead, expect: tuple[str, ...] = ()) -> EvidenceVerified:
         signer = self.state.evidence_signer()
@@ -102,7 +110,14 @@ def test_head_that_a_person_noted_and_nobody_has_is_a_fault(desk: Desk) -> None:
 
 def test_head_that_nobody_signed_is_no_fault_of_ours(desk: Desk) -> None:
     chain_started = next(desk.store.evidence.lines(PRACTICE)).replace("host", "ghost")
-    for lie in ("no line", chain_started, ""):
+    fraction = chain_started.replace('"key":', '"a":1.5,"signature":"","key":')
+    no_facts = '{"about":[],"schema":1' + chain_started[chain_started.index(',"at"') : -12] + "}"
+    chain = chain_started.replace(desk.keeps().chain, "x").replace('"x"', "[]")
+    signer = Signer(b"x" * 32)
+    line = replace(read_line(chain), about={"key": signer.public})
+    elsewhere = replace(line, about={**line.about, "signature": signer.sign(signed_part(line))})
+    lies = ("no line", chain_started, "", fraction, no_facts, 10000 * "[", text_of(elsewhere))
+    for lie in lies:
         forged = desk.keeps(lambda lie=lie: lie, head=hash_of(lie))  # type: ignore[misc]
         found = desk.verified(forged)
         assert (found.faults, len(found.notes)) == ((), 1)
@@ -115,6 +130,51 @@ def test_head_that_is_not_here_and_cannot_be_read_is_a_fault(desk: Desk) -> None
 
     found = desk.verified(desk.keeps(unreadable, head=full_id("gone")))
     assert "cannot be read: a pack is gone" in found.faults[0]
+
+
+def test_end_of_a_chain_that_was_given_up_is_missed_when_its_entries_go_too(desk: Desk) -> None:
+    first = desk.keeps()
+    desk.happens()
+    desk.store.evidence.begin_anew(PRACTICE, desk.state.evidence_signer())
+    desk.happens()
+    assert desk.verified(first).is_sound
+
+    desk.edit(
+        f"delete from evidence where chain = '{first.chain}' and number > {first.number}",
+        "delete from journal where seq = 2",
+    )
+
+    (fault,) = desk.verified(first).faults
+    assert f"the end of chain {first.chain}" in fault
+
+
+def test_chain_of_ours_that_was_passed_off_as_taken_in_is_found(desk: Desk) -> None:
+    """Another one begins then, and nothing would hold what was recorded before against this one."""
+    first = desk.keeps()
+    desk.edit(
+        "update evidence_chain set ours = 0",
+        "update journal set payload = replace(payload, 'kim', 'ann')",
+    )
+    desk.happens()
+    desk.keeps()
+
+    (fault,) = desk.verified(first).faults
+    assert f"chain {first.chain} was written here" in fault
+    desk.store.evidence.begin_anew(PRACTICE, desk.state.evidence_signer())
+    assert desk.verified(first).faults == (fault,)
+
+
+def test_chain_of_ours_that_is_gone_is_missed_and_is_not_when_it_is_taken_in(desk: Desk) -> None:
+    first = desk.keeps()
+    lines = list(desk.store.evidence.lines(PRACTICE))
+    desk.edit("delete from evidence", "delete from evidence_chain", "delete from journal")
+    desk.happens()
+
+    (fault,) = desk.verified(first).faults
+    assert f"a chain that was written here and is gone: {first.chain}" in fault
+
+    desk.store.evidence.take_in(PRACTICE, lines)
+    assert (desk.verified(first).faults, desk.verified(first).notes) == ((), ())
 
 
 def test_chain_of_another_machine_is_said_and_is_no_fault(desk: Desk, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progres
 from dr_orchestrator.core.problem import OpenProblem, Problem, ProblemKind
 from dr_orchestrator.core.record import RetentionFrozen, SystemPaused
 from dr_orchestrator.core.run import Operation, Outcome, Run
+from dr_orchestrator.core.verification import Result
 from dr_orchestrator.notify.problems import Situation, Trouble, troubles
 from tests.support.clock import START
 from tests.support.evidence import (
@@ -189,10 +190,12 @@ def test_what_is_in_the_plan_no_more_is_over() -> None:
 
 def test_a_failed_restore_test_says_what_to_do() -> None:
     run = ended(Outcome.FAILED, operation=Operation.RESTORE_TEST, repository="onsite")
-    test = make_test(START - HOUR, id=run.id, next="restore from offsite")
-    (found,) = troubles(situation(run, record={"tests": (test,)}))
+    test = make_test(START - HOUR, Result.FAILED, id=run.id)
+    elsewhere = replace(test, id="2", repository="offsite", result=Result.PASSED)
+    tests = (test, replace(elsewhere, follow_up_of=test.id))
+    (found,) = troubles(situation(run, record={"tests": tests}))
     assert found.problem.key == "failure/emr/restore-test/onsite"
-    assert found.problem.next == "restore from offsite"
+    assert "comes back from offsite: restore from there" in found.problem.next
 
 
 # --- what did not begin --------------------------------------------------------------------------

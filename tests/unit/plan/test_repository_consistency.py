@@ -278,6 +278,11 @@ def test_warnings_name_the_systems_that_do_not_outlive_an_attacker() -> None:
             "systems.emr.backup.copying.schedule",
             "leaves 7 days between two copies",
         ),
+        (
+            _text(_S3, _LOCK).replace("{env: KEY}", "{file: /srv/restic/../restic/key}", 1),
+            "repositories.onsite.password.file",
+            "lies in the folder of the repository that it opens",
+        ),
     ],
 )
 def test_warnings_say_what_leaves_copies_behind_or_open(text: str, path: str, message: str) -> None:

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dr_orchestrator.core.finding import Verdict
+from dr_orchestrator.core.finding import Objective, Verdict
 from dr_orchestrator.core.immutability import Answer
+from dr_orchestrator.core.occurrence import TestsDue
 from dr_orchestrator.core.promise import Direction, PromiseChange
 from dr_orchestrator.core.run import Outcome
 from dr_orchestrator.core.runbook import Drill, DrillKind, Mode
@@ -42,6 +43,7 @@ from tests.support.known import (
     evidence_saved,
     make_action,
     make_anchor,
+    make_due,
     make_kit,
     make_promise,
     make_sign_off,
@@ -79,7 +81,27 @@ def known(**changes: Any) -> Change:
 
 
 FAILED = make_test(NOW - DAY, Result.FAILED)
+FAILED_NOW = make_test(NOW - DAY / 2, Result.FAILED)
+NO_COVERAGE = tuple(each for each in met_findings() if each.objective is not Objective.COVERAGE)
+FRESH = make_point(NOW - timedelta(minutes=30), repositories=("onsite", "offsite"))
 OLD = make_test(NOW - 40 * DAY)
+WITHOUT_TEST = make_due(NOW - DAY, outcome=Outcome.FAILED)
+NIGHT_BEFORE = WITHOUT_TEST.occurrence.id
+PASSED_ELSEWHERE = (
+    make_test(NOW - DAY, Result.FAILED, repository="offsite"),
+    make_test(NOW - DAY / 2),
+)
+FAILED_EVERYWHERE = tuple(
+    make_test(NOW - DAY, Result.FAILED, repository=each) for each in ("onsite", "offsite")
+)
+OFFSITE_NEVER_READ = tuple(
+    each
+    for each in met_findings()
+    if (each.objective, each.repository) != (Objective.REPOSITORY_CHECK, "offsite")
+)
+"""As judged: what is not due yet is not told."""
+REMOVED = make_point(NOW - 8 * DAY - timedelta(hours=1), label="before the disk was removed")
+ELSEWHERE = make_point(NOW - 2 * DAY, repositories=("gone",))
 LOOSENED = make_promise(
     NOW - 10 * DAY,
     changes=(
@@ -118,9 +140,14 @@ CASES: list[tuple[str, Change, Verdict, str]] = [
     ("objectives_kept", record(tests=(OLD,)), UNPROVEN, "no_recent_test"),
     ("data_intact", findings(repository_check=BREACHED), BREACHED, "data_intact.breached"),
     ("data_intact", findings(repository_check=UNPROVEN), UNPROVEN, "data_intact.unproven"),
+    ("data_intact", known(findings=OFFSITE_NEVER_READ), UNPROVEN, "data_intact.unread"),
     ("backups_in_time", findings(rpo=BREACHED), BREACHED, "backups_in_time.breached"),
     ("backups_in_time", findings(coverage=UNPROVEN), UNPROVEN, "backups_in_time.unproven"),
     ("backups_in_time", record(points=()), UNPROVEN, "no_whole_point"),
+    ("backups_in_time", record(points=(FRESH,)), UNPROVEN, "backups_in_time.too_new"),
+    ("exact_copies", record(points=()), UNPROVEN, "no_whole_point"),
+    ("exact_copies", known(findings=NO_COVERAGE), UNPROVEN, "not_judged"),
+    ("backups_in_time", known(findings=NO_COVERAGE), UNPROVEN, "not_judged"),
     ("copies_within", record(points=()), UNPROVEN, "no_whole_point"),
     (
         "copies_within",
@@ -142,10 +169,14 @@ CASES: list[tuple[str, Change, Verdict, str]] = [
     ),
     ("sample_restored", record(tests=()), UNPROVEN, "no_recent_test"),
     ("sample_restored", record(tests=(OLD,)), BREACHED, "sample_restored.old"),
-    ("sample_restored", record(tests=(FAILED,)), BREACHED, "sample_restored.failed"),
+    ("sample_restored", record(tests=(FAILED,)), BREACHED, "last_test.failed_at"),
+    ("sample_restored", record(tests=PASSED_ELSEWHERE), BREACHED, "last_test.failed_at"),
+    ("sample_restored", findings(restore_test=BREACHED), BREACHED, "last_test.failed"),
     ("last_test", record(tests=()), UNPROVEN, "no_recent_test"),
     ("last_test", record(tests=(OLD,)), UNPROVEN, "no_recent_test"),
-    ("last_test", record(tests=(FAILED,)), BREACHED, "last_test.failed"),
+    ("last_test", record(tests=(FAILED,)), BREACHED, "last_test.failed_at"),
+    ("last_test", record(tests=PASSED_ELSEWHERE), BREACHED, "last_test.failed_at"),
+    ("last_test", findings(restore_test=BREACHED), BREACHED, "last_test.failed"),
     ("restored_within", findings(restore_test=BREACHED), BREACHED, "last_test.failed"),
     ("restored_within", findings(restore_test=UNPROVEN), UNPROVEN, "restored_within.untimed"),
     ("restored_within", record(tests=(OLD,)), UNPROVEN, "restored_within.untimed"),
@@ -157,6 +188,13 @@ CASES: list[tuple[str, Change, Verdict, str]] = [
     ),
     ("tested_and_revised", record(tests=()), UNPROVEN, "no_recent_test"),
     ("tested_and_revised", findings(restore_test=UNPROVEN), UNPROVEN, "no_recent_test"),
+    ("tested_and_revised", known(due=TestsDue()), UNPROVEN, "tested_and_revised.not_by_schedule"),
+    (
+        "tested_and_revised",
+        known(due=TestsDue(states=(WITHOUT_TEST,), without_test=frozenset({NIGHT_BEFORE}))),
+        UNPROVEN,
+        "tested_and_revised.not_by_schedule",
+    ),
     (
         "tested_and_revised",
         record(actions=(make_action(NOW - 30 * DAY),)),
@@ -177,6 +215,18 @@ CASES: list[tuple[str, Change, Verdict, str]] = [
         "restore_procedure.not_gone_through",
     ),
     ("restore_procedure", known(exercised=()), MET, "restore_procedure.met"),
+    ("restore_procedure", record(tests=(FAILED,)), BREACHED, "last_test.failed_at"),
+    ("runbook_gone_through", known(exercised=()), MET, "restore_procedure.met"),
+    ("runbook_gone_through", record(tests=(FAILED,)), MET, "restore_procedure.met"),
+    (
+        "runbook_gone_through",
+        known(exercised=(), drills=()),
+        UNPROVEN,
+        "restore_procedure.not_gone_through",
+    ),
+    ("encrypted", record(tests=(FAILED,), checks=()), UNPROVEN, "encrypted.not_opened"),
+    ("encrypted", record(tests=(FAILED_NOW,)), UNPROVEN, "encrypted.unsound"),
+    ("encrypted", findings(restore_test=BREACHED), UNPROVEN, "encrypted.unsound"),
     ("encrypted", record(tests=(), checks=()), UNPROVEN, "encrypted.not_opened"),
     (
         "encrypted",
@@ -199,6 +249,7 @@ CASES: list[tuple[str, Change, Verdict, str]] = [
     ("kept_apart", record(points=(make_point(NOW - DAY),)), UNPROVEN, "kept_apart.not_yet"),
     ("copy_before_moving", record(points=()), UNPROVEN, "copy_before_moving.none"),
     ("copy_before_moving", record(tests=()), UNPROVEN, "copy_before_moving.untested"),
+    ("copy_before_moving", record(points=(REMOVED,)), UNPROVEN, "copy_before_moving.none"),
     ("activity_recorded", known(head=""), UNPROVEN, "activity_recorded.none"),
     ("activity_recorded", known(anchors=()), UNPROVEN, "activity_recorded.not_anchored"),
     (
@@ -228,6 +279,15 @@ CASES: list[tuple[str, Change, Verdict, str]] = [
         "record_kept.not_lately",
     ),
     ("retention_depth", record(points=()), UNPROVEN, "no_whole_point"),
+    ("retention_depth", record(points=(ELSEWHERE,)), UNPROVEN, "no_whole_point"),
+    ("retention_depth", record(tests=PASSED_ELSEWHERE), MET, "retention_depth.met"),
+    ("retention_depth", record(tests=FAILED_EVERYWHERE), BREACHED, "retention_depth.broken"),
+    (
+        "retention_depth",
+        record(points=(make_point(NOW - 2 * DAY, assets={"documents": DOCUMENTS}),)),
+        UNPROVEN,
+        "no_whole_point",
+    ),
     ("exercise", known(drills=()), UNPROVEN, "exercise.never"),
     ("exercise", known(drills=(make_drill(NOW - 400 * DAY),)), UNPROVEN, "exercise.old"),
     (
@@ -342,6 +402,18 @@ def test_nothing_is_met_of_a_practice_whose_plan_protects_nothing(asks: str) -> 
     assert ask(all_well(plan=OF_OTHERS, findings=()), asks).verdict is UNPROVEN
 
 
+def test_a_point_that_was_mended_and_passed_counts_again() -> None:
+    (point,) = [each for each in all_well().record.points if len(each.copies) > 1]
+    failed = make_test(NOW - DAY, Result.FAILED, point=point.id)
+    passed = make_test(NOW - DAY / 2, point=point.id)
+    broken = with_record(all_well(), points=(point,), tests=(failed,))
+    far = make_test(NOW - DAY, Result.FAILED, point=point.id, repository="offsite")
+    assert broken.whole_points(SYSTEM)
+    assert not with_record(broken, tests=(failed, far)).whole_points(SYSTEM)
+    mended = with_record(broken, tests=(failed, far, passed))
+    assert [each for _, each in mended.whole_points(SYSTEM)] == [point.id]
+
+
 def test_overdue_tests_break_what_asks_for_periodic_testing() -> None:
     found = ask(OVERDUE, "tested_and_revised")
     assert (found.verdict, found.says) == (BREACHED, "tested_and_revised.overdue")
@@ -385,6 +457,7 @@ def test_every_text_on_controls_is_said_of_something_and_finds_its_values() -> N
     """What a judgement names is in the words of reports, and no text there is for nothing."""
     told = [ask(change(all_well()), asks) for asks, change, _, _ in CASES]
     told += [ask(all_well(), asks) for asks in JUDGEMENTS]
+    told += [each.found for each in judge_policy(load_policy("hipaa"), all_well(is_altered=True))]
     told += [
         ask(all_well(plan=OF_OTHERS, findings=()), "exact_copies"),
         ask(all_well(plan=_plan_that_tells()), "failures_told"),

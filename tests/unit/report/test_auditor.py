@@ -10,7 +10,13 @@ from typing import Any, get_args
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress, Skipped
+from dr_orchestrator.core.occurrence import (
+    Occurrence,
+    OccurrenceState,
+    Progress,
+    Skipped,
+    TestsDue,
+)
 from dr_orchestrator.core.promise import Direction, PromiseChange
 from dr_orchestrator.core.record import Restored
 from dr_orchestrator.core.run import Operation
@@ -20,7 +26,7 @@ from dr_orchestrator.core.verification import Result
 from dr_orchestrator.plan.model import NotProtected, PolicyName
 from dr_orchestrator.report.as_json import document_json
 from dr_orchestrator.report.auditor import auditor_document
-from dr_orchestrator.report.document import Document, Facts, Paragraph, Table, Tone
+from dr_orchestrator.report.document import Document, Facts, Paragraph, Picture, Table, Tone
 from dr_orchestrator.report.exact import Exact
 from dr_orchestrator.report.html import render_document
 from dr_orchestrator.report.insurer import insurer_document
@@ -162,7 +168,7 @@ def test_a_proposal_is_marked_as_none_wherever_it_stands_and_counts_for_nothing(
 def test_a_practice_without_a_record_has_a_report_that_proves_nothing() -> None:
     document = auditor_document(subject(is_empty=True))
     assert "of 20 this record proves neither" in document.summary
-    assert document.verdict_words == "not proven"
+    assert document.verdict_words == "promises not proven"
     assert not any(
         cell.tone is Tone.GOOD
         for section in document.sections
@@ -283,7 +289,7 @@ def test_the_commands_to_check_it_carry_head_and_fingerprint() -> None:
 def test_tests_in_a_row_that_were_missed_for_one_reason_are_one_line() -> None:
     missed = tuple(due(NOW - days * DAY, Skipped.TOO_LATE.value) for days in range(20, 27))
     paused = (due(NOW - 30 * DAY, "paused until 2026-10-20 06:00 CDT: server move"),)
-    document = auditor_document(subject(occurrences=(*paused, *missed)))
+    document = auditor_document(subject(due=TestsDue(states=(*paused, *missed))))
     rows = tables(document, "calendar")
     assert [row[2:] for row in rows["Restore tests that did not pass"]] == [
         ["skipped", "Paused until 2026-10-20 06:00 CDT: server move."],
@@ -322,13 +328,13 @@ def test_the_counts_of_the_calendar_are_those_of_the_tests_given(
         replace(due(NOW - timedelta(hours=hours), reason, where), attempt=place)
         for place, (hours, reason, where) in enumerate(not_made)
     )
-    given_ = subject(tests=tests, occurrences=states)
+    given_ = subject(tests=tests, due=TestsDue(states=states))
     start = first_month(Exact(given_))
     section = calendar_section(Exact(given_))
     table = next(block for block in section.blocks if isinstance(block, Table))
     shown = Counter[str]()
     for row in table.rows:
-        _, total, *counts = (cell.text for cell in row)
+        _, total, *counts, _ = (cell.text for cell in row)
         assert int(total) == sum(int(each) for each in counts[:3])
         for name, number in zip(_BECAME, counts, strict=True):
             shown[name] += int(number)
@@ -354,7 +360,10 @@ def test_an_insurer_reads_answers_with_date_and_id_and_what_is_not_known() -> No
     rows = next(iter(tables(document, "answers").values()))
     answers = {row[0].partition(";")[0]: row[1:] for row in rows}
     tested = answers["When was the last restore test, and did it pass?"]
-    assert (tested[0], tested[1]) == ("yes", "The last restore test passed.")
+    assert (tested[0], tested[1]) == (
+        "yes",
+        "The last restore test, of 2026-11-17 06:50 CST, passed.",
+    )
     assert tested[2] == "2026-11-17 06:50 CST"
     assert tested[3].startswith("20261117-120000-")
     for unknown in (
@@ -387,3 +396,45 @@ def test_nobody_protects_a_system_and_whether_that_was_signed_for_is_said() -> N
     line = next(row for row in next(iter(rows.values())) if row[0] == "portal")
     assert line[1] == "protected by nobody; Why: holds no records"
     assert line[2].startswith("accepted by manager, by the word of the plan; ")
+
+
+def test_tests_that_looked_for_damage_are_counted_in_the_calendars_months() -> None:
+    tests = [
+        make_test(at, follow_up_of="20260101-000000-abcdef")
+        for at in (NOW - 390 * DAY, NOW - 30 * DAY, NOW + 30 * DAY)
+    ]
+    said = calendar_section(Exact(subject(tests=tuple(tests)))).blocks
+    assert [each.text for each in said if isinstance(each, Paragraph)][1].startswith("One further")
+
+
+def test_a_name_that_turns_the_order_of_signs_does_not_reach_a_document() -> None:
+    plain = subject()
+    emr = plain.plan.systems[SYSTEM].model_copy(update={"title": "Records \u202egnp.exe"})
+    plan = plain.plan.model_copy(update={"systems": {SYSTEM: emr}})
+    for made in (auditor_document, insurer_document):
+        assert "\u202e" not in render_document(made(replace(plain, plan=plan))).decode()
+
+
+def test_it_is_said_how_the_key_lies_to_the_backups() -> None:
+    plain = subject()
+    onsite = plain.plan.repositories["onsite"]
+    for file, words in (("/srv/restic/onsite/key", "in the same folder"), ("/k", "another folder")):
+        password = onsite.password.model_copy(update={"env": None, "file": file})
+        repositories = {"onsite": onsite.model_copy(update={"password": password})}
+        plan = plain.plan.model_copy(update={"repositories": repositories})
+        (row,) = tables(auditor_document(replace(plain, plan=plan)), "places")[
+            "Where backups are kept"
+        ]
+        assert row[2].startswith("always: restic encrypts all")
+        assert words in row[2]
+
+
+def test_nothing_is_called_due_that_a_person_started() -> None:
+    test = make_test(NOW - DAY)
+    due = TestsDue(by_hand=frozenset({test.id}))
+    section = calendar_section(Exact(subject(tests=(test,), due=due)))
+    (alt,) = (each.alt for each in section.blocks if isinstance(each, Picture))
+    assert alt.endswith("a person started each, and none was due by the schedule.")
+    assert tables(auditor_document(subject(tests=(test,), due=due)), "calendar")[
+        "Restore tests since 2025-12-01 00:00 CST"
+    ] == [["emr, from onsite", "1", "1", "0", "0", "0", "0", "1"]]

@@ -3,7 +3,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress, Skipped
+from dr_orchestrator.core.occurrence import (
+    Occurrence,
+    OccurrenceState,
+    Progress,
+    Skipped,
+    TestsDue,
+)
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.report.calendar import Became, calendar_entries
@@ -43,7 +49,7 @@ def test_calendar_entries_are_what_was_made_and_what_was_not_by_time() -> None:
         came_due(3, Skipped.SUPERSEDED.value),
         came_due(5, "paused until 3 May by Ada: server move"),
     ]
-    entries = calendar_entries(tests, due)
+    entries = calendar_entries(tests, TestsDue(states=tuple(due)))
     assert [each.became for each in entries] == [
         Became.NO_RESULT,
         Became.SKIPPED,
@@ -58,17 +64,18 @@ def test_calendar_entries_are_what_was_made_and_what_was_not_by_time() -> None:
 
 def test_calendar_entries_count_a_test_that_was_made_once() -> None:
     made = replace(came_due(1, "", Progress.SETTLED), outcome=Outcome.DONE)
-    assert len(calendar_entries([make_test(NOW - DAY)], [made])) == 1
+    assert len(calendar_entries([make_test(NOW - DAY)], TestsDue(states=(made,)))) == 1
 
 
 def test_calendar_entries_leave_out_what_was_never_due_and_what_waits() -> None:
     due = [came_due(1, Skipped.CLOCK_AHEAD.value), came_due(0, "for a slot", Progress.WAITING)]
-    assert calendar_entries([], due) == ()
+    assert calendar_entries([], TestsDue(states=tuple(due))) == ()
 
 
 def test_calendar_entries_say_missed_of_attempts_that_ended_before_there_was_a_test() -> None:
     ended = replace(came_due(2, "the repository is gone", Progress.SETTLED), outcome=Outcome.FAILED)
     night_before = make_test(NOW - 3 * DAY)
     made = replace(came_due(1, "", Progress.SETTLED), outcome=Outcome.DONE)
-    entries = calendar_entries([night_before, make_test(NOW - DAY)], [made, ended])
+    due = TestsDue(states=(made, ended), without_test=frozenset({ended.occurrence.id}))
+    entries = calendar_entries([night_before, make_test(NOW - DAY)], due)
     assert [each.became for each in entries] == [Became.PASSED, Became.MISSED, Became.PASSED]

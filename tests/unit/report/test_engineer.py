@@ -37,16 +37,18 @@ def test_what_needs_a_person_comes_worst_first_with_the_command_to_type() -> Non
     assert document.summary == f"{len(rows)} things need a person."
     assert {row[2].tone for row in rows} == {Tone.BAD}
     assert all(row[2].detail for row in rows)
-    assert "make a restore test pass" in [row[3].text for row in rows]
+    assert any("comes back from offsite: restore from there" in row[3].text for row in rows)
+    untimed = next(row for row in rows if row[1].text == "recovery time, onsite")
+    assert "comes back from offsite" in untimed[3].text
     (section,) = (each for each in document.sections if each.id == "todo")
     (commands,) = (each for each in section.blocks if isinstance(each, Commands))
-    assert "dro test riverside --system emr --repository onsite" in commands.lines
+    assert "dro repository check riverside --repository onsite" in commands.lines
 
 
 def test_what_is_not_due_yet_is_listed_and_needs_nobody() -> None:
     document = engineer_document(subject_of(practices.first_day()))
     rows = table(document, "todo").rows
-    assert document.summary == "Nothing needs a person."
+    assert document.summary == f"Nothing is overdue; {len(rows)} promises are not proven yet."
     assert {(row[2].text, row[2].tone) for row in rows} == {("not proven yet", Tone.OPEN)}
 
 

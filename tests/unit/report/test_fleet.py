@@ -38,7 +38,7 @@ def of_one(subject: Subject) -> tuple[Cell, ...]:
 
 
 def month(name: str, **counts: int) -> MonthOfTests:
-    nothing = dict.fromkeys(("passed", "failed", "no_result", "missed", "skipped"), 0)
+    nothing = dict.fromkeys(("passed", "failed", "no_result", "missed", "skipped", "by_hand"), 0)
     return MonthOfTests(practice="oaks", month=name, **(nothing | counts))
 
 
@@ -80,6 +80,14 @@ def test_loosened_promise_is_never_called_kept() -> None:
     assert row[4].text.endswith("loosened, not accepted")
 
 
+def test_last_test_is_none_of_the_future_and_none_that_looked_for_damage() -> None:
+    ahead = practices.restored("emr", at=NOW + 9 * DAY)
+    follow_up = practices.restored("emr", at=NOW - DAY, follow_up_of="20261120-033000-abcdef")
+    subject = called(practices.healthy(), "ashes")
+    row = of_one(replace(subject, record=replace(subject.record, tests=(follow_up, ahead))))
+    assert row[2].text == "never"
+
+
 def test_promise_that_nobody_signed_is_not_called_accepted() -> None:
     assert of_one(called(practices.healthy(), "ashes"))[4].text == "never signed"
 
@@ -114,7 +122,7 @@ def test_evidence_says_whether_it_was_saved_and_anchored() -> None:
 
 def test_months_count_all_practices_and_each_of_them() -> None:
     months = (
-        month("2026-03", passed=30),
+        month("2026-03", passed=30, by_hand=2),
         month("2026-04", passed=28, failed=1, missed=2, skipped=3),
         month("2025-12", passed=30, no_result=1),
         replace(month("2026-03", passed=1, missed=1), practice="ashes"),
@@ -123,12 +131,12 @@ def test_months_count_all_practices_and_each_of_them() -> None:
     document = fleet(oaks, ashes, months=months)
     this_year, last_year = table(document, "months").rows
     assert (this_year[0].text, last_year[0].text) == ("2026", "2025")
-    assert this_year[3] == Cell(text="31/32", tone=Tone.OPEN, detail="1 missed")
+    assert this_year[3] == Cell(text="31/32", tone=Tone.OPEN, detail="1 missed, 2 by hand")
     assert this_year[4] == Cell(text="28/31", tone=Tone.BAD, detail="1 failed, 2 missed, 3 skipped")
     assert last_year[12] == Cell(text="30/31", tone=Tone.OPEN, detail="1 without result")
     assert this_year[5] == Cell(text="–")
     (of_oaks, _) = table(document, "practice-oaks").rows
-    assert of_oaks[3] == Cell(text="30")
+    assert of_oaks[3] == Cell(text="30", detail="2 by hand")
 
 
 def test_fleet_of_nobody_says_so() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.compliance.verdict import practice_verdict
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.promise import PromiseMade
@@ -18,8 +19,9 @@ from dr_orchestrator.core.verification import Depth, Result
 from dr_orchestrator.report.html import render_html
 from dr_orchestrator.report.manager import build_page
 from dr_orchestrator.report.model import Page
+from dr_orchestrator.report.subject import EvidenceSeen
 from tests.support import practices
-from tests.support.evidence import make_locks, make_point
+from tests.support.evidence import looked_after, make_drill, make_locks, make_point
 from tests.support.practices import (
     NOW,
     Practice,
@@ -30,7 +32,7 @@ from tests.support.practices import (
     restored,
     system,
 )
-from tests.support.promises import make_promise
+from tests.support.promises import make_action, make_promise, make_sign_off
 
 DAY = timedelta(days=1)
 IN_ALL = "41 min proven + 3 h 30 min allowed (2 h never rehearsed) = 4 h 11 min"
@@ -60,6 +62,48 @@ def _sampled(at: datetime) -> RestoreTest:
 
 def everything(page: Page) -> str:
     return json.dumps(asdict(page), ensure_ascii=False)
+
+
+# What a wrong clock dated ahead, and what was not judged yet
+
+
+def test_a_drill_or_signature_of_the_future_hides_nothing() -> None:
+    failed = make_drill(NOW - DAY, result=Result.FAILED, reason="it did not boot")
+    practice = practices.one_system()
+    signed = replace(practice.record, sign_offs=(make_sign_off(NOW + 9 * DAY),))
+    seen = EvidenceSeen(chain="c", number=3, head="ab" * 32, fingerprint="cd" * 32)
+    drills = (failed, make_drill(NOW + 9 * DAY))
+    page = build_page(replace(practice, record=signed).subject(drills=drills, evidence=seen))
+    assert "FAILED" in page.rehearsals[0].text
+    assert page.needs[0].text.startswith("Sign this page")
+    assert page.signature.last.startswith("Nobody has signed")
+
+
+def test_less_is_promised_comes_before_what_is_still_to_be_done() -> None:
+    practice = practices.loosened()
+    told = replace(practice.record, actions=(make_action(NOW - DAY, due=NOW + DAY),))
+    page = page_of(replace(practice, record=told, findings=judge(practice.plan, told, NOW)))
+    first = page.systems[0]
+    assert "less is promised" in first.sentence
+    assert any("put right" in each for each in first.more)
+
+
+def test_storage_is_read_back_only_where_it_was() -> None:
+    practice = practices.one_system()
+    checks = looked_after(NOW - DAY, "onsite")["checks"]
+    seen = {"offsite": NOW - DAY}
+    told = replace(practice.record, checks=checks, repositories_seen=seen)
+    page = page_of(replace(practice, record=told, findings=judge(practice.plan, told, NOW)))
+    assert "storage read back from “onsite”" in page.systems[0].kept
+
+
+def test_damaged_storage_is_asked_about() -> None:
+    practice = practices.one_system()
+    sound = practice.record.checks[0]
+    checks = (replace(sound, sound=False, reason="pack 12 is damaged"),)
+    told = replace(practice.record, checks=checks)
+    page = page_of(replace(practice, record=told, findings=judge(practice.plan, told, NOW)))
+    assert "stored backups" in page.needs[0].text
 
 
 # The verdict, in one sentence
@@ -123,7 +167,7 @@ def test_a_follow_up_that_passed_does_not_undo_the_failure() -> None:
 def test_sentence_says_not_proven_yet_when_the_first_test_lies_ahead() -> None:
     page = page_of(practices.first_day())
     assert page.summary == (
-        "Not proven yet: your electronic medical record has not been rebuilt from backup. "
+        "Not proven yet: we have not rebuilt your electronic medical record from backup. "
         "The first test is due by 28 November, 10:15."
     )
     assert page.verdict_words == "not proven"
@@ -500,7 +544,7 @@ def test_trend_does_not_claim_a_recovery_time_for_a_failed_test() -> None:
 def test_needs_are_at_most_three_worst_first_each_with_a_date() -> None:
     page = page_of(practices.broken())
     assert len(page.needs) == 3
-    assert page.needs[0].text.startswith("Ask your IT provider to put right the failed backup")
+    assert page.needs[0].text.startswith("Ask your IT provider to repair the backups of")
     assert {need.by for need in page.needs} == {"today, 21 November"}
 
 
@@ -529,7 +573,7 @@ def test_page_tells_that_somebody_else_s_job_died_and_what_to_do() -> None:
         "backups made by others": "since 31 October, 02:42",
         "backups in time": "nothing newer of dumps than from 31 October, 02:42 could be brought "
         "back: 20 d 16 h too long; since 31 October, 02:42",
-        "all parts of one moment": "the parts of the recovery point of 21 November, 18:57 are "
+        "all parts of one moment": "the parts of the backup of 21 November, 18:57 are "
         "21 d 17 h apart: what was entered in between is in some of them and not in others; "
         "since 19 November, 19:27",
     }

@@ -16,6 +16,7 @@ from tests.support.practices import NOW
 from tests.support.promises import make_action
 
 DAY = timedelta(days=1)
+BY_HAND = {"system": "", "cause": "said by Sam"}
 
 
 def _with_actions(*actions: CorrectiveAction) -> Page:
@@ -54,23 +55,24 @@ def test_a_drill_that_failed_says_so_and_covers_nothing() -> None:
 
 def test_open_actions_are_told_overdue_first_and_closed_ones_are_not() -> None:
     late = make_action(NOW - 9 * DAY)
-    open_ = make_action(NOW - DAY, what="order a second disk", owner="manager")
+    open_ = make_action(NOW - DAY, what="order a second disk", owner="manager", **BY_HAND)
     closed = make_action(NOW - 40 * DAY, closed_at=NOW - 39 * DAY)
     page = _with_actions(closed, open_, late)
     assert [note.text for note in page.actions] == [
         (
-            "Find out why the restore test of emr failed. To be done by your IT provider: "
-            "OVERDUE since 19 November."
+            "Find out why the restore test from “onsite” failed, and put it right. "
+            "To be done by your IT provider: OVERDUE since 19 November."
         ),
         "Order a second disk. To be done by practice manager until 27 November.",
     ]
     assert page.needs[0].text == (
-        "Ask your IT provider why this is overdue: Find out why the restore test of emr failed."
+        "Ask your IT provider why this is overdue for your electronic medical record: "
+        "Find out why the restore test from “onsite” failed, and put it right."
     )
 
 
 def test_what_is_hers_to_do_is_asked_of_her_once_it_is_overdue() -> None:
-    hers = make_action(NOW - 9 * DAY, what="order a second disk", owner="manager")
+    hers = make_action(NOW - 9 * DAY, what="order a second disk", owner="manager", **BY_HAND)
     assert _with_actions(hers).needs[0].text == "Do what is overdue: Order a second disk."
     assert "overdue" not in _with_actions(replace(hers, due=NOW + DAY)).needs[0].text
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import pytest
@@ -13,7 +13,7 @@ from dr_orchestrator.report.gaps import not_covered
 from dr_orchestrator.report.manager import build_page
 from dr_orchestrator.report.model import PrintSize
 from dr_orchestrator.report.rehearsed import actions
-from dr_orchestrator.report.room import ROOMS, Room
+from dr_orchestrator.report.room import ROOMS, Room, fits
 from dr_orchestrator.report.verdict import system_verdict
 from dr_orchestrator.report.view import View
 from tests.support import practices
@@ -71,3 +71,21 @@ def test_a_page_with_little_on_it_is_printed_larger() -> None:
         "one_system": PrintSize.NORMAL,
         "worst": PrintSize.SMALL,
     }
+
+
+def test_long_titles_are_told_apart_on_a_page_that_fits() -> None:
+    title = "Electronic medical record and clearing-house interface of the surgery centre, branch"
+    systems = {
+        name: each.model_copy(update={"title": f"{title} {number}"})
+        for number, (name, each) in enumerate(WORST.plan.systems.items())
+    }
+    plan = WORST.plan.model_copy(update={"systems": systems})
+    page = build_page(replace(WORST, plan=plan))
+    assert fits(page, page.print_size)
+    assert len({each.title for each in page.systems}) == len(page.systems)
+
+
+def test_signs_of_east_asia_take_the_room_of_two() -> None:
+    page = build_page(practices.first_day().subject())
+    narrow, wide = (replace(page, next_page=sign * 3600) for sign in ("a", "病"))
+    assert [fits(each, PrintSize.NORMAL) for each in (narrow, wide)] == [True, False]

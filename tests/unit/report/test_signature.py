@@ -18,7 +18,7 @@ from tests.support.promises import make_sign_off
 
 DAY = timedelta(days=1)
 CODE = "1a2b3c4d5e6f"
-SEEN = EvidenceSeen(chain="c", number=1234, head=CODE + "0" * 52, fingerprint="ab12cd34ef56aa")
+SEEN = EvidenceSeen(chain="c", number=1234, head=CODE + "0" * 52, fingerprint="ab" * 32)
 SIGN = "Sign this page: nobody has signed for the practice in the last 12 months."
 
 
@@ -33,7 +33,9 @@ def test_the_check_code_is_the_beginning_of_the_head() -> None:
     assert page.signature.code == CODE
     assert page.signature.statement == "I have read this page and accept what it promises."
     footer = {note.label: note.text for note in page.footer}
-    assert footer["Evidence"] == f"line 1,234, check code {CODE}, key ab12cd34ef56"
+    assert footer["Evidence"] == (
+        f"line 1,234, check code {CODE}, key fingerprint {SEEN.fingerprint}"
+    )
 
 
 def test_a_page_without_evidence_cannot_be_signed_and_asks_for_no_signature() -> None:

@@ -35,9 +35,25 @@ def upgrade() -> None:
     op.create_index(
         "ix_occurrence_restore_test",
         "occurrence",
-        ["practice", "due_at", "skipped"],
+        ["practice", "due_at", "skipped", "outcome"],
         sqlite_where=of_restore_tests,
         postgresql_where=of_restore_tests,
+    )
+    by_hand = sa.text("operation = 'restore test' AND schedule_id IS NULL")
+    op.create_index(
+        "ix_run_test_by_hand",
+        "run",
+        ["practice", "id"],
+        sqlite_where=by_hand,
+        postgresql_where=by_hand,
+    )
+    follow_ups = sa.text("follow_up_of IS NOT NULL")
+    op.create_index(
+        "ix_restore_test_follow_up",
+        "restore_test",
+        ["practice", "started_at", "result"],
+        sqlite_where=follow_ups,
+        postgresql_where=follow_ups,
     )
 
 
