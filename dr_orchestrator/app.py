@@ -750,10 +750,10 @@ class App:
         """Return all that reports on one practice are made of, as of now. What the plan promises is
         recorded first: a limit that was raised a minute ago must not stand there as the old one.
         """
-        self.note_promise(loaded)
         from dr_orchestrator.report.gather import Beside, gather
         from dr_orchestrator.schedule.occurrence import quiet_until
 
+        self.note_promise(loaded)
         plan, now = loaded.plan, self.clock.now()
         zone, wanted = plan.practice.timezone, plan.report
         beside = Beside(

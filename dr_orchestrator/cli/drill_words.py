@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from dr_orchestrator.cli.output import TITLE, Span
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import duration_words, printable
-from dr_orchestrator.runbook.order import IMPORTANCES, waits_for
+from dr_orchestrator.plan.model import IMPORTANCES
+from dr_orchestrator.runbook.order import waits_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

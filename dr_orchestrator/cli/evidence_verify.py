@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dr_orchestrator.cli.each_repository import repositories_of
 from dr_orchestrator.core.wording import count_words, printable, some_names
 from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
 
@@ -159,10 +160,7 @@ def _verify_practice(
 ) -> tuple[dict[str, object], ExitCode]:
     plan, practice = loaded.plan, loaded.plan.practice.id
     for name in repositories:
-        if name not in plan.repositories:
-            raise UsageMistake(
-                f"the plan has no repository {name}", hint=f"it has: {', '.join(plan.repositories)}"
-            )
+        repositories_of(plan, name)
     found = context.app.look_at_evidence(
         plan, repositories=repositories, expect=expect, fingerprints=keys
     )

@@ -11,10 +11,11 @@ from dr_orchestrator.cli.output import TITLE, Span, print_lines
 from dr_orchestrator.cli.runbook_words import command_words
 from dr_orchestrator.core.wording import duration_words, printable
 from dr_orchestrator.errors import ExitCode, UsageMistake
+from dr_orchestrator.plan.model import IMPORTANCES
 from dr_orchestrator.plan.problem import did_you_mean
 from dr_orchestrator.runbook.coverage import followed_for
 from dr_orchestrator.runbook.model import ALL, THIS
-from dr_orchestrator.runbook.order import IMPORTANCES, recovery_order
+from dr_orchestrator.runbook.order import recovery_order
 from dr_orchestrator.runbook.shelf import shelf_of
 from dr_orchestrator.runbook.values import BLANK, WHILE_FOLLOWED, fill_step, values_of
 

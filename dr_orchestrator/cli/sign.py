@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import socket
+import os
 import sys
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from dr_orchestrator.core.wording import instant_words, printable
 from dr_orchestrator.errors import ExitCode, UsageMistake
 from dr_orchestrator.evidence.ssh_signature import NAMESPACE
 from dr_orchestrator.plan.model import MANAGER
+from dr_orchestrator.report.subject import HEAD_SHOWN
 from dr_orchestrator.whole_file import write_whole
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def command(
         statement=_content(statement),
         takes_nothing_back=lambda more: confirm or _confirmed(context, more),
     )
-    recorded_by = f"{person(by)} on {socket.gethostname()}"
+    recorded_by = f"{person(by)} on {os.uname().nodename}"
     signer = _signer(context, plan, contact, name)
     signed = sign_off(store, plan, signer, page, word, recorded_by=recorded_by)
     context.app.note_standing(loaded)
@@ -214,7 +215,7 @@ def _show(context: Context, plan: Plan, signed: SignOff, page: Page) -> None:
     zone = plan.practice.timezone
     context.say(
         f"recorded: {signed.name} ({signed.role}) accepts what was promised as of "
-        f"{instant_words(page.at, zone)} (check code {signed.head[:12]})"
+        f"{instant_words(page.at, zone)} (check code {signed.head[:HEAD_SHOWN]})"
     )
     if signed.how is HowGiven.OWN_KEY:
         context.say(f"signed with the key {signed.key[:16]} of {signed.contact}: checked")

@@ -20,10 +20,9 @@ from dr_orchestrator.compliance.promised_field import change_words
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.core.wording import count_words, printable
-from dr_orchestrator.plan.model import Plan
+from dr_orchestrator.plan.model import IMPORTANCES, Plan
 
 TIME_TO_SIGN = timedelta(days=14)
-_BY_IMPORTANCE = ("critical", "important", "routine")
 _SHOWN = 2
 
 
@@ -61,7 +60,7 @@ def judge_acceptance(case: Case, record: PracticeRecord) -> Iterator[Finding]:
 def most_important(plan: Plan) -> str:
     """Return the protected system that findings on the whole practice stand with."""
     systems = plan.protected
-    return min(systems, key=lambda name: _BY_IMPORTANCE.index(systems[name].importance))
+    return min(systems, key=lambda name: IMPORTANCES.index(systems[name].importance))
 
 
 def _where(case: Case, each: NotAccepted) -> str:

@@ -20,15 +20,14 @@ from dr_orchestrator.aws import AwsAccess, aws_client, in_our_words
 from dr_orchestrator.core.letter import Letter
 from dr_orchestrator.core.wording import instant_words
 from dr_orchestrator.errors import StorageUnusable
+from dr_orchestrator.evidence.chain import SHORTEST_HEAD
 from dr_orchestrator.evidence.signing import fingerprint
 from dr_orchestrator.plan.anchoring import anchor_contacts, bucket_words, mailbox_words
 
 if TYPE_CHECKING:
     from dr_orchestrator.plan.model import AnchorSpec, BucketPlace, Contact, Plan
 
-SHOWN = 12
-"""Digits of a head that people compare."""
-_KEY = re.compile(rf"([0-9]{{1,15}})-([0-9a-f]{{{SHOWN}}})\.json")
+_KEY = re.compile(rf"([0-9]{{1,15}})-([0-9a-f]{{{SHORTEST_HEAD}}})\.json")
 _TAKES_NO_LOCK = frozenset({"InvalidRequest", "NotImplemented", "AccessDenied"})
 """Of a bucket without Object Lock, storage that knows none, and keys that may not lock."""
 _LINE_LIMIT = 64 * 1024
@@ -86,7 +85,7 @@ def _mail(plan: Plan, contact: Contact, send: SendLetter, head: Head) -> str:
 def anchor_letter(head: Head, *, name: str, zone: tzinfo) -> Letter:
     """Return what a contact gets: what to do with it comes first, since there is nothing to do."""
     return Letter(
-        subject=f"{name}: please keep this e-mail (backup record {head.hash[:SHOWN]})",
+        subject=f"{name}: please keep this e-mail (backup record {head.hash[:SHORTEST_HEAD]})",
         text=f"""\
 Please keep this e-mail. There is nothing to read or to do.
 
@@ -127,7 +126,7 @@ def _put(spec: AnchorSpec, bucket: BucketPlace, now: datetime, head: Head) -> st
     where, content = bucket_words(bucket, head.practice), head.line.encode()
     asked: dict[str, Any] = {
         "Bucket": name,
-        "Key": f"{prefix}{head.number}-{head.hash[:SHOWN]}.json",
+        "Key": f"{prefix}{head.number}-{head.hash[:SHORTEST_HEAD]}.json",
         "Body": content,
         "ContentType": "application/json",
         # asked for where objects are locked: S3 API reference, PutObject, `Content-MD5`

@@ -135,7 +135,8 @@ def _take_in(
     log, practice = tools.store.evidence, request.practice
     known = {each.chain: each for each in log.chains(practice)}
     found = verify(lines)
-    for fault in found.faults:
+    if found.faults:
+        fault = found.faults[0]
         raise EvidenceConflict(
             f"the evidence in {where} is not as it was written: {fault.where}: {fault.what}",
             hint="nothing of it was taken in",

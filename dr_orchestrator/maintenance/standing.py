@@ -136,28 +136,17 @@ def _changed(
     now: datetime,
 ) -> Iterator[FindingChanged]:
     judged = {(each.system, each.objective, each.repository or ""): each for each in findings}
-    for (system, objective, repository), finding in judged.items():
-        if known.get((system, objective, repository)) is not finding.verdict:
+    for key in (*judged, *(known.keys() - judged.keys())):
+        finding, (system, objective, repository) = judged.get(key), key
+        if finding is None or known.get(key) is not finding.verdict:
             yield FindingChanged(
                 practice=practice,
                 at=now,
                 system=system,
                 objective=objective,
                 repository=repository,
-                verdict=finding.verdict,
-                promised=finding.promised,
-                achieved=finding.achieved,
-                reason=finding.reason,
+                verdict=finding.verdict if finding else None,
+                promised=finding.promised if finding else "",
+                achieved=finding.achieved if finding else "",
+                reason=finding.reason if finding else "nothing is judged of this any more",
             )
-    for system, objective, repository in known.keys() - judged.keys():
-        yield FindingChanged(
-            practice=practice,
-            at=now,
-            system=system,
-            objective=objective,
-            repository=repository,
-            verdict=None,
-            promised="",
-            achieved="",
-            reason="nothing is judged of this any more",
-        )

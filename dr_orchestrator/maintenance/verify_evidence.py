@@ -13,10 +13,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.errors import DroError, StorageUnusable
-from dr_orchestrator.evidence.chain import Verification, verify
+from dr_orchestrator.evidence.chain import SHORTEST_HEAD, Verification, verify
 from dr_orchestrator.evidence.line import CHAIN_STARTED, EvidenceLine, hash_of, read_line
 from dr_orchestrator.evidence.signing import fingerprint, is_signed
-from dr_orchestrator.maintenance.anchor import SHOWN, anchored_in, line_in
+from dr_orchestrator.maintenance.anchor import anchored_in, line_in
 from dr_orchestrator.plan.anchoring import bucket_words, repository_words
 from dr_orchestrator.repositories.evidence import evidence_in, last_line
 
@@ -187,7 +187,7 @@ class _Here:
         """Return what it means that a head which is kept elsewhere is not here, and whether that is
         a fault. Whoever may write there may write what nobody signed: that is none.
         """
-        what = f"{head.place} keeps entry {head.number} with the hash {head.head[:SHOWN]}"
+        what = f"{head.place} keeps entry {head.number} with the hash {head.head[:SHORTEST_HEAD]}"
         try:
             line = _signed_line(head)
         except DroError as error:

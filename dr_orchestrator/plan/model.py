@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import (
@@ -718,11 +718,16 @@ def runbook_for(assets: Iterable[Asset]) -> str:
     return "emr-server-lost" if any(each.kind.is_database for each in assets) else "file-share-lost"
 
 
+Importance = Literal["critical", "important", "routine"]
+IMPORTANCES: tuple[Importance, ...] = get_args(Importance)
+"""Of a system, the most important first."""
+
+
 class ProtectedSystem(Section):
     """Something the practice works with, that this plan protects."""
 
     title: str = Field(default="", description="as it stands on the report; the id unless stated")
-    importance: Literal["critical", "important", "routine"] = "important"
+    importance: Importance = "important"
     depends_on: tuple[Identifier, ...] = ()
     rto: PositiveDuration = Field(description="promised time until people can work again")
     rpo: PositiveDuration = Field(description="promised longest stretch of work that may be lost")

@@ -140,17 +140,24 @@ def _is_loosened(known: Known, given: SignOff) -> bool:
     return any(each.loosened for each in known.record.promises[accepted + 1 :])
 
 
+def late_actions(known: Known) -> Found | None:
+    """Return what it means that corrective actions are late; `None` where none is."""
+    late = known.late_actions
+    if not late:
+        return None
+    return breached(
+        "corrected.late",
+        since=min(each.due for each in late),
+        records=tuple(each.id for each in late),
+        n=len(late),
+    )
+
+
 def corrected(known: Known, _control: Control) -> Found:
     """Judge whether each restore test that failed led to an action, and none of these is late."""
     actions = tuple(each for each in known.record.actions if known.is_believed(each.opened_at))
-    late = known.late_actions
-    if late:
-        return breached(
-            "corrected.late",
-            since=min(each.due for each in late),
-            records=tuple(each.id for each in late),
-            n=len(late),
-        )
+    if late := late_actions(known):
+        return late
     failed = [test for test in known.concluded if test.result is Result.FAILED]
     unanswered = [test for test in failed if not _answered(test, actions)]
     if unanswered:

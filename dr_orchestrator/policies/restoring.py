@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dr_orchestrator.core.finding import Objective, Verdict
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.policies.model import NOTHING, Found, breached, met, unproven
+from dr_orchestrator.policies.people import late_actions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -279,14 +280,8 @@ def tested_and_revised(known: Known, _control: Control) -> Found:
     overdue = tuple(name for name in known.plan.protected if _is_overdue(known, name))
     if overdue:
         return breached("tested_and_revised.overdue", systems=overdue)
-    late = known.late_actions
-    if late:
-        return breached(
-            "corrected.late",
-            since=min(each.due for each in late),
-            records=tuple(each.id for each in late),
-            n=len(late),
-        )
+    if late := late_actions(known):
+        return late
     newest = {name: known.newest_test(name) for name in known.plan.protected}
     missing = tuple(name for name, test in newest.items() if not _is_tested(known, name, test))
     if missing or not newest:

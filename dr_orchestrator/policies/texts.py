@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dr_orchestrator.plan.model import NotProtected, ProtectedElsewhere
+from dr_orchestrator.plan.model import IMPORTANCES, NotProtected, ProtectedElsewhere
 from dr_orchestrator.policies.model import NOTHING, Found, met, unproven
 
 if TYPE_CHECKING:
     from dr_orchestrator.policies.known import Known
     from dr_orchestrator.policies.model import Control
-
-_IMPORTANCE = ("critical", "important", "routine")
 
 
 def written_plan(known: Known, _control: Control) -> Found:
@@ -49,7 +47,7 @@ def criticality(known: Known, _control: Control) -> Found:
         return unproven("criticality.unsaid" if unsaid else NOTHING, systems=unsaid)
     counts = {
         each: sum(1 for system in systems.values() if system.importance == each)
-        for each in _IMPORTANCE
+        for each in IMPORTANCES
     }
     promise = known.promise
     return met(

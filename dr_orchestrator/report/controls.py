@@ -16,12 +16,12 @@ from dr_orchestrator.policies.load import load_policy
 from dr_orchestrator.report.document import Cell, Table
 from dr_orchestrator.report.exact import TONES, columns, row
 from dr_orchestrator.report.say import count, say
+from dr_orchestrator.report.subject import HEAD_SHOWN
 
 if TYPE_CHECKING:
     from dr_orchestrator.policies.model import Found, Judged, Policy, Value
     from dr_orchestrator.report.exact import Exact
 
-_HEAD = 12
 _IDS_SHOWN = 2
 
 
@@ -132,7 +132,7 @@ def _records(found: Found) -> str:
 
 def ids(records: tuple[str, ...]) -> str:
     """Return the ids of records; of many the first, and how many more; of a hash its begin."""
-    shown = [each[:_HEAD] if len(each) == 64 else each for each in records]  # noqa: PLR2004 - SHA-256
+    shown = [each[:HEAD_SHOWN] if len(each) == 64 else each for each in records]  # noqa: PLR2004 - SHA-256
     left_out = len(shown) - _IDS_SHOWN
     named = ", ".join(shown[:_IDS_SHOWN])
     return count("auditor.more_ids", left_out, ids=named) if left_out > 0 else named

@@ -41,6 +41,7 @@ from dr_orchestrator.report.document import (
 from dr_orchestrator.report.exact import RESULT_TONES, TONES, Exact, columns
 from dr_orchestrator.report.pictures import CalendarLine, calendar, growth, recovery_times
 from dr_orchestrator.report.say import count, say
+from dr_orchestrator.report.subject import HEAD_SHOWN
 from dr_orchestrator.sheet.html import printable_parts
 
 if TYPE_CHECKING:
@@ -423,7 +424,7 @@ def footer(subject: Subject, made: str) -> tuple[Fact, ...]:
     if seen.chain:
         evidence = say("engineer.footer.at", number=f"{seen.number:,}", head=seen.head_shown)
     return (
-        Fact(label=say("engineer.footer.plan"), text=subject.plan_sha256[:12]),
+        Fact(label=say("engineer.footer.plan"), text=subject.plan_sha256[:HEAD_SHOWN]),
         Fact(label=say("engineer.footer.evidence"), text=evidence),
         Fact(
             label=say("engineer.footer.made"),

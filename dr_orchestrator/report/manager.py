@@ -19,14 +19,13 @@ from dr_orchestrator.report.rehearsed import actions, rehearsals
 from dr_orchestrator.report.room import ROOMS, Room, fits
 from dr_orchestrator.report.say import say
 from dr_orchestrator.report.signature import next_page, signature
+from dr_orchestrator.report.subject import HEAD_SHOWN
 from dr_orchestrator.report.verdict import summary, system_verdict
 from dr_orchestrator.report.view import View
 from dr_orchestrator.sheet.html import printable_parts
 
 if TYPE_CHECKING:
     from dr_orchestrator.report.subject import Subject
-
-_SHA_SHOWN = 12
 
 
 def build_page(subject: Subject) -> Page:
@@ -86,7 +85,7 @@ def _footer(view: View) -> tuple[Note, ...]:
     tested = [test for test in map(view.headline_test, view.systems) if test]
     points = tuple(dict.fromkeys(test.point for test in tested))
     return (
-        Note(label=say("manager.footer.plan"), text=view.subject.plan_sha256[:_SHA_SHOWN]),
+        Note(label=say("manager.footer.plan"), text=view.subject.plan_sha256[:HEAD_SHOWN]),
         Note(
             label=say("manager.footer.points" if len(points) > 1 else "manager.footer.point"),
             text=", ".join(points) or say("manager.footer.no_point"),

@@ -17,10 +17,10 @@ from dr_orchestrator.compliance.verdict import is_overdue
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import sentence
+from dr_orchestrator.plan.model import MANAGER
 from dr_orchestrator.report.model import Need
 from dr_orchestrator.report.rehearsed import asked_words, open_actions
 from dr_orchestrator.report.say import say
-from dr_orchestrator.report.view import MANAGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,7 @@ from dr_orchestrator.core.wording import duration_words, printable, sentence
 from dr_orchestrator.report.document import Cell, Fact, Facts, Paragraph, Section, Table, Tone
 from dr_orchestrator.report.exact import columns, row, shortened
 from dr_orchestrator.report.say import count, say
+from dr_orchestrator.report.subject import HEAD_SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from dr_orchestrator.core.sign_off import CorrectiveAction, SignOff
     from dr_orchestrator.report.exact import Exact
 
-_HEAD = 12
 _SHOWN_FOR = timedelta(days=396)
 
 
@@ -162,12 +162,12 @@ def _signed(exact: Exact, signed: SignOff) -> tuple[Cell, ...]:
         exact.given(signed.how, signed.recorded_by),
         Cell(
             text=say(
-                "auditor.sign_offs.line", number=f"{signed.number:,}", head=signed.head[:_HEAD]
+                "auditor.sign_offs.line", number=f"{signed.number:,}", head=signed.head[:HEAD_SHOWN]
             ),
             detail=say("auditor.sign_offs.version", n=version) if version else "",
         ),
         Cell(
-            text=say("auditor.sign_offs.statement", sha256=signed.statement_sha256[:_HEAD]),
+            text=say("auditor.sign_offs.statement", sha256=signed.statement_sha256[:HEAD_SHOWN]),
             detail=_proof(signed),
         ),
     )
@@ -177,7 +177,7 @@ def _proof(signed: SignOff) -> str:
     if signed.key:
         return say("auditor.sign_offs.key", fingerprint=printable(signed.key))
     if signed.document_sha256:
-        return say("auditor.sign_offs.document", sha256=signed.document_sha256[:_HEAD])
+        return say("auditor.sign_offs.document", sha256=signed.document_sha256[:HEAD_SHOWN])
     return ""
 
 

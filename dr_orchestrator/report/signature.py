@@ -8,10 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.sign_off import HowGiven
+from dr_orchestrator.plan.model import MANAGER
 from dr_orchestrator.report.accepted import unsigned_gaps
 from dr_orchestrator.report.model import Signature
 from dr_orchestrator.report.say import say
-from dr_orchestrator.report.view import MANAGER, MSP
+from dr_orchestrator.report.view import MSP
 
 if TYPE_CHECKING:
     from dr_orchestrator.core.sign_off import SignOff

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.occurrence import TestsDue
+from dr_orchestrator.evidence.chain import SHORTEST_HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.store.base import MonthOfTests
 
-HEAD_SHOWN = 12
+HEAD_SHOWN = SHORTEST_HEAD
 """Hex digits of the head that stand on a page: enough to find the line again."""
 
 

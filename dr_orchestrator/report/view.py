@@ -19,6 +19,7 @@ from dr_orchestrator.compliance.vouched import without_vouching
 from dr_orchestrator.core.finding import Finding, Objective, Verdict, worst
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import date_words, day_words, moment_words
+from dr_orchestrator.plan.model import IMPORTANCES
 from dr_orchestrator.report.room import ROOMS, Room
 from dr_orchestrator.report.say import say
 
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 _NEEDS_A_TEST = frozenset({Objective.RTO, Objective.RESTORE_TEST})
 _INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d) (\d\d:\d\d) (?:[A-Z]{2,5}\b|[+-]\d{2,4}\b)")
-_IMPORTANCE = ("critical", "important", "routine")
-MANAGER = "manager"
-"""The contact whose page it is."""
 MSP = "msp"
 """Somebody a plan may name without listing them as a contact."""
 
@@ -252,7 +250,7 @@ class View:
                 ids,
                 key=lambda name: (
                     worst_first.index(self.verdict(name)),
-                    _IMPORTANCE.index(self.importance(name)),
+                    IMPORTANCES.index(self.importance(name)),
                 ),
             )
         )

@@ -6,8 +6,8 @@ cannot be completed is not left looking complete.
 
 from __future__ import annotations
 
+import os
 import shutil
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -149,7 +149,7 @@ def _as_recorded(
         point=point.id,
         repository=request.repository,
         assets=tuple(each.asset for each in restored),
-        place=f"{request.target.path} on {socket.gethostname()}",
+        place=f"{request.target.path} on {os.uname().nodename}",
         by=request.by,
         why=request.why,
     )

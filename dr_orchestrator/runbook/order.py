@@ -6,13 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dr_orchestrator.plan.model import ProtectedSystem
+from dr_orchestrator.plan.model import IMPORTANCES, ProtectedSystem
 
 if TYPE_CHECKING:
     from dr_orchestrator.plan.model import Plan
 
-IMPORTANCES = ("critical", "important", "routine")
-"""Of a system, the most important first."""
 _Urgency = tuple[int, timedelta]
 """Place among `IMPORTANCES`, and RTO: the smaller, the more urgent."""
 _NOT_OURS: _Urgency = (len(IMPORTANCES), timedelta.max)
