@@ -7,8 +7,9 @@ they left behind, since restored patient data must not outlive its run by more t
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property, partial
@@ -17,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.backup.backup import BackupResult, BackupTools, back_up
-from dr_orchestrator.backup.copy import CopyRequest, CopyResult, CopyTools, copy_points
+from dr_orchestrator.backup.copy import CopyRequest, CopyResult, CopyTools, Keeps, copy_points
+from dr_orchestrator.backup.existing import ExistingRequest, ExistingTools, note_existing
 from dr_orchestrator.backup.recovery_point import BackupRequest
 from dr_orchestrator.backup.staging import sweep_staging
 from dr_orchestrator.core.identity import new_id
@@ -40,7 +42,12 @@ from dr_orchestrator.maintenance.check import CheckResult, check
 from dr_orchestrator.maintenance.disturbances import Disturbances, disturbances
 from dr_orchestrator.maintenance.evidence_key import Renewed, finish_renewal, renew_key
 from dr_orchestrator.maintenance.evidence_tools import EvidenceTools
-from dr_orchestrator.maintenance.export_evidence import Exported, ExportRequest, export_evidence
+from dr_orchestrator.maintenance.export_evidence import (
+    Exported,
+    ExportRequest,
+    export_evidence,
+    require_sound_evidence,
+)
 from dr_orchestrator.maintenance.extend import ExtendResult, extend_locks
 from dr_orchestrator.maintenance.forget import ForgetResult, forget
 from dr_orchestrator.maintenance.immutability import (
@@ -71,9 +78,10 @@ from dr_orchestrator.maintenance.verify_evidence import (
     look_at_evidence,
     verify_evidence,
 )
-from dr_orchestrator.packs.choice import packs_of
+from dr_orchestrator.packs.choice import own_packs, packs_of
+from dr_orchestrator.plan.first import SYSTEM
 from dr_orchestrator.plan.load import effective_yaml, find_plan, find_plans, load_plan
-from dr_orchestrator.process import SystemLauncher
+from dr_orchestrator.process import Command, ProcessIdentity, SystemLauncher
 from dr_orchestrator.process_folder import (
     make_process_folder,
     remove_process_folder,
@@ -89,7 +97,14 @@ from dr_orchestrator.restore.restore import (
     restore_point,
 )
 from dr_orchestrator.restore.restore_test import RestoreTestRequest, RestoreTestTools, prove
-from dr_orchestrator.runbook.shelf import blanks_on, files_to_keep, plan_problems, shelf_of
+from dr_orchestrator.runbook.shelf import (
+    blanks_on,
+    files_to_keep,
+    own_files,
+    own_folder,
+    plan_problems,
+    shelf_of,
+)
 from dr_orchestrator.schedule.plan_shelf import (
     KEPT,
     PlansRead,
@@ -99,17 +114,22 @@ from dr_orchestrator.schedule.plan_shelf import (
 )
 from dr_orchestrator.secrets import SecretReader
 from dr_orchestrator.state_folder import StateFolder
-from dr_orchestrator.store.ledger import close_dead_runs
+from dr_orchestrator.store.ledger import close_dead_runs, require_not_handed_over
+from dr_orchestrator.takeover.recover import remember
 
 if TYPE_CHECKING:
     from datetime import datetime, tzinfo
 
+    from dr_orchestrator.adopt.address import Named
+    from dr_orchestrator.adopt.probe import Found
     from dr_orchestrator.assets.base import AssetDriver
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.core.letter import Letter
     from dr_orchestrator.core.occurrence import Serves
+    from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.core.run import Run
+    from dr_orchestrator.custody.tools import CustodyTools
     from dr_orchestrator.doctor.examine import Examination
     from dr_orchestrator.doctor.instruments import DoctorTools
     from dr_orchestrator.doctor.runbooks import RunbooksSeen
@@ -117,19 +137,29 @@ if TYPE_CHECKING:
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.plan.model import Contact, Plan
     from dr_orchestrator.plan.schedule import Schedule
+    from dr_orchestrator.process import Child
     from dr_orchestrator.report.deliver import Delivered
     from dr_orchestrator.report.subject import StepsDone, Subject
     from dr_orchestrator.repositories.base import Progress, Repository
+    from dr_orchestrator.restore.find import Fits, SearchRequest, SearchResult
+    from dr_orchestrator.restore.into import RestoredDatabase, RestoreIntoDatabase
+    from dr_orchestrator.restore.open_point import Opened, OpenRequest
     from dr_orchestrator.runbook.kit.make import MadeKit
     from dr_orchestrator.sandbox.base import SandboxDriver
     from dr_orchestrator.sandbox.lab import LabDriver
     from dr_orchestrator.settings import Settings
     from dr_orchestrator.store.base import Store
+    from dr_orchestrator.takeover.folder import Giver, Handed
+    from dr_orchestrator.takeover.found import FoundPractice
+    from dr_orchestrator.takeover.handover import HandedOut, HandoverRequest, HandoverTools
+    from dr_orchestrator.takeover.take_over import Taken
 
 OnProgress = Callable[[str, "Progress"], None]
 
 
 _DAY, _MONTH = timedelta(days=1), timedelta(days=30)
+_CLEAN_UP = timedelta(minutes=1)
+"""For removing what was restored, before somebody else does."""
 _RANDOM_BYTES = 32
 _SITE_KEY = "site"
 """An Ed25519 private key is any 32 bytes (RFC 8032); no other name here is without a dot."""
@@ -159,6 +189,18 @@ def _silent(_asset: str, _progress: Progress) -> None:
     pass
 
 
+def _by_retention(
+    plan: Plan, record: PracticeRecord, repository: str, now: datetime
+) -> Collection[str]:
+    return decide(plan, record, repository, now).kept
+
+
+def _every_point(
+    _plan: Plan, record: PracticeRecord, _repository: str, _now: datetime
+) -> Collection[str]:
+    return {point.id for point in record.points}
+
+
 @dataclass(frozen=True)
 class Swept:
     """What crashes had left behind, and is gone now."""
@@ -184,7 +226,7 @@ class App:
         self._making = threading.Lock()
         self._noted: dict[str, str] = {}
         """Practice -> sha256 of the plan whose promise this process last saw on record."""
-        self._commands_allowed = True  # plans come from files of this machine, unless it is said
+        self._commands_allowed = settings.commands_allowed
 
     @property
     def scratch(self) -> Path:
@@ -254,7 +296,11 @@ class App:
     @cached_property
     def secrets(self) -> SecretReader:
         """The reader of secret references."""
-        return SecretReader(self.launcher, self.settings.environment_value)
+        return SecretReader(
+            self.launcher,
+            self.settings.environment_value,
+            commands_allowed=self._commands_allowed,
+        )
 
     @cached_property
     def repositories(self) -> RepositoryAccess:
@@ -419,7 +465,18 @@ class App:
         drivers: Mapping[AssetKind, AssetDriver] | None = None,
         serves: Serves | None = None,
     ) -> BackupResult:
-        """Make one recovery point of one system."""
+        """Make one recovery point of one system, or look for those that another tool makes of it.
+
+        Raises:
+            UsageMistake: a label was given that nobody could keep.
+        """
+        if loaded.plan.protected[system].is_existing:
+            if label is not None:
+                raise UsageMistake(
+                    f"{system} is saved by another tool: a label keeps nothing there",
+                    hint="leave --label out",
+                )
+            return self._note_existing(loaded.plan, system, serves)
         request = BackupRequest(
             plan=loaded.plan,
             plan_text=effective_yaml(loaded),
@@ -442,6 +499,14 @@ class App:
         )
         return back_up(request, tools)
 
+    def _note_existing(self, plan: Plan, system: str, serves: Serves | None) -> BackupResult:
+        tools = ExistingTools(
+            store=self.store,
+            clock=self.clock,
+            open_repository=self.repositories.open_for_reading,
+        )
+        return note_existing(ExistingRequest(plan=plan, system=system, serves=serves), tools)
+
     def copy(
         self,
         plan: Plan,
@@ -453,21 +518,42 @@ class App:
     ) -> CopyResult:
         """Bring the recovery points of one system to another repository."""
         request = CopyRequest(plan=plan, system=system, repository=repository, serves=serves)
-        tools = CopyTools(
+        return copy_points(request, self._copying(_by_retention, on_point))
+
+    def _copying(self, keeps: Keeps, on_point: Callable[[str, int, int], None]) -> CopyTools:
+        return CopyTools(
             store=self.store,
             clock=self.clock,
             open_source=self.repositories.open_to_copy_from,
             open_target=self.repositories.open_for_writing,
-            keeps=lambda plan, record, name, now: decide(plan, record, name, now).kept,
+            keeps=keeps,
             lock_wait=self.settings.lock_wait,
             on_point=on_point,
         )
-        return copy_points(request, tools)
+
+    def copy_all(
+        self,
+        plan: Plan,
+        system: str,
+        repository: str,
+        *,
+        on_point: Callable[[str, int, int], None] = lambda _point, _done, _all: None,
+    ) -> CopyResult:
+        """Bring every recovery point of one system to another repository, whatever retention would
+        keep there.
+        """
+        request = CopyRequest(plan=plan, system=system, repository=repository)
+        return copy_points(request, self._copying(_every_point, on_point))
 
     def prove(
         self, request: RestoreTestRequest, on_progress: OnProgress = _silent
     ) -> tuple[RestoreTest, ...]:
-        """Test one recovery point of one system from one repository."""
+        """Test one recovery point of one system from one repository; where another tool saves it,
+        of those that are there now.
+        """
+        if request.plan.protected[request.system].is_existing:
+            with contextlib.suppress(DroError):  # it is on record, and what is known is tested
+                self._note_existing(request.plan, request.system, None)
         with self._making:
             tools = RestoreTestTools(
                 store=self.store,
@@ -484,8 +570,11 @@ class App:
 
     def restore(self, request: RestoreToDirectory, on_progress: OnProgress) -> RestoreResult:
         """Restore a recovery point to a directory that was just created."""
+        return restore_point(request, self._restore_tools(on_progress))
+
+    def _restore_tools(self, on_progress: OnProgress) -> RestoreTools:
         with self._making:
-            tools = RestoreTools(
+            return RestoreTools(
                 store=self.store,
                 clock=self.clock,
                 drivers=self.drivers,
@@ -493,10 +582,77 @@ class App:
                 lock_wait=self.settings.lock_wait,
                 on_progress=on_progress,
             )
-        return restore_point(request, tools)
+
+    def open_point(
+        self, request: OpenRequest, on_open: Callable[[Opened], None], on_progress: OnProgress
+    ) -> None:
+        """Serve a database of a recovery point read-only, until its time is over."""
+        from dr_orchestrator.restore.open_point import OpenTools, open_point
+
+        with self._making:
+            tools = OpenTools(
+                store=self.store,
+                clock=self.clock,
+                drivers=self.drivers,
+                open_repository=self.repositories.open_for_reading,
+                sandboxes=self.sandboxes,
+                start_watcher=self._start_watcher,
+                jobs=self.settings.work_jobs,
+                lock_wait=self.settings.lock_wait,
+                on_progress=on_progress,
+            )
+        open_point(request, tools, on_open)
+
+    def _start_watcher(self, source: int, lasts: timedelta) -> Child:
+        """Start the process that cleans up after `open_point` where this one cannot any more."""
+        ours = ProcessIdentity.ours()
+        patience = lasts + _CLEAN_UP
+        watch = ("open_watch", "--opener", str(ours.pid), "--started", ours.started)
+        command = Command(
+            argv=(
+                *(sys.executable, "-P", "-m", "dr_orchestrator"),
+                *(*watch, "--seconds", str(patience.total_seconds())),
+            ),
+            timeout=_DAY + patience,
+            env=self.settings.own_environment(),
+            cwd=Path("/"),
+            label="dro open_watch",
+        )
+        return self.launcher.start_apart(command, stdin=source)
+
+    def restore_into(
+        self, request: RestoreIntoDatabase, on_progress: OnProgress
+    ) -> RestoredDatabase:
+        """Restore a database into a new one on a live server, which a person confirmed."""
+        from dr_orchestrator.restore.into import IntoTools, restore_into
+
+        tools = IntoTools(
+            restore=self._restore_tools(on_progress),
+            sandboxes=self.sandboxes,
+            plans=self._all_plans,
+            jobs=self.settings.work_jobs,
+        )
+        return restore_into(request, tools)
+
+    def find(
+        self, request: SearchRequest, fits: Fits, on_listing: Callable[[int, int], None]
+    ) -> SearchResult:
+        """Look for files by name in the recovery points of a system."""
+        from dr_orchestrator.restore.find import search
+
+        return search(request, fits, self._restore_tools(_silent), on_listing)
 
     def rebuild(self, plan: Plan, repository: str) -> RebuildResult:
-        """Record every recovery point that a repository holds."""
+        """Record every recovery point that a repository holds.
+
+        Raises:
+            UsageMistake: it holds none of ours.
+        """
+        if plan.only_reads(repository):
+            raise UsageMistake(
+                f"{repository} holds no points of ours: another tool saves there",
+                hint=f"`dro backup {plan.practice.id}` looks for what it saves",
+            )
         return rebuild_points(
             plan,
             repository,
@@ -504,6 +660,12 @@ class App:
             clock=self.clock,
             open_repository=self.repositories.open_for_reading,
         )
+
+    def remember_recovered(self, found: FoundPractice, *, by: str) -> tuple[str, ...]:
+        """Take in what else a repository told of a practice that was recovered from it; return
+        what could not be, a sentence each.
+        """
+        return remember(found, store=self.store, clock=self.clock, by=by)
 
     # --- looking after repositories ---------------------------------------------------------------
 
@@ -598,6 +760,21 @@ class App:
             lock_wait=self.settings.lock_wait,
         )
 
+    # --- keys -----------------------------------------------------------------------------------
+
+    @property
+    def custody(self) -> CustodyTools:
+        """What keys are made, tried, listed and taken back with."""
+        from dr_orchestrator.custody.tools import CustodyTools
+
+        return CustodyTools(
+            store=self.store,
+            clock=self.clock,
+            open_repository=self.repositories.open_to_copy_from,
+            open_to_remove=self.repositories.open_to_look_after,
+            open_by=self.repositories.opened_by,
+        )
+
     # --- evidence -------------------------------------------------------------------------------
 
     @property
@@ -668,6 +845,100 @@ class App:
         meant = occurrences(schedule, zone, now - schedule.period - _DAY, now)
         return max(meant, default=None)
 
+    # --- the last day ---------------------------------------------------------------------------
+
+    def hand_over(self, request: HandoverRequest, *, although_altered: bool = False) -> HandedOut:
+        """Hand a practice over to another machine, and write the folder that it is taken over from.
+
+        With `although_altered` also where the record is not as it was written; no machine takes
+        that over.
+        """
+        from dr_orchestrator.takeover.handover import hand_over
+
+        finish_renewal(self.state, self.store)
+        if request.practice not in self.store.handed_over():
+            self.note_promise(request.loaded)
+            self.note_standing(request.loaded)
+        return hand_over(request, self._handover_tools(although_altered=although_altered))
+
+    def withdraw_handover(self, loaded: LoadedPlan, *, by: str) -> bool:
+        """Go on with a practice that was handed over from here, and that nobody took; whether it
+        was handed over.
+        """
+        from dr_orchestrator.takeover.handover import withdraw
+
+        return withdraw(loaded.plan.practice.id, self.store, by=by, at=self.clock.now())
+
+    def _handover_tools(self, *, although_altered: bool) -> HandoverTools:
+        from dr_orchestrator.takeover.handover import HandoverTools
+
+        def export(plan: Plan, out: Path) -> None:
+            self.export_evidence(
+                ExportRequest(plan=plan, out=out, although_altered=although_altered)
+            )
+
+        def require_sound(plan: Plan) -> None:
+            if not although_altered:
+                require_sound_evidence(plan, self._evidence(self.repositories.open_for_reading))
+
+        return HandoverTools(
+            store=self.store,
+            clock=self.clock,
+            signer=self.state.evidence_signer,
+            files_key=self.state.files_key,
+            runbooks=own_files,
+            packs=own_packs,
+            require_sound=require_sound,
+            make_kit=lambda loaded, out: str(self.make_kit(loaded, out=out).reason),
+            keep_evidence=lambda loaded: self.keep_evidence(loaded).reason,
+            export_evidence=export,
+            pages=self._handover_pages,
+            lock_wait=self.settings.lock_wait,
+        )
+
+    def _handover_pages(
+        self, loaded: LoadedPlan, giver: Giver, notes: tuple[str, ...]
+    ) -> dict[str, bytes]:
+        from dr_orchestrator.plan.credentials import credentials_of
+        from dr_orchestrator.report.handover import Handover, handover_document, handover_text
+        from dr_orchestrator.report.html import render_document
+        from dr_orchestrator.sheet.pdf import pdf_of
+
+        said = {
+            name: getattr(giver, name) for name in vars(giver) if name not in {"key", "practice"}
+        }
+        handover = Handover(
+            **said,
+            fingerprint=giver.fingerprint,
+            credentials=tuple(credentials_of(loaded.plan)),
+            of_machine=tuple(credentials_of(self.settings)),
+            problems=self.store.problems(giver.practice),
+            notes=notes,
+        )
+        subject = self._subject(loaded)
+        html = render_document(handover_document(subject, handover))
+        pdf = pdf_of(html, subject.now)
+        return {
+            "README.txt": handover_text(subject, handover).encode(),
+            "handover.html": html,
+            **({"handover.pdf": pdf} if pdf is not None else {}),
+        }
+
+    def take_over(self, handed: Handed, *, plans: Path, by: str) -> Taken:
+        """Go on with a practice that another machine handed over."""
+        from dr_orchestrator.takeover.take_over import TakeoverTools, take_over
+
+        tools = TakeoverTools(
+            store=self.store,
+            adopt_files_key=self.state.adopt_files_key,
+            runbooks_folder=own_folder,
+            read_secret=self.secrets.read,
+            take_retention=lambda plan, name: self.take_retention(
+                plan, name, why=f"taken over from {handed.giver.host}"
+            ),
+        )
+        return take_over(handed, tools, plans=plans, by=by, at=self.clock.now())
+
     # --- who looks after many ------------------------------------------------------------------
 
     def site_status(self, plans: Iterable[Plan]) -> SiteStatus:
@@ -730,30 +1001,45 @@ class App:
 
         A version that this process saw on record is not looked up again: by whichever plan
         something is done, that one is recorded, and nobody else's is put back without cause.
+
+        Raises:
+            PracticeHandedOver: another machine looks after this practice.
         """
         from dr_orchestrator.maintenance.plan_author import author_of
         from dr_orchestrator.maintenance.standing import record_promise
 
         practice = loaded.plan.practice.id
+        require_not_handed_over(self.store, practice)
         if self._noted.get(practice) != loaded.sha256:
             author = partial(author_of, launcher=self.launcher)
             record_promise(loaded, self.store, self.clock, author)
             self._noted[practice] = loaded.sha256
 
     def note_standing(self, loaded: LoadedPlan) -> None:
-        """Record the verdicts that changed, and the corrective actions that follow."""
+        """Record the verdicts that changed, and the corrective actions that follow.
+
+        Raises:
+            PracticeHandedOver: another machine looks after this practice.
+        """
         from dr_orchestrator.maintenance.standing import record_standing
 
+        require_not_handed_over(self.store, loaded.plan.practice.id)
         record_standing(loaded.plan, self.store, self.clock)
 
     def subject(self, loaded: LoadedPlan) -> Subject:
         """Return all that reports on one practice are made of, as of now. What the plan promises is
         recorded first: a limit that was raised a minute ago must not stand there as the old one.
+
+        Raises:
+            PracticeHandedOver: another machine knows how it stands.
         """
+        self.note_promise(loaded)
+        return self._subject(loaded)
+
+    def _subject(self, loaded: LoadedPlan) -> Subject:
         from dr_orchestrator.report.gather import Beside, gather
         from dr_orchestrator.schedule.occurrence import quiet_until
 
-        self.note_promise(loaded)
         plan, now = loaded.plan, self.clock.now()
         zone, wanted = plan.practice.timezone, plan.report
         beside = Beside(
@@ -846,6 +1132,15 @@ class App:
         post = Post(mail=self.settings.mail, read_secret=self.secrets.read)
         deliver_by_mail(message, contact.email or "", post, now)
 
+    def probe(self, practice: str, named: Named) -> Found:
+        """Look at what somebody wants to protect, without changing anything."""
+        from dr_orchestrator.adopt.probe import ProbeTools, probe
+
+        tools = ProbeTools(
+            drivers=self.drivers, secrets=self.secrets, clock=self.clock, scratch=self.scratch
+        )
+        return probe(practice, SYSTEM, named, tools)
+
     def examine(self, practices: tuple[str, ...]) -> Examination:
         """Return what would make tonight's run of these practices fail; of all where none is named.
 
@@ -863,18 +1158,26 @@ class App:
         )
 
     def _doctor_tools(self) -> DoctorTools:
+        from dr_orchestrator.assets.loadable import LoadingPrograms
         from dr_orchestrator.doctor.instruments import DoctorTools
         from dr_orchestrator.runbook.kit.make import kit_due
+        from dr_orchestrator.servers.mariadb_programs import MariadbPrograms
+        from dr_orchestrator.servers.postgres_programs import PostgresPrograms
         from dr_orchestrator.store.sqlite import FILE_NAME
 
         state = self.settings.state
         recorded = (state / FILE_NAME).exists()
+        loading = LoadingPrograms(
+            PostgresPrograms(self.launcher, self.settings.postgres_programs),
+            MariadbPrograms(self.launcher, self.settings.mariadb_programs),
+        )
         return DoctorTools(
             settings=self.settings,
             clock=self.clock,
             launcher=self.launcher,
             secrets=self.secrets,
             drivers=self.drivers,
+            missing_to_load=loading.missing_for,
             sandboxes=self.sandboxes,
             labs=self.labs,
             repository=self.repositories.at,

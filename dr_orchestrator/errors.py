@@ -31,6 +31,7 @@ DroError                        base: text for a person, `hint`, `exit_code`
 ├── CouldNotVerify              4   neither passed nor failed
 ├── StorageUnusable             1   a folder, bucket or service of AWS
 ├── NotDelivered                1   somebody could not be told
+├── PracticeHandedOver          2   another machine has this practice now
 ├── Busy                        75  somebody else works on the same thing
 ├── StoreUnusable               1   our own memory cannot be opened
 ├── EvidenceKeyChanged          1   evidence is signed with another key than the one at hand
@@ -244,6 +245,12 @@ class StorageUnusable(DroError):
 
 class NotDelivered(DroError):
     """A message did not reach the server that takes it, or was refused there."""
+
+
+class PracticeHandedOver(DroError):
+    """Another machine looks after this practice now, so nothing is done for it here."""
+
+    exit_code = ExitCode.USAGE
 
 
 class Busy(DroError):

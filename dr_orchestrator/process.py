@@ -3,9 +3,9 @@
 What it promises of every program it runs: its argv is a tuple and no shell reads it; it has a time
 limit and its own process group; it inherits nothing of our environment but what is stated; secrets
 reach it through an inherited pipe or a file in memory (`/dev/fd/N`), never argv or environment; and
-it dies with us.
+it dies with us, but for what is started to clean up after us (`SystemLauncher.start_apart`).
 
-The last one has two traps (reproduced on Debian 12): the parent-death signal comes when the
+Dying with us has two traps (reproduced on Debian 12): the parent-death signal comes when the
 *thread* that forked ends, so one thread that lives as long as the process does all the forking; and
 a change of uid drops the signal unless `setpriv` does both in one step.
 """
@@ -138,6 +138,16 @@ class ProcessIdentity:
         if self.host != os.uname().nodename:
             return None
         return ProcessIdentity.of(self.pid) == self
+
+    def kill(self) -> None:
+        """Kill it where it still runs, and nobody who got its number since."""
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(self.pid)
+            try:
+                if self.alive:
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            finally:
+                os.close(descriptor)
 
 
 class Launcher(Protocol):
@@ -406,6 +416,17 @@ class SystemLauncher:
         stdout = stdout if output is None else subprocess.PIPE
         return self._spawn(command, stdin, stdout, output, errors)
 
+    def start_apart(self, command: Command, *, stdin: int) -> Child:
+        """Start a program that lives on when we are killed, in a session of its own, where no
+        Ctrl-C reaches it: `close` leaves it alone, and it must end by itself.
+        """
+        if command.run_as is not None or command.secrets or command.secret_files:
+            raise ValueError("what outlives us is ourselves, and gets no secret")
+        try:
+            return _SPAWNER.call(lambda: self._fork_apart(command, stdin))
+        except OSError as error:
+            raise _not_started(command, error) from None
+
     def close(self) -> None:
         """End every program that still runs, and start no more."""
         with self._lock:
@@ -433,7 +454,7 @@ class SystemLauncher:
         if command.run_as is not None and (command.secrets or command.secret_files):
             raise ValueError("a secret cannot be piped to another user's program")
         argv = (*self._guard(command.run_as), self.find(command.argv[0]), *command.argv[1:])
-        env = {"PATH": self._path, "LANG": "C.UTF-8", "TZ": "UTC", **command.env}
+        env = self._environment(command)
         with contextlib.ExitStack() as pipes:
             passed = []
             for name, descriptor in _lend_secrets(command):
@@ -463,9 +484,23 @@ class SystemLauncher:
             try:
                 return _SPAWNER.call(lambda: self._remember(fork, command))
             except OSError as error:
-                raise ProgramFailed(
-                    f"{command.program} could not be started: {error.strerror}"
-                ) from None
+                raise _not_started(command, error) from None
+
+    def _fork_apart(self, command: Command, stdin: int) -> Child:
+        popen = subprocess.Popen(
+            (self.find(command.argv[0]), *command.argv[1:]),
+            bufsize=0,
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env=self._environment(command),
+            cwd=command.cwd,
+            start_new_session=True,
+        )
+        return Child(command, popen, output=None, errors=None, on_end=lambda _child: None)
+
+    def _environment(self, command: Command) -> dict[str, str]:
+        return {"PATH": self._path, "LANG": "C.UTF-8", "TZ": "UTC", **command.env}
 
     def _remember(self, fork: Callable[[], Child], command: Command) -> Child:
         with self._lock:  # so that `close` misses none
@@ -483,6 +518,10 @@ class SystemLauncher:
     def _forget(self, child: Child) -> None:
         with self._lock:
             self._children.discard(child)
+
+
+def _not_started(command: Command, error: OSError) -> ProgramFailed:
+    return ProgramFailed(f"{command.program} could not be started: {error.strerror}")
 
 
 def _lend_secrets(command: Command) -> Iterator[tuple[str, int]]:

@@ -34,7 +34,7 @@ from dr_orchestrator.secrets import SecretReader
 from dr_orchestrator.settings import Settings
 
 if TYPE_CHECKING:
-    from dr_orchestrator.plan.model import Credentials, Plan
+    from dr_orchestrator.plan.model import Credentials, Plan, RepositorySpec
     from dr_orchestrator.repositories.base import Repository
     from dr_orchestrator.repositories.restic import ResticRepository
     from dr_orchestrator.store.base import Store
@@ -90,33 +90,80 @@ class RepositoryAccess:
         """Return a repository of the plan, or `directly` the way to it by which things are
         removed, where the plan says another one.
         """
-        from dr_orchestrator.repositories.restic import ResticRepository
-
-        spec, settings = plan.repositories[name], self._settings
-        location, credentials = spec.reached(directly=directly)
-        directly = directly and (location, credentials) != spec.reached()
+        spec = plan.repositories[name]
+        reached = spec.reached(directly=directly)
+        directly = directly and reached != spec.reached()
         key = (plan.practice.id, name, directly)
         with self._lock:
             if key not in self._known:
-                self._known[key] = ResticRepository(
+                password = self._secrets.read(spec.password)
+                made = self._reached(
                     name,
-                    self._with_login(location, credentials).reveal(),
-                    self._secrets.read(spec.password),
-                    launcher=self._launcher,
-                    clock=self._clock,
-                    cache=self._cache,
-                    tmp=make_process_folder(self._runtime),
+                    spec,
+                    reached,
+                    password=password,
                     hostname=plan.practice.id,
-                    extra_env=settings.storage_environment(
-                        credentials.aws_profile, stated_region(location, spec.bucket.region)
-                    ),
-                    aws_credentials=self._aws_credentials(location, credentials),
-                    lock_wait=settings.lock_wait,
-                    append_only=spec.append_only and location == spec.location,
-                    upload=spec.bandwidth.upload,
-                    download=spec.bandwidth.download,
+                    only_read=plan.only_reads(name),
                 )
+                self._known[key] = made
             return self._known[key]
+
+    def opened_by(self, plan: Plan, name: str, password: Secret) -> ResticRepository:
+        """Open a repository of the plan with another password than the plan's, by the way of a
+        backup, and make sure it is the one we know. Nothing is recorded, and nobody else gets it.
+
+        Raises:
+            RepositoryChanged: another repository answers at its place.
+            RepositoryError: by its class; `WrongPassword` where it does not open.
+        """
+        spec = plan.repositories[name]
+        repository = self._reached(
+            name, spec, spec.reached(), password=password, hostname=plan.practice.id
+        )
+        known = self._open_store().repository_id(plan.practice.id, name)
+        answered = repository.identity()
+        if known is not None and known != answered:
+            raise _another_one(name, known, answered)
+        return repository
+
+    def outside(self, name: str, spec: RepositorySpec, password: Secret) -> ResticRepository:
+        """Return a repository that is in no plan: to look at, for nothing of it is on record."""
+        return self._reached(
+            name, spec, spec.reached(), password=password, hostname=name, only_read=True
+        )
+
+    def _reached(
+        self,
+        name: str,
+        spec: RepositorySpec,
+        reached: tuple[str, Credentials],
+        *,
+        password: Secret,
+        hostname: str,
+        only_read: bool = False,
+    ) -> ResticRepository:
+        from dr_orchestrator.repositories.restic import ResticRepository
+
+        settings, (location, credentials) = self._settings, reached
+        return ResticRepository(
+            name,
+            self._with_login(location, credentials).reveal(),
+            password,
+            launcher=self._launcher,
+            clock=self._clock,
+            cache=self._cache,
+            tmp=make_process_folder(self._runtime),
+            hostname=hostname,
+            extra_env=settings.storage_environment(
+                credentials.aws_profile, stated_region(location, spec.bucket.region)
+            ),
+            aws_credentials=self._aws_credentials(location, credentials),
+            lock_wait=settings.lock_wait,
+            append_only=spec.append_only and location == spec.location,
+            only_read=only_read,
+            upload=spec.bandwidth.upload,
+            download=spec.bandwidth.download,
+        )
 
     def location(self, plan: Plan, name: str, *, directly: bool = False) -> Secret:
         """Return where restic finds a repository, with the login of a REST server in it.
@@ -229,12 +276,7 @@ class RepositoryAccess:
         if known is None:
             self._seen(practice, name, answered)
         elif known != answered:
-            changed = RepositoryChanged(
-                f"another repository is at the place of {name}: it has the id {answered[:8]}, "
-                f"the one we know has {known[:8]}",
-                hint="is the right disk mounted? if the change was meant, give the new repository "
-                "a new name in the plan",
-            )
+            changed = _another_one(name, known, answered)
             self._open_store().record(
                 RetentionFrozen(
                     practice=practice, repository=name, at=self._clock.now(), why=changed.message
@@ -339,3 +381,12 @@ class RepositoryAccess:
             hostname=plan.practice.id,
             lock_wait=self._settings.lock_wait,
         )
+
+
+def _another_one(name: str, known: str, answered: str) -> RepositoryChanged:
+    return RepositoryChanged(
+        f"another repository is at the place of {name}: it has the id {answered[:8]}, "
+        f"the one we know has {known[:8]}",
+        hint="is the right disk mounted? if the change was meant, give the new repository "
+        "a new name in the plan",
+    )

@@ -125,7 +125,7 @@ class Responder:
             runbook_sha256=runbook.sha256,
             plan_text=plan_text,
             plan_sha256=hashlib.sha256(plan_text.encode()).hexdigest(),
-            trusted=runbook.trusted and loaded.commands_allowed,
+            trusted=runbook.trusted and self._is_trusted(loaded),
             folder=lands,
         )
         self._app.store.record(RunbookOpened(run=run))
@@ -261,7 +261,7 @@ class Responder:
         if not asked:
             raise UsageMistake(f"{plan.practice.id} protects no system: there is nothing to drill")
         request = DrillRequest(
-            loaded=loaded,
+            loaded=replace(loaded, commands_allowed=self._is_trusted(loaded)),
             systems=tuple(asked),
             runbooks={each: shelf.named(plan.protected[each].runbook) for each in asked},
             on_moment=on_moment,
@@ -386,7 +386,12 @@ class Responder:
         if local is None or effective_yaml(local) != run.plan_text:
             return False
         runbook = shelf_of(local).runbooks.get(run.runbook)
-        return runbook is not None and runbook.trusted and runbook.text == run.runbook_text
+        if runbook is None or not (runbook.trusted and self._is_trusted(local)):
+            return False
+        return runbook.text == run.runbook_text
+
+    def _is_trusted(self, loaded: LoadedPlan) -> bool:
+        return loaded.commands_allowed and self._app.settings.commands_allowed
 
     def _local_plan(self, practice: str) -> LoadedPlan | None:
         try:

@@ -7,6 +7,7 @@ programs run, often as root, one that others can write is refused.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Literal, NoReturn, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -41,6 +43,8 @@ from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.plan.section import Identifier, Section
 
 SYSTEM_FILE = Path("/etc/dro/dro.yaml")
+_LOCAL_TIME = "/etc/localtime"
+"""A link to the file of the machine's time zone."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FOR_STORAGE = (
     *("HOME", "XDG_CONFIG_HOME", "SSH_AUTH_SOCK", "RCLONE_CONFIG"),
@@ -50,6 +54,7 @@ _FOR_STORAGE = (
 )
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 of a public key."""
+_FOR_OURSELVES = ("DRO_SETTINGS", "HOME", "PYTHONPATH", "XDG_CACHE_HOME", "XDG_STATE_HOME")
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 _MOST_JOBS = 4
 """More side by side only helps where the disk is idle, and a practice works on this machine."""
@@ -178,6 +183,8 @@ class Settings:
     fleet: Fleet = field(default_factory=Fleet.model_construct)
     kit_programs: tuple[KitProgram, ...] = ()
     """restic for other machines, that goes into every kit."""
+    commands_allowed: bool = True
+    """Whether programs run that plans name, and those of runbooks unasked."""
     source: Path | None = None
     """The file these came from, `None` where there is none."""
 
@@ -190,6 +197,14 @@ class Settings:
     def whole_environment() -> dict[str, str]:
         """Return all that our own process was given: for another process of ours, and no other."""
         return dict(os.environ)
+
+    @staticmethod
+    def own_environment() -> dict[str, str]:
+        """Return the variables by which another process of ours finds the same program and the same
+        settings; none holds a secret.
+        """
+        found = {name: environment_value(name) for name in _FOR_OURSELVES}
+        return {name: value for name, value in found.items() if value}
 
     @staticmethod
     def storage_environment(
@@ -295,11 +310,26 @@ class SettingsFile(BaseModel):
     kit_programs: tuple[KitProgram, ...] = Field(
         default=(), description="restic for other machines, that goes into every kit"
     )
+    commands: Literal["allowed", "refused"] = Field(
+        default="allowed",
+        description="`refused`: no program runs that a plan names, and those of a runbook only "
+        "once a person confirmed them; `dro recover` writes that until somebody has read them",
+    )
 
 
 def environment_value(name: str) -> str | None:
     """Return a variable of the environment, `None` where it is not set."""
     return os.environ.get(name)
+
+
+def machine_zone() -> ZoneInfo:
+    """Return the time zone that this machine is set to; UTC where it does not say."""
+    named = os.environ.get("TZ", "").removeprefix(":")
+    place = os.path.realpath(_LOCAL_TIME).partition("/zoneinfo/")[2]
+    for name in (named, place):
+        with contextlib.suppress(ZoneInfoNotFoundError, ValueError):
+            return ZoneInfo(name.removeprefix("Etc/"))
+    return ZoneInfo("UTC")
 
 
 def load_settings() -> Settings:
@@ -311,11 +341,16 @@ def load_settings() -> Settings:
     """
     named = os.environ.get("DRO_SETTINGS")
     if named:
-        return _from_file(Path(named))
-    return _from_file(SYSTEM_FILE) if SYSTEM_FILE.exists() else _complete(SettingsFile(), None)
+        return settings_in(Path(named))
+    return settings_in(SYSTEM_FILE) if SYSTEM_FILE.exists() else _complete(SettingsFile(), None)
 
 
-def _from_file(path: Path) -> Settings:
+def settings_in(path: Path) -> Settings:
+    """Return the settings in a file.
+
+    Raises:
+        SettingsInvalid: it must not be used; the message has every mistake.
+    """
     content, trouble = read_file(path)
     if trouble:
         raise SettingsInvalid(
@@ -329,7 +364,7 @@ def _from_file(path: Path) -> Settings:
     document = read_document(content, str(path))
     if isinstance(document.root, Unusable):
         _refuse(document.problems)
-    notes = Notes(document, path)
+    notes = Notes(document, (path,))
     check_notifications(notes, of_machine=True)
     problems = [*document.problems, *_relative_paths(document), *notes.mistakes]
     stated = SettingsFile()
@@ -371,6 +406,7 @@ def _complete(stated: SettingsFile, source: Path | None) -> Settings:
         metrics=stated.metrics,
         fleet=stated.fleet,
         kit_programs=stated.kit_programs,
+        commands_allowed=stated.commands == "allowed",
         source=source,
     )
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dr_orchestrator.evidence.signing import Signer
-from dr_orchestrator.whole_file import sync_folder
+from dr_orchestrator.whole_file import sync_folder, write_whole
 
 _RANDOM_BYTES = 32
 _EVIDENCE, _NEXT_EVIDENCE = "evidence", "evidence.next"
@@ -38,6 +38,14 @@ class StateFolder:
         way that anybody can repeat.
         """
         return self.lasting_random(f"{practice}.files")
+
+    def adopt_files_key(self, practice: str, key: bytes) -> None:
+        """Go on with the key of keyed hashes that another machine had for a practice: by another
+        one, no file would be the one that it was.
+        """
+        file = self.private("keys") / f"{practice}.files"
+        if not file.exists() or file.read_bytes() != key:
+            write_whole(file, key, mode=0o600)
 
     def evidence_signer(self) -> Signer:
         """Return the key that signs evidence; drawn once, by whoever first needs it."""

@@ -126,7 +126,7 @@ class Unattended:
 
     def _note(self) -> None:
         trouble = None
-        for loaded in self.shelf.plans.values():
+        for loaded in self._ours().values():
             try:
                 self._app.note_promise(loaded)
                 self._app.note_standing(loaded)
@@ -142,7 +142,7 @@ class Unattended:
         last_due = store.ledger.last_due()
         due = (
             kit_after_change(practice, inputs, last_due, now)
-            for practice, loaded in self.shelf.plans.items()
+            for practice, loaded in self._ours().items()
             if (inputs := kit_due(loaded, store))
         )
         return [each for each in due if each is not None]
@@ -154,9 +154,9 @@ class Unattended:
         store, now = self._app.store, self._app.clock.now()
         reported = store.newest_finished(Operation.REPORT)
         last_due = store.ledger.last_due()
-        due = []
+        due, plans = [], self._ours()
         for practice, test in store.newest_finished(Operation.RESTORE_TEST).items():
-            wanted = practice in self.shelf.plans and self.shelf.plans[practice].plan.report
+            wanted = practice in plans and plans[practice].plan.report
             before, tested = reported.get(practice), test.finished_at
             if not wanted or not wanted.after_tests or tested is None:
                 continue
@@ -165,7 +165,18 @@ class Unattended:
         return [each for each in due if each is not None]
 
     def _running_plans(self) -> list[Plan]:
-        return [loaded.plan for loaded in self.shelf.plans.values()]
+        return [loaded.plan for loaded in self._ours().values()]
+
+    def _ours(self) -> dict[str, LoadedPlan]:
+        """Return the plans that run, without those of practices that another machine has now: what
+        is told of these, published and noted is told there.
+        """
+        away = self._app.store.handed_over()
+        return {
+            practice: loaded
+            for practice, loaded in self.shelf.plans.items()
+            if practice not in away
+        }
 
     @cached_property
     def teller(self) -> Teller:

@@ -25,7 +25,7 @@ from dr_orchestrator.core.verification import Depth, Verification
 from dr_orchestrator.errors import CaptureFailed, ProgramMissing
 from dr_orchestrator.plan.model import Asset
 from dr_orchestrator.process import Child
-from dr_orchestrator.servers.lab import OpenLab
+from dr_orchestrator.servers.lab import OpenLab, OpenLive
 from dr_orchestrator.servers.place import Place
 
 NOT_LOADED = (
@@ -110,6 +110,8 @@ class Captured:
 class Probed:
     """What was found out about an asset that could be captured now, without capturing it."""
 
+    server: str = ""
+    """What serves it in production, as `PostgreSQL 16.4`; empty where no server does."""
     conditions: tuple[str, ...] = ()
     """What a capture made now would say of itself, as far as it shows already."""
     unloadable: ProgramMissing | None = None
@@ -160,6 +162,9 @@ class RestoreRequest:
     lab: OpenLab | None = None
     """The lab server that the plan names for this asset, found fit: load into its `database`, a
     name that is not taken, and leave dropping it to whoever opened the lab."""
+    live: OpenLive | None = None
+    """Where a person had it loaded into a new database, and no test ever does: make the `database`,
+    and drop it again where that fails."""
     share: FilesShare | None = None
     """Of a tree of files: the share that comes back, and the list of all of it."""
 

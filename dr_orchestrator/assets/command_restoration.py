@@ -14,7 +14,7 @@ from dr_orchestrator.assets.files_capture import cause
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import DatabaseBaseline, Value
 from dr_orchestrator.core.point import Method
-from dr_orchestrator.core.verification import Depth, Result, Verification
+from dr_orchestrator.core.verification import NO_BASELINE, Depth, Result, Verification
 from dr_orchestrator.core.wording import size_words
 from dr_orchestrator.errors import (
     CouldNotVerify,
@@ -165,7 +165,7 @@ class CommandRestoration:
         baseline, size = self._request.state.baseline, self._request.state.bytes
         recorded = baseline.sha256 if isinstance(baseline, DatabaseBaseline) else None
         if recorded is None or self._dump is None:
-            return self._judge(_BYTES, Result.UNPROVEN, reason="this point has no baseline")
+            return self._judge(_BYTES, Result.UNPROVEN, reason=NO_BASELINE)
         equal = recorded == self._sha256
         return self._judge(
             _BYTES,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline
 from dr_orchestrator.core.point import Method
-from dr_orchestrator.core.verification import Depth, Result, Verification
+from dr_orchestrator.core.verification import NO_BASELINE, Depth, Result, Verification
 from dr_orchestrator.core.wording import count_words
 
 EQUAL = "equal to capture"
@@ -263,6 +263,28 @@ def compare_sequences(asset: str, baseline: DatabaseBaseline, restored: Restored
         actual=f"{len(behind):,} of {total} behind" if behind else f"{total}, none behind",
         reason=f"behind or missing: {some(behind)}" if behind else "",
         proves=Depth.L4,
+    )
+
+
+def without_baseline(asset: str, rows: Mapping[str, int | None]) -> Verification:
+    """Say what came back of a database that another tool saved: `rows` of each table, `None` where
+    there was no time to count.
+    """
+    counted = [count for count in rows.values() if count is not None]
+    actual = f"{count_words(len(rows), 'table')}, {count_words(sum(counted), 'row')}"
+    if len(counted) < len(rows):
+        actual += f" in {len(counted):,} of them"
+    return unproven(asset, NO_BASELINE, actual=actual)
+
+
+def unproven(asset: str, reason: str, *, actual: str = "") -> Verification:
+    """Say that nothing shows whether a database is what it was."""
+    return Verification(
+        title="the data is what it was at capture",
+        asset=asset,
+        result=Result.UNPROVEN,
+        actual=actual or None,
+        reason=reason,
     )
 
 

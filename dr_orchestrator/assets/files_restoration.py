@@ -28,7 +28,7 @@ from dr_orchestrator.assets.files_look import (
 from dr_orchestrator.assets.files_share import FilesShare
 from dr_orchestrator.assets.files_tally import Tally
 from dr_orchestrator.core.baseline import FileBaseline, FilesBaseline, Level, Value
-from dr_orchestrator.core.verification import Depth, Result, Verification
+from dr_orchestrator.core.verification import NO_BASELINE, Depth, Result, Verification
 from dr_orchestrator.core.wording import count_words, size_words
 from dr_orchestrator.errors import CouldNotVerify, LoadFailed
 
@@ -118,7 +118,7 @@ class FilesRestoration:
     def compare(self) -> tuple[Verification, ...]:
         baseline = self._request.state.baseline
         if not isinstance(baseline, FilesBaseline):
-            return (self._judge(_LISTING, Result.UNPROVEN, reason="this point has no baseline"),)
+            return (self._uncompared(),)
         try:
             before = _Before.read(baseline)
         except ValueError:
@@ -143,6 +143,19 @@ class FilesRestoration:
             yield self._compare_samples(before.baseline, found)
         elif self._share is not None and found.samples:
             yield self._compare_samples_here(self._share, found)
+
+    def _uncompared(self) -> Verification:
+        """Say what came back where nobody can tell what should have."""
+        files = size = 0
+        root = beneath.open_root(self.root)
+        try:
+            for seen in walk(root, excluded=Exclusion(()), above=(), may_vanish=False):
+                if seen.entry.is_file:
+                    files, size = files + 1, size + seen.entry.stat.st_size
+        finally:
+            os.close(root)
+        actual = f"{count_words(files, 'file')}, {size_words(size)}"
+        return self._judge(_LISTING, Result.UNPROVEN, actual=actual, reason=NO_BASELINE)
 
     # --- what is there ---
 

@@ -10,19 +10,17 @@ Names are patient data: they are kept to be restored and to be looked up, and ne
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from functools import cached_property
 
 from dr_orchestrator.assets.files_look import Keyed, Listing
 from dr_orchestrator.beneath import Parts
 from dr_orchestrator.core.baseline import FilesBaseline
-from dr_orchestrator.core.share import UNREADABLE, Listed, Share
+from dr_orchestrator.core.share import UNREADABLE, Listed, Share, as_listed
 from dr_orchestrator.core.wording import count_words
 
 _BLOCK_BYTES = 4096
 """What a file takes on disk beside its content, at most, on the usual file systems."""
-_NO_TEXT = re.compile("[\udc80-\udcff]")
 
 
 class FilesShare:
@@ -138,7 +136,7 @@ class FilesShare:
 
     def brings_back(self, parts: Parts) -> bool:
         """Whether a file was to come back. Others may, whose names look alike in the list."""
-        path = _NO_TEXT.sub(UNREADABLE, b"/".join(parts).decode(errors="surrogateescape"))
+        path = as_listed(b"/".join(parts))
         return path == self._instead or self._is_chosen(path)
 
     def size_of(self, parts: Parts, *, ignore_case: bool) -> int | None:

@@ -14,8 +14,15 @@ from dr_orchestrator.assets.base import (
     Restoration,
     RestoreRequest,
 )
-from dr_orchestrator.assets.mariadb_hand_over import hand_over_dump, hand_over_server, sandbox_bytes
+from dr_orchestrator.assets.mariadb_dump_restoration import restore_dump
+from dr_orchestrator.assets.mariadb_hand_over import (
+    hand_over_dump,
+    hand_over_foreign_dump,
+    hand_over_server,
+    sandbox_bytes,
+)
 from dr_orchestrator.assets.mariadb_lab_restoration import restore_to_lab
+from dr_orchestrator.assets.mariadb_live_restoration import restore_live
 from dr_orchestrator.assets.mariadb_logical import capture_logically
 from dr_orchestrator.assets.mariadb_logical_restoration import restore_logically
 from dr_orchestrator.assets.mariadb_physical import capture_physically
@@ -70,6 +77,10 @@ class MariadbDriver:
     def restoration(self, request: RestoreRequest) -> AbstractContextManager[Restoration]:
         if request.state.method is Method.PHYSICAL:
             return restore_physically(request, programs=self.programs, clock=self.clock)
+        if request.state.method is Method.DUMP:
+            return restore_dump(request, programs=self.programs, clock=self.clock)
+        if request.live is not None:
+            return restore_live(request, request.live, programs=self.programs, clock=self.clock)
         if request.lab is not None:
             return restore_to_lab(request, request.lab, programs=self.programs, clock=self.clock)
         return restore_logically(request, programs=self.programs, clock=self.clock)
@@ -79,6 +90,8 @@ class MariadbDriver:
     ) -> tuple[str, ...]:
         if state.method is Method.PHYSICAL:
             return hand_over_server(state, restored, sidecars, place, self.programs)
+        if state.method is Method.DUMP:
+            return hand_over_foreign_dump(restored, place, self.programs)
         return hand_over_dump(state, restored, sidecars, place, self.programs)
 
     def _source(self, request: CaptureRequest) -> Source:

@@ -12,16 +12,18 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from dr_orchestrator.assets.mariadb_dump import BLOCK, for_loading
+from dr_orchestrator.assets import dump_hand_over
+from dr_orchestrator.assets.mariadb_dump import for_loading
 from dr_orchestrator.assets.mariadb_logical_restoration import log_bytes
 from dr_orchestrator.assets.mariadb_restoration import (
-    opened_file,
     recorded_bytes,
     recorded_settings,
     recorded_version,
     server_settings,
 )
 from dr_orchestrator.assets.mariadb_source import USERS
+from dr_orchestrator.assets.restored_file import opened_file
+from dr_orchestrator.assets.script_lines import BLOCK
 from dr_orchestrator.core.point import AssetState, Method
 from dr_orchestrator.errors import ProgramMissing
 from dr_orchestrator.servers.mariadb_connection import identifier, literal
@@ -40,6 +42,8 @@ def sandbox_bytes(state: AssetState) -> int:
     """Return the bytes a restoration takes, with what restic writes; see `AssetDriver`."""
     if state.method is Method.PHYSICAL:
         return 2 * state.bytes + _EMPTY_SERVER
+    if state.method is Method.DUMP:
+        return dump_hand_over.sandbox_bytes(state, empty_server=log_bytes(state) + _EMPTY_SERVER)
     loaded = recorded_bytes(state)
     return state.bytes + loaded + loaded // 4 + log_bytes(state) + _EMPTY_SERVER
 
@@ -90,6 +94,17 @@ def hand_over_dump(
         accounts,
         "where that server runs events (event_scheduler), those of the database run from now on",
         passwords,
+    )
+
+
+def hand_over_foreign_dump(
+    restored: Path, place: Path, programs: MariadbPrograms
+) -> tuple[str, ...]:
+    """Leave a dump that another tool wrote; see `AssetDriver.hand_over`."""
+    return dump_hand_over.hand_over_mariadb(
+        restored,
+        place,
+        lambda version, name: name if version is None else _program(programs, version, name),
     )
 
 

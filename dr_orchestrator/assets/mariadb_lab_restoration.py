@@ -22,7 +22,7 @@ from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import DatabaseBaseline
 from dr_orchestrator.core.point import AssetState
 from dr_orchestrator.errors import CouldNotVerify, DroError, LoadFailed, SpaceExhausted
-from dr_orchestrator.servers.lab import OpenLab
+from dr_orchestrator.servers.lab import OpenLab, OpenServer
 from dr_orchestrator.servers.mariadb_connection import Connection
 from dr_orchestrator.servers.mariadb_lab import LabMariadb
 from dr_orchestrator.servers.mariadb_programs import MariadbPrograms
@@ -43,10 +43,13 @@ _ELSEWHERE = re.compile(r"^ERROR (?:1049|1109|1146|1305) ", re.MULTILINE)
 class LabRestoration(LogicalRestoration):
     """One database, loaded from a dump into a lab server."""
 
+    otherwise: ClassVar[str] = "test it in a sandbox: leave `lab` out of the plan"
+    """What to do where it cannot be loaded there."""
+
     programs: ClassVar[tuple[str, ...]] = ("mariadb",)
 
     def __init__(
-        self, request: RestoreRequest, lab: OpenLab, programs: MariadbPrograms, clock: Clock
+        self, request: RestoreRequest, lab: OpenServer, programs: MariadbPrograms, clock: Clock
     ) -> None:
         super().__init__(replace(request, state=_without_definers(request.state)), programs, clock)
         self._lab = lab
@@ -69,7 +72,7 @@ class LabRestoration(LogicalRestoration):
         self._require_names_alike(server)
         self._conditions.append(
             f"loaded into {server.title} ({self._lab.title}), without the accounts and rights of "
-            "production: what ran as one of them ran as the lab's account"
+            f"production: what ran as one of them runs as {self._lab.access.user}"
         )
 
     def _require_names_alike(self, server: LabMariadb) -> None:
@@ -107,13 +110,13 @@ class LabRestoration(LogicalRestoration):
             return CouldNotVerify(
                 "the dump asks for something that the account may not do on "
                 f"{self._lab.access.words}",
-                hint="test it in a sandbox: leave `lab` out of the plan",
+                hint=self.otherwise,
             )
         if isinstance(error, LoadFailed) and _ELSEWHERE.search(stderr):
             return CouldNotVerify(
                 "the dump refers to something by the name of a database that "
                 f"{self._lab.access.words} does not have",
-                hint="test it in a sandbox: leave `lab` out of the plan",
+                hint=self.otherwise,
             )
         return error
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -21,11 +20,11 @@ from typing import BinaryIO, ClassVar
 import pymysql
 
 from dr_orchestrator.assets.base import RestoreRequest
+from dr_orchestrator.assets.fed_client import feed
 from dr_orchestrator.assets.mariadb_catalog import Facts
-from dr_orchestrator.assets.mariadb_dump import BLOCK, for_loading, is_complete
+from dr_orchestrator.assets.mariadb_dump import for_loading, is_complete
 from dr_orchestrator.assets.mariadb_restoration import (
     MariadbRestoration,
-    opened_file,
     recorded_bytes,
     recorded_list,
     recorded_version,
@@ -33,6 +32,8 @@ from dr_orchestrator.assets.mariadb_restoration import (
     short_name,
 )
 from dr_orchestrator.assets.mariadb_source import USERS
+from dr_orchestrator.assets.restored_file import opened_file
+from dr_orchestrator.assets.script_lines import BLOCK
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.point import AssetState
 from dr_orchestrator.core.wording import count_words
@@ -46,7 +47,7 @@ from dr_orchestrator.servers.mariadb_connection import (
     is_lost,
     literal,
 )
-from dr_orchestrator.servers.mariadb_programs import MariadbPrograms, ProgramFolder, Vendor
+from dr_orchestrator.servers.mariadb_programs import MariadbPrograms, Vendor
 from dr_orchestrator.servers.mariadb_server import (
     LARGEST_PACKET,
     MariadbServer,
@@ -81,7 +82,7 @@ class LogicalRestoration(MariadbRestoration):
 
     def __init__(self, request: RestoreRequest, programs: MariadbPrograms, clock: Clock) -> None:
         super().__init__(request, programs, clock)
-        self._folder = self._programs_for(request.state, programs)
+        self._choose_programs()
 
     def prepare(self) -> None:
         name = short_name(self._request.asset_id)
@@ -115,8 +116,7 @@ class LogicalRestoration(MariadbRestoration):
                 raise server.failure(
                     f"{server.title} could not take the database: {failure_words(error)}"
                 ) from None
-            script = for_loading(iter(lambda: dump.read(BLOCK), b""))
-            self._load_dump(server, chain((_LONG_AGO,), script))
+            self._load_dump(server, for_loading(iter(lambda: dump.read(BLOCK), b"")))
         try:
             self._give_rights(server)
         except pymysql.MySQLError as error:
@@ -130,20 +130,19 @@ class LogicalRestoration(MariadbRestoration):
         if isinstance(server, PrivateMariadb) and "convert_tz" in query.lower():
             server.learn_time_zones()
 
-    def _programs_for(self, state: AssetState, programs: MariadbPrograms) -> ProgramFolder:
-        """Return the programs that can load the dump: of the server's series, or else newer.
+    def _choose_programs(self) -> None:
+        """Choose the programs that can load the dump: of the server's series, or else newer.
 
         Raises:
             ProgramMissing: there are none.
         """
-        version = recorded_version(state)
-        folder = programs.at_least(version, *self.programs)
-        if folder.version.series != version.series:
+        version = recorded_version(self._request.state)
+        self._folder = self._programs.at_least(version, *self.programs)
+        if self._folder.version.series != version.series:
             self._conditions.append(
                 f"production runs MariaDB {version.series}, and the dump was loaded by programs of "
-                f"{folder.version.series}"
+                f"{self._folder.version.series}"
             )
-        return folder
 
     def _require_engines(self, server: MariadbServer) -> None:
         """Make sure that no table is silently made with another engine."""
@@ -167,15 +166,21 @@ class LogicalRestoration(MariadbRestoration):
         if charset and collation:
             statement += f" character set {literal(charset)} collate {literal(collation)}"
         with contextlib.closing(server.connect()) as connection:
-            connection.execute(f"drop database if exists {identifier(self.database)}")
+            self._make_room(connection)
             try:
-                connection.execute(statement)
+                self._create(connection, statement)
             except pymysql.MySQLError as error:
                 if failure_code(error) in _UNKNOWN_COLLATION:
                     raise CouldNotVerify(
                         f"{server.title} does not know the database's collation {collation}"
                     ) from None
                 raise
+
+    def _make_room(self, connection: Connection) -> None:
+        connection.execute(f"drop database if exists {identifier(self.database)}")
+
+    def _create(self, connection: Connection, statement: str) -> None:
+        connection.execute(statement)
 
     def _make_accounts(self, server: MariadbServer) -> None:
         """Make the accounts that views, routines, triggers and events run as.
@@ -242,64 +247,30 @@ class LogicalRestoration(MariadbRestoration):
                 refused += 1
         return refused
 
+    def _leading_to(self) -> tuple[str, ...]:
+        """Return what leads the client to the database."""
+        return (f"--database={self.database}",)
+
     def _load_dump(self, server: MariadbServer, script: Iterable[bytes]) -> None:
         command = Command(
             argv=(
                 self._folder.path("mariadb"),
                 *server.client_options(),
                 *_CLIENT_OPTIONS,
-                f"--database={self.database}",
+                *self._leading_to(),
             ),
             timeout=_LOAD_LIMIT,
         )
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        try:
-            child = self._request.place.inside.start(command, stdin=read_end)
-        except BaseException:
-            os.close(write_end)
-            raise
-        finally:
-            os.close(read_end)
-        feeding = _Feeding(script, write_end)
-        feeding.start()
-        try:
-            returncode = child.wait()
-        finally:
-            child.end()
-            feeding.join()
+        fed = feed(self._request.place.inside, command, chain((_LONG_AGO,), script))
         if not server.running:
             raise server.failure(f"{server.title} ended while the dump was loaded")
-        if returncode:
-            raise self._explain(returncode, child.stderr)
-        if feeding.error is not None:
-            raise feeding.error
+        if fed.returncode:
+            raise self._explain(fed.returncode, fed.stderr)
+        if fed.error is not None:
+            raise fed.error
 
     def _explain(self, returncode: int, stderr: str) -> DroError:
         return explain_failure(returncode, stderr)
-
-
-class _Feeding(threading.Thread):
-    """Writes a script into a pipe, and closes it. What kept it from that is in `error`."""
-
-    def __init__(self, script: Iterable[bytes], pipe: int) -> None:
-        super().__init__(name="feed the client", daemon=True)
-        self._script = script
-        self._pipe = pipe
-        self.error: Exception | None = None
-
-    def run(self) -> None:
-        try:
-            with open(self._pipe, "wb", buffering=0) as pipe:  # noqa: PTH123 - no path
-                for piece in self._script:
-                    rest = memoryview(piece)
-                    while rest:
-                        rest = rest[pipe.write(rest) :]
-        except BrokenPipeError:
-            self.error = CouldNotVerify("the client ended before it had read the whole dump")
-        except OSError:
-            self.error = CouldNotVerify("what came back from the repository could not be read")
-        except Exception as error:  # noqa: BLE001 - raised again by whoever waits for the client
-            self.error = error
 
 
 @contextmanager

@@ -18,12 +18,12 @@ import pymysql
 from dr_orchestrator.assets.base import RestoreRequest
 from dr_orchestrator.assets.mariadb_restoration import (
     MariadbRestoration,
-    opened_file,
     recorded_settings,
     recorded_version,
     server_settings,
     short_name,
 )
+from dr_orchestrator.assets.restored_file import opened_file
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.errors import CouldNotVerify, DroError, LoadFailed, SpaceExhausted
 from dr_orchestrator.process import Command, Completed, exit_words, known_cause

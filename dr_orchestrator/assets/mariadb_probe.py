@@ -41,6 +41,7 @@ def probe(source: Source, *, programs: MariadbPrograms, clock: Clock) -> Probed:
             if not physical:
                 _require_lockable(connection, source)
             return Probed(
+                server=f"{version.vendor.product} {version}",
                 conditions=clock_condition(connection, clock),
                 unloadable=_unloadable(source, programs, version),
                 certificate=connection.certificate,

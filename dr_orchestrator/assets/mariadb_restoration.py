@@ -8,26 +8,26 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta, tzinfo
 from pathlib import Path
-from typing import BinaryIO
 
 import pymysql
 
 from dr_orchestrator.assets.base import RestoreRequest
+from dr_orchestrator.assets.database_comparison import unproven
 from dr_orchestrator.assets.mariadb_baseline import Looker, algorithm, settle_session
 from dr_orchestrator.assets.mariadb_catalog import Facts, Table, read_facts
 from dr_orchestrator.assets.mariadb_comparison import Restored, compare
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline, Value
 from dr_orchestrator.core.point import AssetState, Method
-from dr_orchestrator.core.verification import Depth, Result, Verification
-from dr_orchestrator.errors import CouldNotVerify, LoadFailed
+from dr_orchestrator.core.secret import Secret
+from dr_orchestrator.core.verification import Depth, Verification
+from dr_orchestrator.errors import CouldNotVerify
+from dr_orchestrator.servers.door import Door
 from dr_orchestrator.servers.mariadb_connection import (
     Connection,
     answer,
@@ -38,7 +38,7 @@ from dr_orchestrator.servers.mariadb_connection import (
     limited,
 )
 from dr_orchestrator.servers.mariadb_programs import MariadbPrograms, Vendor, Version
-from dr_orchestrator.servers.mariadb_server import MariadbServer
+from dr_orchestrator.servers.mariadb_server import MariadbServer, PrivateMariadb
 
 _QUERY_LIMIT = timedelta(minutes=10)
 _CHECK_LIMIT = timedelta(hours=12)
@@ -105,7 +105,7 @@ class MariadbRestoration:
     def compare(self) -> tuple[Verification, ...]:
         asset, baseline = self._request.asset_id, self._request.state.baseline
         if not isinstance(baseline, DatabaseBaseline):
-            return (_unproven(asset, "no baseline was taken when it was captured"),)
+            return (unproven(asset, "no baseline was taken when it was captured"),)
         try:
             with self._transaction() as connection:
                 restored = self._look(connection, baseline)
@@ -115,8 +115,14 @@ class MariadbRestoration:
                     "the server ended while the restored tables were read"
                 ) from None
             words = failure_words(error)
-            return (_unproven(asset, f"the restored database could not be read: {words}"),)
+            return (unproven(asset, f"the restored database could not be read: {words}"),)
         return compare(asset, self.method, baseline, restored)
+
+    def admit_reader(self, password: Secret) -> Door:
+        """See `Readable`."""
+        if not isinstance(self._server, PrivateMariadb):
+            raise CouldNotVerify("the restored database is not in a server of our own")
+        return self._server.admit_reader(self.database, password)
 
     def leave(self) -> None:
         """Stop the server."""
@@ -216,32 +222,6 @@ def _broken_views(connection: Connection, facts: Facts) -> dict[str, str]:
                 raise
             broken[view] = failure_words(error)
     return broken
-
-
-def _unproven(asset: str, reason: str) -> Verification:
-    return Verification(
-        title="the data is what it was at capture",
-        asset=asset,
-        result=Result.UNPROVEN,
-        reason=reason,
-    )
-
-
-@contextmanager
-def opened_file(restored: Path) -> Iterator[BinaryIO]:
-    """Open what came back; links are not followed.
-
-    Raises:
-        LoadFailed: it is no file.
-    """
-    try:
-        descriptor = os.open(restored, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        raise LoadFailed("the backup holds no dump") from None
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise LoadFailed("the backup holds no dump")
-        yield file
 
 
 def recorded_version(state: AssetState) -> Version:

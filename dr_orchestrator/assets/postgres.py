@@ -16,7 +16,10 @@ from dr_orchestrator.assets.base import (
     Restoration,
     RestoreRequest,
 )
+from dr_orchestrator.assets.dump_hand_over import hand_over_postgres, sandbox_bytes
+from dr_orchestrator.assets.postgres_dump_restoration import restore_dump
 from dr_orchestrator.assets.postgres_lab_restoration import restore_to_lab
+from dr_orchestrator.assets.postgres_live_restoration import restore_live
 from dr_orchestrator.assets.postgres_logical import GLOBALS, capture_logically
 from dr_orchestrator.assets.postgres_logical_restoration import restore_logically
 from dr_orchestrator.assets.postgres_physical import (
@@ -88,12 +91,18 @@ class PostgresDriver:
         """See `AssetDriver`; what restic writes is part of it."""
         if state.method is Method.PHYSICAL:
             return state.bytes + _EMPTY_CLUSTER
+        if state.method is Method.DUMP:
+            return sandbox_bytes(state, empty_server=_EMPTY_CLUSTER)
         loaded = int(state.server.get("database_bytes", "0")) or 2 * state.bytes
         return state.bytes + loaded + loaded // 4 + _EMPTY_CLUSTER + min(loaded, _LARGEST_WAL)
 
     def restoration(self, request: RestoreRequest) -> AbstractContextManager[Restoration]:
         if request.state.method is Method.PHYSICAL:
             return restore_physically(request, programs=self.programs, clock=self.clock)
+        if request.state.method is Method.DUMP:
+            return restore_dump(request, programs=self.programs, clock=self.clock)
+        if request.live is not None:
+            return restore_live(request, request.live, programs=self.programs, clock=self.clock)
         if request.lab is not None:
             return restore_to_lab(request, request.lab, programs=self.programs, clock=self.clock)
         return restore_logically(request, programs=self.programs, clock=self.clock)
@@ -103,6 +112,10 @@ class PostgresDriver:
     ) -> tuple[str, ...]:
         if state.method is Method.PHYSICAL:
             return self._hand_over_cluster(state, restored, place)
+        if state.method is Method.DUMP:
+            return hand_over_postgres(
+                restored, place, lambda major, name: self._program(major, name) if major else name
+            )
         return self._hand_over_archive(state, restored, sidecars, place)
 
     def _source(self, request: CaptureRequest) -> Source:

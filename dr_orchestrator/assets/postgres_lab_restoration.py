@@ -28,7 +28,7 @@ from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import CouldNotVerify, DroError, LoadFailed, SpaceExhausted
 from dr_orchestrator.process import Completed
-from dr_orchestrator.servers.lab import OpenLab
+from dr_orchestrator.servers.lab import OpenLab, OpenServer
 from dr_orchestrator.servers.postgres_lab import LabPostgres
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms
 from dr_orchestrator.servers.postgres_server import PostgresServer
@@ -50,6 +50,9 @@ _LACK = (
 class LabRestoration(LogicalRestoration):
     """One database, loaded from an archive into a lab server."""
 
+    otherwise: ClassVar[str] = "test it in a sandbox: leave `lab` out of the plan"
+    """What to do where it cannot be loaded there."""
+
     programs: ClassVar[tuple[str, ...]] = ("pg_restore", "vacuumdb")
     load_options: ClassVar[tuple[str, ...]] = (
         *LogicalRestoration.load_options,
@@ -61,7 +64,7 @@ class LabRestoration(LogicalRestoration):
     not_brought_back: ClassVar[frozenset[str]] = frozenset({OWNERS})
 
     def __init__(
-        self, request: RestoreRequest, lab: OpenLab, programs: PostgresPrograms, clock: Clock
+        self, request: RestoreRequest, lab: OpenServer, programs: PostgresPrograms, clock: Clock
     ) -> None:
         super().__init__(request, programs, clock)
         self._lab = lab
@@ -90,6 +93,10 @@ class LabRestoration(LogicalRestoration):
     def _require_extensions(self, server: PostgresServer) -> None:
         """See also that the account may make them: where it may not, no archive is at fault."""
         super()._require_extensions(server)
+        self._require_makeable(server)
+
+    def _require_makeable(self, server: PostgresServer) -> None:
+        """Make sure that no extension is one that only a superuser may make."""
         wanted = recorded_map(self._request.state, "extensions")
         with server.connect(server.maintenance_database) as connection:
             rows = connection.execute(
@@ -103,7 +110,7 @@ class LabRestoration(LogicalRestoration):
             raise CouldNotVerify(
                 f"the database needs PostgreSQL extensions that only a superuser may make "
                 f"{self.place_words}: {', '.join(refused)}",
-                hint="test it in a sandbox: leave `lab` out of the plan",
+                hint=self.otherwise,
             )
 
     def _make_roles(self, server: PostgresServer) -> None:
@@ -145,7 +152,7 @@ class LabRestoration(LogicalRestoration):
             if isinstance(error, LoadFailed) and sign in lowered:
                 return CouldNotVerify(
                     f"the archive holds {what}, so it cannot be loaded {self.place_words}",
-                    hint="test it in a sandbox: leave `lab` out of the plan",
+                    hint=self.otherwise,
                 )
         return error
 

@@ -29,7 +29,7 @@ from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.point import AssetState
 from dr_orchestrator.errors import CouldNotVerify, DroError, LoadFailed, SpaceExhausted
 from dr_orchestrator.process import Command, Completed, exit_words
-from dr_orchestrator.servers.postgres_connection import failure_words
+from dr_orchestrator.servers.postgres_connection import Connection, failure_words
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms, ProgramFolder
 from dr_orchestrator.servers.postgres_server import PostgresServer, PrivatePostgres
 
@@ -52,7 +52,7 @@ class LogicalRestoration(PostgresRestoration):
 
     def __init__(self, request: RestoreRequest, programs: PostgresPrograms, clock: Clock) -> None:
         super().__init__(request, programs, clock)
-        self._folder = programs_for(request.state, programs, self.programs)
+        self._choose_programs()
 
     def prepare(self) -> None:
         name = short_name(self._request.asset_id)
@@ -87,6 +87,9 @@ class LogicalRestoration(PostgresRestoration):
         self._load_archive(server, restored)
         self._gather_statistics(server)
 
+    def _choose_programs(self) -> None:
+        self._folder = programs_for(self._request.state, self._programs, self.programs)
+
     def _started(self) -> PostgresServer:
         if self._server is None:
             raise CouldNotVerify("the private server was not started")
@@ -118,19 +121,15 @@ class LogicalRestoration(PostgresRestoration):
         """Make the database as it was: with its encoding, and its locale where that exists here."""
         locale = self._request.state.server.get("collate") or "C"
         with server.connect(server.maintenance_database) as connection:
-            connection.execute(
-                sql.SQL("drop database if exists {}").format(sql.Identifier(self.database))
-            )
+            self._make_room(connection)
             try:
-                connection.execute(self._create_statement(_own_locale(self._request.state)))
+                self._create(connection, _own_locale(self._request.state))
                 return
             except _NO_SUCH_LOCALE:
                 pass
             for neutral in _NEUTRAL_LOCALES:
                 try:
-                    connection.execute(
-                        self._create_statement({"lc_collate": neutral, "lc_ctype": neutral})
-                    )
+                    self._create(connection, {"lc_collate": neutral, "lc_ctype": neutral})
                 except _NO_SUCH_LOCALE:
                     continue
                 self._conditions.append(
@@ -140,14 +139,20 @@ class LogicalRestoration(PostgresRestoration):
                 return
         raise CouldNotVerify(f"no database with the encoding of {self.database} can be made here")
 
-    def _create_statement(self, locale: dict[str, str]) -> sql.Composed:
+    def _make_room(self, connection: Connection) -> None:
+        connection.execute(
+            sql.SQL("drop database if exists {}").format(sql.Identifier(self.database))
+        )
+
+    def _create(self, connection: Connection, locale: dict[str, str]) -> None:
         options = {"encoding": self._request.state.server.get("encoding", "UTF8"), **locale}
-        return sql.SQL("create database {} template template0 {}").format(
+        statement = sql.SQL("create database {} template template0 {}").format(
             sql.Identifier(self.database),
             sql.SQL(" ").join(
                 sql.SQL(name + " {}").format(sql.Literal(value)) for name, value in options.items()
             ),
         )
+        connection.execute(statement)
 
     def _make_roles(self, server: PostgresServer) -> None:
         """Make the roles. What is there already is no error; what is missing shows on loading."""
@@ -320,8 +325,8 @@ _FAILURES: tuple[tuple[tuple[str, ...], type[DroError], str, str], ...] = (
     (
         ("server closed the connection", "connection to server"),
         CouldNotVerify,
-        "the private server went away while the archive was loaded",
-        "is there enough memory?",
+        "the server went away, or took no connection, while the archive was loaded",
+        "is there enough memory, and room for connections?",
     ),
     (
         (

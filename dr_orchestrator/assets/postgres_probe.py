@@ -38,9 +38,11 @@ def probe(source: Source, *, programs: PostgresPrograms, clock: Clock) -> Probed
                 f"{source.asset.database} could not be read: {failure_words(error)}"
             ) from None
         encrypted = connection.pgconn.ssl_in_use
+        version = (connection.info.parameter_status("server_version") or "").split(" ")[0]
     if physical:
         require_let_in(source)
     return Probed(
+        server=f"PostgreSQL {version}",
         conditions=conditions,
         unloadable=_unloadable(source, programs, server=server, client=folder.major),
         certificate=_certificate(source) if encrypted else None,

@@ -18,6 +18,7 @@ from typing import ClassVar
 import psycopg
 
 from dr_orchestrator.assets.base import RestoreRequest
+from dr_orchestrator.assets.database_comparison import unproven
 from dr_orchestrator.assets.postgres_baseline import (
     Looker,
     settle_session,
@@ -31,8 +32,10 @@ from dr_orchestrator.assets.postgres_comparison import Restored, compare
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.baseline import DatabaseBaseline, Level, TableBaseline, Value
 from dr_orchestrator.core.point import AssetState, Method
-from dr_orchestrator.core.verification import Depth, Result, Verification
+from dr_orchestrator.core.secret import Secret
+from dr_orchestrator.core.verification import Depth, Verification
 from dr_orchestrator.errors import CouldNotVerify
+from dr_orchestrator.servers.door import Door
 from dr_orchestrator.servers.postgres_connection import (
     Connection,
     answer,
@@ -40,7 +43,7 @@ from dr_orchestrator.servers.postgres_connection import (
     limit_statements,
 )
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms
-from dr_orchestrator.servers.postgres_server import PostgresServer
+from dr_orchestrator.servers.postgres_server import PostgresServer, PrivatePostgres
 
 _QUERY_LIMIT = timedelta(minutes=10)
 _SESSION_SETTINGS = ("TimeZone", "default_text_search_config")
@@ -110,19 +113,25 @@ class PostgresRestoration:
     def compare(self) -> tuple[Verification, ...]:
         asset, baseline = self._request.asset_id, self._request.state.baseline
         if not isinstance(baseline, DatabaseBaseline):
-            return (_unproven(asset, "no baseline was taken when it was captured"),)
+            return (unproven(asset, "no baseline was taken when it was captured"),)
         try:
             with self._transaction() as connection:
                 restored = self._look(connection, baseline)
         except psycopg.Error as error:
             words = failure_words(error)
-            return (_unproven(asset, f"the restored database could not be read: {words}"),)
+            return (unproven(asset, f"the restored database could not be read: {words}"),)
         objects = {
             kind: count
             for kind, count in baseline.objects.items()
             if kind not in self.not_brought_back
         }
         return compare(asset, self.method, replace(baseline, objects=objects), restored)
+
+    def admit_reader(self, password: Secret) -> Door:
+        """See `Readable`."""
+        if not isinstance(self._server, PrivatePostgres):
+            raise CouldNotVerify("the restored database is not in a server of our own")
+        return self._server.admit_reader(self.database, password)
 
     def leave(self) -> None:
         """Stop the server, or leave the lab."""
@@ -191,15 +200,6 @@ class PostgresRestoration:
             connection.execute("begin isolation level repeatable read read only")
             yield connection
             connection.execute("rollback")
-
-
-def _unproven(asset: str, reason: str) -> Verification:
-    return Verification(
-        title="the data is what it was at capture",
-        asset=asset,
-        result=Result.UNPROVEN,
-        reason=reason,
-    )
 
 
 def session_settings(state: AssetState) -> Mapping[str, str]:

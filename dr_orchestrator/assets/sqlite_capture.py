@@ -76,7 +76,7 @@ class SqliteCapture:
         """
         self._require_database()
         try:
-            with contextlib.closing(self._open_source()) as source:
+            with contextlib.closing(open_source(self._asset.path)) as source:
                 self._server = _properties(source)
                 with contextlib.closing(sqlite3.connect(self._copy)) as target:
                     self._instant = self._clock.now()
@@ -97,7 +97,7 @@ class SqliteCapture:
         """
         self._require_database()
         try:
-            with contextlib.closing(self._open_source(_LOOK_SECONDS)) as source:
+            with contextlib.closing(open_source(self._asset.path, _LOOK_SECONDS)) as source:
                 _properties(source)
                 source.execute("select count(*) from sqlite_master").fetchone()
         except sqlite3.Error as error:
@@ -143,12 +143,6 @@ class SqliteCapture:
                 f"the database {path} was not captured: the file is empty, which no database is"
             )
 
-    def _open_source(self, busy_seconds: float = _BUSY_SECONDS) -> sqlite3.Connection:
-        address = quote(os.fsencode(os.path.realpath(self._asset.path)))
-        return sqlite3.connect(
-            f"file:{address}?mode=ro", uri=True, isolation_level=None, timeout=busy_seconds
-        )
-
     def _stay_in_time(self) -> Callable[[int, int, int], None]:
         deadline = self._clock.monotonic() + self._asset.timeout.total_seconds()
 
@@ -167,12 +161,29 @@ class SqliteCapture:
             return SpaceExhausted(
                 f"the disk of {self._request.staging} is too small for a copy of the database"
             )
-        cause = next((words for name, words in _CAUSES.items() if code.startswith(name)), code)
-        hint = "in WAL mode SQLite must be able to write beside the database, to read it"
-        return CaptureFailed(
-            f"the database {self._asset.path} was not captured: {cause}",
-            hint=hint if "open" in cause else "",
-        )
+        return refusal(self._asset.path, error)
+
+
+def open_source(path: Path, busy_seconds: float = _BUSY_SECONDS) -> sqlite3.Connection:
+    """Open a database that is in use, for reading only.
+
+    Raises:
+        sqlite3.Error: it is not there, or cannot be opened.
+    """
+    address = quote(os.fsencode(os.path.realpath(path)))
+    return sqlite3.connect(
+        f"file:{address}?mode=ro", uri=True, isolation_level=None, timeout=busy_seconds
+    )
+
+
+def refusal(path: Path, error: sqlite3.Error) -> CaptureFailed:
+    """Return the error that says in our words what SQLite said."""
+    code = sqlite_inside.code(error)
+    cause = next((words for name, words in _CAUSES.items() if code.startswith(name)), code)
+    hint = "in WAL mode SQLite must be able to write beside the database, to read it"
+    return CaptureFailed(
+        f"the database {path} was not captured: {cause}", hint=hint if "open" in cause else ""
+    )
 
 
 @dataclass

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from dr_orchestrator.assets import sqlite_inside
 from dr_orchestrator.assets.sqlite_capture import ALREADY_DAMAGED
 from dr_orchestrator.core.baseline import DatabaseBaseline, TableBaseline, Value
-from dr_orchestrator.core.verification import Depth, Result, Verification
+from dr_orchestrator.core.verification import NO_BASELINE, Depth, Result, Verification
 from dr_orchestrator.core.wording import count_words
 
 Answer = Mapping[str, object]
@@ -58,7 +58,8 @@ class Comparison:
         """Yield what can be said."""
         if self.baseline is None:
             title = "the data is what it was at capture"
-            yield self._judge(title, Result.UNPROVEN, reason="this point has no baseline")
+            actual = self._came_back()
+            yield self._judge(title, Result.UNPROVEN, actual=actual, reason=NO_BASELINE)
             yield from self._damage()
             return
         if self.equal_bytes is not None:
@@ -66,6 +67,11 @@ class Comparison:
         yield from self._damage()
         yield self._all_tables(self.baseline)
         yield self._objects(self.baseline)
+
+    def _came_back(self) -> str:
+        counts = (each.get("rows") for each in self.tables.values())
+        rows = sum(count for count in counts if isinstance(count, int))
+        return f"{count_words(len(self.tables), 'table')}, {count_words(rows, 'row')}"
 
     def _bytes(self, *, equal: bool) -> Verification:
         return self._judge(

@@ -25,7 +25,7 @@ from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.wording import size_words
 from dr_orchestrator.errors import Busy, CaptureFailed, DroError, RepositoryLocked, SpaceExhausted
 from dr_orchestrator.packs.choice import newest_row, pack_queries
-from dr_orchestrator.plan.model import RunCheck, SqlCheck
+from dr_orchestrator.plan.model import ExistingAsset, RunCheck, SqlCheck
 from dr_orchestrator.repositories.base import Progress, Repository, Saved, StreamSave
 from dr_orchestrator.repositories.manifests import asset_tags, point_of
 from dr_orchestrator.store.base import repository_key, system_key
@@ -60,14 +60,29 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a look at the points of another tool found."""
+
+    points: int
+    """On record now."""
+    new: int
+    gone: int
+    left: int
+    """Older ones that the next looks put on record."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BackupResult:
     """What came of backing up one system."""
 
     point: RecoveryPoint | None
+    """The one that was made; of a system that another tool saves, the newest."""
     failures: tuple[Failure, ...]
     outcome: Outcome
     measure_seconds: float = 0.0
     """What taking the baselines cost; it runs beside the saving."""
+    existing: Found | None = None
+    """Where another tool saves it, and nothing was made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +239,9 @@ class _Backup:
     def _hold_all(self, holds: contextlib.ExitStack) -> list[Held]:
         """Fix the instant of every asset: databases first, so that each row has its file."""
         held = []
-        for asset_id, asset in _databases_first(self._system.assets):
+        for asset_id, asset in databases_first(self._system.assets):
+            if isinstance(asset, ExistingAsset):
+                raise TypeError(f"{asset_id} is another tool's to save")
             try:
                 driver = self._tools.drivers[asset.kind]
                 request = self._capture_request(asset_id, asset)
@@ -328,6 +345,7 @@ class _Backup:
             for point in reversed(self._record.points)
             if point.system == self._request.system
             and (copy := point.copy_in(repository)) is not None
+            and not copy.is_existing
             and asset in copy.snapshots
             and self._record.vouches_for(copy)
         )
@@ -387,7 +405,8 @@ def at_capture_programs(system: ProtectedSystem, asset_id: str) -> tuple[str, ..
     )
 
 
-def _databases_first(assets: Mapping[str, Asset]) -> list[tuple[str, Asset]]:
+def databases_first(assets: Mapping[str, Asset]) -> list[tuple[str, Asset]]:
+    """Return the assets in the order of their capture: each row of a database has its file then."""
     return sorted(assets.items(), key=lambda item: not item[1].kind.is_database)
 
 

@@ -145,7 +145,9 @@ def what_to_copy(
         holding = [
             copy
             for name in request.plan.protected[request.system].backup.to
-            if (copy := point.copy_in(name)) is not None and record.vouches_for(copy)
+            if (copy := point.copy_in(name)) is not None
+            and record.vouches_for(copy)
+            and not copy.is_existing
         ]
         sound = [copy for copy in holding if (point.id, copy.repository) not in failed]
         if sound:

@@ -83,7 +83,7 @@ def save_point(
         label=request.label,
         as_of=as_of,
         finished=clock.now(),
-        data_as_of=_oldest_data(assets),
+        data_as_of=oldest_data(assets),
         skew_seconds=skew.total_seconds(),
         repository=repository.identity(),
         assets=assets,
@@ -135,7 +135,7 @@ def say_skew(assets: dict[str, AssetState], allowed: timedelta | None) -> timede
     return skew
 
 
-def _oldest_data(assets: Mapping[str, AssetState]) -> datetime | None:
+def oldest_data(assets: Mapping[str, AssetState]) -> datetime | None:
     """Return how old the oldest data was that another tool made; `None` where none did."""
     return min((each.data_as_of for each in assets.values() if each.data_as_of), default=None)
 

@@ -39,14 +39,19 @@ class Copies:
     made: list[dict[str, object]] = field(default_factory=list)
     failures: list[dict[str, object]] = field(default_factory=list)
 
-    def make(self, context: Context, plan: Plan, system: str, to: str) -> None:
-        """Copy one system to one repository, and say what came of it."""
+    def make(
+        self, context: Context, plan: Plan, system: str, to: str, *, everything: bool = False
+    ) -> None:
+        """Copy one system to one repository, and say what came of it: `everything`, or what
+        retention would keep there.
+        """
+        copy = context.app.copy_all if everything else context.app.copy
 
         def say(point: str, done: int, of: int) -> None:
             click.echo(f"{system}: copying point {point} to {to} ({done + 1} of {of})", err=True)
 
         try:
-            result = context.app.copy(plan, system, to, on_point=say)
+            result = copy(plan, system, to, on_point=say)
         except DroError as error:
             self.codes.append(error.exit_code)
             self._fail(system, to, error.message, error.hint)

@@ -30,9 +30,14 @@ _KEY_WANTED = (
 _NO_KEY = "nobody said whose key it is to be signed with, so anybody could have made it: --key"
 
 
-def _digits(
+def digits(
     _context: click.Context, option: click.Parameter, values: tuple[str, ...]
 ) -> tuple[str, ...]:
+    """Return what an option `keys` or `expect` was given: fingerprints, or beginnings of heads.
+
+    Raises:
+        click.BadParameter: one is no such thing.
+    """
     wanted, words = (
         (_KEY, _KEY_WANTED) if option.name == "keys" else (_HEAD, "12 to 64 digits are wanted")
     )
@@ -47,7 +52,7 @@ key_option = click.option(
     "keys",
     metavar="FINGERPRINT",
     multiple=True,
-    callback=_digits,
+    callback=digits,
     help="the key it is to be signed with, known from outside; may be given again",
 )
 
@@ -75,7 +80,7 @@ Examples:
     "--expect",
     metavar="HEAD",
     multiple=True,
-    callback=_digits,
+    callback=digits,
     help="a head that was noted elsewhere (12 digits are enough); may be given again",
 )
 @click.option(

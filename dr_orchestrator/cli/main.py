@@ -40,11 +40,15 @@ if TYPE_CHECKING:
 _COMMANDS = {
     "demo": "see it work in under a minute, on a made-up practice",
     "init": "write a first plan",
+    "adopt": "write a plan that tests what another tool saves already",
     "plan": "validate, show or describe plans",
     "backup": "make a recovery point of a practice's systems",
     "points": "list recovery points, or read them back from a repository",
     "test": "restore a recovery point to a sandbox and prove it",
     "restore": "restore a recovery point to a new directory",
+    "find": "find files by name in all recovery points, and bring a version back",
+    "open": "serve a database of a recovery point read-only on this machine, for a while",
+    "recover": "on an empty machine: go on from nothing but a repository and its key",
     "drill": "bring all systems of a practice back in sandboxes, under one clock",
     "incident": "find out what has happened, and follow what helps",
     "runbook": "read and follow the steps for when something has happened",
@@ -52,6 +56,7 @@ _COMMANDS = {
     "status": "say which promises are kept, not kept or not proven",
     "publish": "publish this site's status for whoever looks after many",
     "repository": "read back what a repository holds, or free space in it",
+    "key": "make, try, list and revoke the keys that people hold",
     "retention": "say which recovery points are kept and why, hold or release some",
     "runs": "say what was attempted, how it ended, and why it failed",
     "report": "write the practice manager's page, or that of many sites",
@@ -62,6 +67,8 @@ _COMMANDS = {
     "ack": "list what needs a person, and say that you look after it",
     "pause": "start nothing for a system for a while, and say why",
     "pack": "list and show what is known about EMRs",
+    "handover": "give a practice to another machine, with all it takes to go on",
+    "takeover": "go on with a practice that another machine handed over",
 }
 _MEANT = {
     "check": "`dro doctor`, `dro test` (prove a backup) or `dro repository check`",
@@ -126,6 +133,13 @@ class Context:
 
             self._app = App(self.settings, self.clock)
         return self._app
+
+    def work_with(self, settings: Settings) -> App:
+        """Work with other settings than this machine's from now on."""
+        self.close()
+        self._app = None
+        self.settings = settings
+        return self.app
 
     def store(self) -> Store:
         """Our own record."""
@@ -196,6 +210,7 @@ class _Commands(CommandGroup):
     cls=_Commands,
     beginning="dr_orchestrator.cli.",
     elsewhere=_COMMANDS,
+    hidden=("open_watch",),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, prog_name="dro", message="%(prog)s %(version)s")

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from dr_orchestrator.core.wording import count_words, duration_words
+from dr_orchestrator.core.wording import count_words, duration_words, printable
 from dr_orchestrator.errors import ExitCode, PlanInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.plan.load import LoadedPlan
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Examples:
   dro plan validate riverside
   dro plan show plans/riverside.yaml --origin
+  dro plan changes
 """
 )
 def command() -> None:
@@ -175,6 +176,73 @@ def _show_origins(loaded: LoadedPlan) -> None:
 
     for line in origin_lines(loaded):
         click.echo(line)
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  dro plan changes
+  dro plan changes --before ../plans-as-deployed --json
+"""
+)
+@click.argument("practices", nargs=-1, metavar="[PRACTICE]...")
+@click.option(
+    "--before",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="hold them against the plans in this folder, and not against the record",
+)
+@click.option("--json", "_json", is_flag=True, help="print one JSON object")
+@click.pass_obj
+def changes(
+    context: Context, practices: tuple[str, ...], *, before: Path | None, _json: bool
+) -> ExitCode:
+    """Show what plans promise else than before: what an edited template does to each of them.
+
+    Exit codes: 0 nothing is loosened; 4 something is, and counts as not proven until the practice
+    accepts it; 2 a plan is not valid.
+    """
+    from dr_orchestrator.compliance.promise import changes as changes_between
+    from dr_orchestrator.core.promise import Direction
+    from dr_orchestrator.maintenance.standing import promised_by
+
+    told: list[dict[str, Any]] = []
+    loosened = 0
+    for loaded in context.plans(practices):
+        practice = loaded.plan.practice.id
+        known = _promised_before(context, practice, before)
+        found = changes_between(known, promised_by(loaded)) if known else ()
+        less = sum(1 for each in found if each.direction is Direction.LOOSENED)
+        loosened += less
+        context.say(_change_line(practice, len(found), less, is_known=bool(known)))
+        for each in found:
+            was, now = (printable(value) or "-" for value in (each.before, each.after))
+            context.say(f"  {each.direction.value:<9}  {each.field}: {was} -> {now}")
+        said = [{**vars(each), "direction": each.direction.value} for each in found]
+        told.append({"practice": practice, "known": bool(known), "changes": said})
+    context.print_json_if_asked({"plans": told, "loosened": loosened})
+    return ExitCode.UNPROVEN if loosened else ExitCode.OK
+
+
+def _promised_before(context: Context, practice: str, folder: Path | None) -> Mapping[str, str]:
+    """Return what was promised to a practice before; nothing where nobody knows."""
+    from dr_orchestrator.maintenance.standing import promised_by
+    from dr_orchestrator.plan.load import find_plans, load_plan, practice_id
+
+    if folder is None:
+        newest = context.store().newest_promise(practice)
+        return newest.fields if newest else {}
+    files = [each for each in find_plans(folder) if practice_id(each) == practice]
+    return promised_by(load_plan(files[0])) if files else {}
+
+
+def _change_line(practice: str, found: int, loosened: int, *, is_known: bool) -> str:
+    if not is_known:
+        return f"{practice}: no promise is known from before"
+    if not found:
+        return f"{practice}: promises what it did"
+    less = f", {loosened} of them loosened" if loosened else ""
+    return f"{practice}: {count_words(found, 'change')}{less}"
 
 
 @command.command(

@@ -11,8 +11,12 @@ from dr_orchestrator.core.wording import instant_words, printable, size_words
 from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime, tzinfo
+
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.core.point import RecoveryPoint
+    from dr_orchestrator.core.record import HoldPlaced
     from dr_orchestrator.plan.load import LoadedPlan
 
 _REBUILD = "rebuild"
@@ -54,8 +58,11 @@ def command(
         for point in context.store().points(loaded.plan.practice.id, repository=repository)
         if point.system in wanted
     ]
-    _show(context, loaded, points)
-    context.print_json_if_asked({"points": [point_json(point) for point in points]})
+    holds = context.store().practice_record(loaded.plan.practice.id).holds
+    _show(context, loaded, points, holds)
+    context.print_json_if_asked(
+        {"points": [point_json(point, holds.get(point.id)) for point in points]}
+    )
     return ExitCode.OK
 
 
@@ -74,10 +81,11 @@ def _rebuild(context: Context, loaded: LoadedPlan, repository: str | None) -> Ex
         )
     swept = context.sweep()
     result = context.app.rebuild(plan, repository)
-    _show(context, loaded, list(result.points))
+    record = context.store().practice_record(plan.practice.id)
+    _show(context, loaded, list(result.points), record.holds)
     for snapshot, reason in result.unusable:
         click.echo(f"error: manifest {snapshot}: {reason}", err=True)
-    if repository in context.store().practice_record(plan.practice.id).frozen:
+    if repository in record.frozen:
         where = f"{plan.practice.id} --repository {repository}"
         context.say(
             f"what is new stands for nothing until somebody looked into it: `dro retention show "
@@ -85,14 +93,19 @@ def _rebuild(context: Context, loaded: LoadedPlan, repository: str | None) -> Ex
         )
     context.print_json_if_asked(
         {
-            "points": [point_json(point) for point in result.points],
+            "points": [point_json(each, record.holds.get(each.id)) for each in result.points],
             "failures": [{"snapshot": each, "reason": why} for each, why in result.unusable],
         }
     )
     return ExitCode.PARTIAL if result.unusable else most_important(swept)
 
 
-def _show(context: Context, loaded: LoadedPlan, points: list[RecoveryPoint]) -> None:
+def _show(
+    context: Context,
+    loaded: LoadedPlan,
+    points: list[RecoveryPoint],
+    holds: Mapping[str, HoldPlaced],
+) -> None:
     if not points:
         context.say("no recovery point is known")
     zone = loaded.plan.practice.timezone
@@ -100,12 +113,20 @@ def _show(context: Context, loaded: LoadedPlan, points: list[RecoveryPoint]) -> 
         size = size_words(sum(asset.bytes for asset in point.assets.values()))
         where = ", ".join(copy.repository for copy in point.copies)
         label = f"  {printable(point.label)}" if point.label else ""
+        as_of = instant_words(point.as_of, zone)
         older = "".join(
-            f"  {name}: data of {instant_words(asset.data_as_of, zone)}"
+            f"  {name}: data of {data_as_of}"
             for name, asset in point.assets.items()
-            if asset.data_as_of
+            if asset.data_as_of and (data_as_of := instant_words(asset.data_as_of, zone)) != as_of
         )
+        held = _held(holds.get(point.id), context.clock.now(), zone)
         context.say(
-            f"{point.id}  {point.system:12} {instant_words(point.as_of, zone)}  "
-            f"{size:>10}  {where}{older}{label}"
+            f"{point.id}  {point.system:12} {as_of}  {size:>10}  {where}{older}{label}{held}"
         )
+
+
+def _held(hold: HoldPlaced | None, now: datetime, zone: tzinfo) -> str:
+    if hold is None or (hold.until is not None and hold.until <= now):
+        return ""
+    until = instant_words(hold.until, zone) if hold.until else "it is released"
+    return f"  held until {until}"

@@ -33,6 +33,10 @@ class ProgressLine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Take it off the screen, for other text to come there."""
         self._write("")
 
     def update(self, asset: str, progress: Progress) -> None:
@@ -41,6 +45,10 @@ class ProgressLine:
             self._done[asset] = progress
             parts = [f"{name} {_words(each)}" for name, each in sorted(self._done.items())]
             self._write(f"{self._doing} {', '.join(parts)}")
+
+    def count(self, done: int, of: int) -> None:
+        """Show that the one after `done` is worked on."""
+        self._write(f"{self._doing} {done + 1} of {of}")
 
     def _write(self, text: str) -> None:
         if self._shown:

@@ -42,7 +42,8 @@ def command(context: Context, *, _json: bool) -> ExitCode:
             hint="add `publish: {to: DIR}` or `metrics: FILE`",
         )
     read = app.plans_and_mistakes()
-    plans = [loaded.plan for loaded in read.plans]
+    away = context.store().handed_over()
+    plans = [each.plan for each in read.plans if each.plan.practice.id not in away]
     not_written = _failure(app.write_metrics, plans)
     not_published = _failure(app.publish, plans)
     wrong = [each for each in (*read.mistakes, not_written, not_published) if each is not None]

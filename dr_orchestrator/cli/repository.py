@@ -11,6 +11,7 @@ from dr_orchestrator.cli import (
     repository_extend,
     repository_immutability,
     repository_prepare,
+    repository_rekey,
     repository_undelete,
 )
 from dr_orchestrator.cli.each_repository import EXIT, Done, each_repository
@@ -29,6 +30,7 @@ command.add_command(repository_copy.copy)
 command.add_command(repository_extend.extend)
 command.add_command(repository_immutability.immutability)
 command.add_command(repository_prepare.prepare)
+command.add_command(repository_rekey.rekey)
 command.add_command(repository_undelete.undelete)
 
 

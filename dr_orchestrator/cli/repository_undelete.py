@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from dr_orchestrator.cli.each_repository import EXIT, repositories_of
+from dr_orchestrator.cli.options import confirm
 from dr_orchestrator.cli.test import Proven, prove_each
 from dr_orchestrator.core.wording import (
     count_words,
@@ -97,7 +97,7 @@ def undelete(
     for line in _lines(plan, name, planned):
         context.say(line)
     if planned.changes:
-        _confirm(plan, yes)
+        confirm(plan.practice.id, yes)
     result = context.app.undelete(plan, name, planned)
     _say_result(context, plan, name, result)
     proven = Proven() if no_test else _prove(context, loaded, name, planned)
@@ -197,19 +197,6 @@ def _by_system(points: Sequence[RecoveryPoint]) -> dict[str, list[RecoveryPoint]
     for point in points:
         found.setdefault(point.system, []).append(point)
     return found
-
-
-def _confirm(plan: Plan, yes: str | None) -> None:
-    """Let a person type the practice's id: it is the one that is written to."""
-    practice = plan.practice.id
-    if yes is None:
-        click.echo("type the practice's id to go on: ", nl=False, err=True)
-        yes = sys.stdin.readline().strip()
-    if yes != practice:
-        raise UsageMistake(
-            "not confirmed: nothing was changed",
-            hint=f"type {practice} when asked, or say `--yes {practice}`",
-        )
 
 
 def _say_result(context: Context, plan: Plan, name: str, result: UndeleteResult) -> None:

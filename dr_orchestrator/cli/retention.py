@@ -143,6 +143,11 @@ def hold(
     """
     plan = context.one_plan(practice).plan
     found = context.store().find_point(plan.practice.id, point)
+    if all(copy.is_existing for copy in found.copies):
+        raise UsageMistake(
+            f"another tool saved {found.id}, and lets go of it: it cannot be held here",
+            hint="keep it there",
+        )
     now, zone = context.clock.now(), plan.practice.timezone
     end = _end(until, duration, now, zone)
     if end is not None and end <= now:

@@ -9,6 +9,7 @@ import click
 from dr_orchestrator.cli.options import from_places
 from dr_orchestrator.cli.output import print_lines, say_error
 from dr_orchestrator.cli.status_text import PracticeShown, fleet_lines, machine_lines
+from dr_orchestrator.compliance.retired import retired_in_use
 from dr_orchestrator.errors import DroError, ExitCode, UsageMistake, most_important
 from dr_orchestrator.fleet.need import Need, practice_need, site_need, sites_in_order
 from dr_orchestrator.fleet.site import look_at, site_status
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.core.finding import Finding
-    from dr_orchestrator.core.record import SystemPaused
+    from dr_orchestrator.core.record import HandedOver, RepositoryRetired, SystemPaused
     from dr_orchestrator.fleet.nagios import Answer
     from dr_orchestrator.fleet.read import Fleet, SiteSeen
     from dr_orchestrator.fleet.status import PracticeStatus, SiteProblem, SiteStatus
@@ -78,14 +79,18 @@ def command(
 def _this_machine(context: Context, practices: tuple[str, ...]) -> ExitCode:
     now = context.clock.now()
     read = context.plans_and_mistakes(practices)
-    shown = _look(context, read.plans, now)
+    ours, away = _ours_and_others(context, read.plans)
+    shown = _look(context, ours, now)
     site = _site(context, shown, now)
-    print_lines(machine_lines(shown, site, now), err=context.json)
+    print_lines(machine_lines(shown, site, now, away), err=context.json)
     for mistake in read.mistakes:
         say_error(mistake)
     context.print_json_if_asked(
         {
-            "practices": [practice_json(each.status, each.pauses) for each in shown],
+            "practices": [practice_json(each.status, each.pauses, each.retired) for each in shown],
+            "handed_over": [
+                {"practice": each.practice, "to": each.to, "at": each.at} for each in away
+            ],
             "problems": [_problem_json(each) for each in site.problems],
             "scheduler_seen_at": site.scheduler_seen_at,
             "mistakes": [mistake.message for mistake in read.mistakes],
@@ -105,7 +110,12 @@ def _many_sites(context: Context, places: tuple[str, ...]) -> ExitCode:
 
 def _nagios(context: Context, practices: tuple[str, ...], places: tuple[str, ...]) -> int:
     """Print one line whatever happens: a plugin that says nothing is taken for one that is well."""
-    from dr_orchestrator.fleet.nagios import answer_for_fleet, answer_for_machine, unknown
+    from dr_orchestrator.fleet.nagios import (
+        answer_for_fleet,
+        answer_for_machine,
+        nothing_left,
+        unknown,
+    )
 
     now = context.clock.now()
     answer: Answer
@@ -114,14 +124,31 @@ def _nagios(context: Context, practices: tuple[str, ...], places: tuple[str, ...
             answer = answer_for_fleet(read_sites(context, places, now), now)
         else:
             read = context.plans_and_mistakes(practices)
-            site = _site(context, _look(context, read.plans, now), now)
+            ours, away = _ours_and_others(context, read.plans)
+            site = _site(context, _look(context, ours, now), now)
             answer = answer_for_machine(site, now, read.mistakes)
+            if away and not ours and not read.mistakes:
+                answer = nothing_left()
     except DroError as error:
         answer = unknown(error)
     except Exception as error:  # noqa: BLE001 - its text may hold patient data: never shown
         answer = unknown(DroError(f"internal error ({type(error).__name__})"))
     click.echo(answer.line)
     return answer.state
+
+
+def _ours_and_others(
+    context: Context, plans: Iterable[LoadedPlan]
+) -> tuple[tuple[LoadedPlan, ...], tuple[HandedOver, ...]]:
+    """Return the plans of practices that this machine looks after, and the practices that another
+    one has now: nothing that is known here says how those stand.
+    """
+    away, plans = context.store().handed_over(), tuple(plans)
+    named = [each.plan.practice.id for each in plans]
+    return (
+        tuple(each for each in plans if each.plan.practice.id not in away),
+        tuple(away[practice] for practice in named if practice in away),
+    )
 
 
 def _look(
@@ -140,6 +167,7 @@ def _look(
                 status=look_at(loaded.plan, record, context.settings, now),
                 zone=loaded.plan.practice.timezone,
                 pauses=pauses_in_force(record, now),
+                retired=retired_in_use(loaded.plan, record),
             )
         )
     return tuple(sorted(shown, key=lambda each: practice_need(each.status, now)))
@@ -188,7 +216,11 @@ def sites_json(fleet: Fleet, now: datetime) -> dict[str, object]:
     }
 
 
-def practice_json(status: PracticeStatus, pauses: Iterable[SystemPaused] = ()) -> dict[str, object]:
+def practice_json(
+    status: PracticeStatus,
+    pauses: Iterable[SystemPaused] = (),
+    retired: Iterable[RepositoryRetired] = (),
+) -> dict[str, object]:
     """Return one practice as other programs read it; times in UTC."""
     said = {pause.system: pause for pause in pauses}
     return {
@@ -203,6 +235,10 @@ def practice_json(status: PracticeStatus, pauses: Iterable[SystemPaused] = ()) -
                 "why": said[system].why if system in said else None,
             }
             for system, until in status.paused.items()
+        ],
+        "retired": [
+            {"repository": each.repository, "replaced_by": each.replaced_by, "at": each.at}
+            for each in retired
         ],
         "forecasts": list(status.forecasts),
         "protected": [

@@ -10,6 +10,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.cli.output import STYLES, TITLE, Span
+from dr_orchestrator.compliance.retired import retired_words
 from dr_orchestrator.core.finding import Finding, Verdict
 from dr_orchestrator.core.wording import (
     count_words,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime, tzinfo
 
-    from dr_orchestrator.core.record import SystemPaused
+    from dr_orchestrator.core.record import HandedOver, RepositoryRetired, SystemPaused
 
 _QUIET_STYLE = "cyan"
 _RED = STYLES[Verdict.BREACHED]
@@ -62,12 +63,19 @@ class PracticeShown:
     status: PracticeStatus
     zone: tzinfo
     pauses: tuple[SystemPaused, ...]
+    retired: tuple[RepositoryRetired, ...] = ()
+    """Repositories that another one stands for, and that the plan still saves to."""
 
 
 def machine_lines(
-    practices: Sequence[PracticeShown], site: SiteStatus, now: datetime
+    practices: Sequence[PracticeShown],
+    site: SiteStatus,
+    now: datetime,
+    handed_over: Sequence[HandedOver] = (),
 ) -> Iterator[Line]:
-    """Return one block of lines a practice, then what is to be said of the machine."""
+    """Return one block of lines a practice, then what another machine has now, and what is to be
+    said of this one.
+    """
     for number, each in enumerate(practices):
         if number:
             yield ()
@@ -79,7 +87,18 @@ def machine_lines(
             yield _paused_line(each.status, pause.system, who)
         for told in protected_words(each.status, now, each.zone):
             yield (Span(f"  locked: {printable(told)}"),)
+        for retired in each.retired:
+            yield (Span("  retired: ", _YELLOW), Span(retired_words(retired, each.zone)))
         yield from _forecast_lines(each.status)
+    if practices and handed_over:
+        yield ()
+    for away in handed_over:
+        yield (
+            Span(f"{printable(away.practice)}: ", TITLE),
+            Span(
+                f"handed over to {printable(away.to)} on {away.at:%Y-%m-%d}; nothing is done here"
+            ),
+        )
     machine = tuple(_machine_lines(site))
     if machine:
         yield ()

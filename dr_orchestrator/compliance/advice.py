@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.finding import Objective
-from dr_orchestrator.core.verification import Result
+from dr_orchestrator.core.verification import NOTHING_TOLD, Depth, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,6 +36,8 @@ _ABOUT = {
     Objective.ACCEPTANCE: "take the change back, or have the practice sign it: "
     "`dro sign {practice}`",
     Objective.CORRECTIVE_ACTIONS: "do what is open, then close it: `dro action list {practice}`",
+    Objective.CUSTODY: "have the key tried by whoever holds it: "
+    "`dro key prove {practice} --holder ID`; `dro key list {practice}` says who can open what",
     Objective.EVIDENCE: "keep everything as it is, see what was altered, and find out by whom: "
     "`dro evidence verify {practice}`",
 }
@@ -93,6 +95,10 @@ def advise(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> str:
     if test.result is Result.PASSED:
         return "nothing to do"
     if test.result is Result.UNPROVEN:
+        open_ = {each.reason for each in test.verifications if each.result is Result.UNPROVEN}
+        if open_ == {NOTHING_TOLD}:
+            came = "it restores and loads" if test.depth >= Depth.L3 else "it restores"
+            return f"{came}; nothing says what must be in it: name that under `verify` in the plan"
         return "remove the cause named above and run the test again: until then nothing is proven"
     before = [each for each in follow_ups if each.point != test.point]
     where = f"point {test.point} in {test.repository}"

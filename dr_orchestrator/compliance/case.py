@@ -15,14 +15,14 @@ from functools import cached_property
 
 from dr_orchestrator.compliance.shares import last_word
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
-from dr_orchestrator.core.point import RecoveryPoint
+from dr_orchestrator.core.point import Method, RecoveryPoint
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import count_words, instant_words
 from dr_orchestrator.plan.model import (
     CommandAsset,
-    DataTime,
+    ExistingAsset,
     FilesAsset,
     Plan,
     ProtectedSystem,
@@ -172,10 +172,22 @@ class Case:
             if asset not in held or held[asset].kind is not spec.kind
         )
 
-    def data_time(self, asset: str) -> DataTime | None:
-        """Return what the plan says of the age of an asset that somebody else's job writes."""
+    def oldest_dump(self, asset: str) -> timedelta | None:
+        """Return how old an asset may be that somebody else's job writes; `None` of any other.
+
+        Of what another tool saves, the plan says nothing but the RPO.
+        """
         spec = self.system.assets[asset]
-        return spec.data_time if isinstance(spec, _MADE_ELSEWHERE) else None
+        if isinstance(spec, ExistingAsset):
+            return self.system.rpo if spec.method is Method.DUMP else None
+        if isinstance(spec, _MADE_ELSEWHERE) and spec.data_time is not None:
+            return spec.data_time.max_age
+        return None
+
+    def is_made_elsewhere(self, asset: str) -> bool:
+        """Whether how old its data is was not for us to say when it was saved."""
+        spec = self.system.assets[asset]
+        return isinstance(spec, ExistingAsset) or self.oldest_dump(asset) is not None
 
     def maker(self, asset: str) -> str:
         """Return who writes an asset: the role of a contact, or the plan's own words."""

@@ -7,10 +7,11 @@ the dump is a promise of its own; what it means for the work that would be lost 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from dr_orchestrator.compliance.case import Case
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
+from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.wording import duration_words
 
 _WORST_FIRST = (Verdict.BREACHED, Verdict.UNPROVEN, Verdict.MET)
@@ -19,11 +20,19 @@ _WORST_FIRST = (Verdict.BREACHED, Verdict.UNPROVEN, Verdict.MET)
 def judge_dump_age(case: Case) -> Iterator[Finding]:
     """Judge the asset whose job is in the worst state; nothing where no job is in the plan."""
     found = [
-        _judge(case, asset, spec.max_age)
+        _judge(case, asset, allowed)
         for asset in case.system.assets
-        if (spec := case.data_time(asset))
+        if (allowed := case.oldest_dump(asset))
     ]
     yield from sorted(found, key=lambda finding: _WORST_FIRST.index(finding.verdict))[:1]
+
+
+def _written(case: Case, point: RecoveryPoint, asset: str) -> datetime | None:
+    """Return when the dump was written that a point holds: what another tool saved is of the time
+    it was saved, unless its file was older.
+    """
+    written = point.assets[asset].data_as_of
+    return written or (point.as_of if case.system.is_existing else None)
 
 
 def _judge(case: Case, asset: str, allowed: timedelta) -> Finding:
@@ -35,7 +44,7 @@ def _judge(case: Case, asset: str, allowed: timedelta) -> Finding:
     looks = [
         (case.taken(point), min(written, case.taken(point)))
         for point in case.restorable
-        if case.holds(point, asset) and (written := point.assets[asset].data_as_of)
+        if case.holds(point, asset) and (written := _written(case, point, asset))
     ]
     if not looks:
         return case.finding(

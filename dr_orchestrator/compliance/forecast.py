@@ -196,7 +196,8 @@ def _staged(asset: AssetSummary) -> int:
 
 
 def _in_sandbox(asset: AssetSummary) -> int:
-    return asset.bytes * (_LOADED if asset.method is Method.LOGICAL else 1)
+    is_loaded = asset.method in {Method.LOGICAL, Method.DUMP}
+    return asset.bytes * (_LOADED if is_loaded else 1)
 
 
 def _growth(systems: Sequence[Sequence[RecoveryPoint]], *, lets_go: bool) -> Series:

@@ -10,6 +10,7 @@ from dr_orchestrator.compliance.case import Case, open_case
 from dr_orchestrator.compliance.copies import judge_copies
 from dr_orchestrator.compliance.corrective import judge_corrective_actions
 from dr_orchestrator.compliance.coverage import judge_coverage
+from dr_orchestrator.compliance.custody import judge_custody
 from dr_orchestrator.compliance.data_age import judge_data_age
 from dr_orchestrator.compliance.dump_age import judge_dump_age
 from dr_orchestrator.compliance.immutability import judge_immutability
@@ -25,11 +26,12 @@ from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.plan.model import Plan
 
-_TAKES_A_MONTH = frozenset(
-    {Objective.REPOSITORY_CHECK, Objective.IMMUTABILITY, Objective.RETENTION}
+_TAKES_LONG = frozenset(
+    {Objective.REPOSITORY_CHECK, Objective.IMMUTABILITY, Objective.RETENTION, Objective.CUSTODY}
 )
-"""What looks after repositories takes a month to come round. A practice whose records come back
-would not be called kept until then; when that is due, it is told."""
+"""What looks after repositories takes a month to come round, and a holder of a key half a year. A
+practice whose records come back would not be called kept until then; when that is due, it is told.
+"""
 
 
 def judge(plan: Plan, record: PracticeRecord, now: datetime) -> tuple[Finding, ...]:
@@ -45,7 +47,7 @@ def judge(plan: Plan, record: PracticeRecord, now: datetime) -> tuple[Finding, .
     return tuple(
         finding
         for finding in judge_all(plan, record, now)
-        if finding.objective not in _TAKES_A_MONTH
+        if finding.objective not in _TAKES_LONG
         or finding.verdict is not Verdict.UNPROVEN
         or is_overdue(finding, now)
     )
@@ -83,3 +85,4 @@ def _findings(case: Case, record: PracticeRecord) -> Iterator[Finding]:
     yield from judge_retention(case, record)
     yield from judge_acceptance(case, record)
     yield from judge_corrective_actions(case, record)
+    yield from judge_custody(case, record)

@@ -371,8 +371,14 @@ def _system_data(system: _Data) -> _Data:
             "copying": backup["copying"]["schedule"] if backup["copy_to"] else "",
         },
         "restore_tests": _named(_restore_test(each) for each in system["restore_tests"]),
-        "verify": _named(_check(each) for each in system["verify"]),
+        "verify": _named(_check(each) for each in system["verify"] if _promises(each, system)),
     }
+
+
+def _promises(check: _Data | str, system: _Data) -> bool:
+    """Whether a check says anything: of what another tool saved there is no baseline."""
+    theirs = any("existing" in asset for asset in system["assets"].values())
+    return not (theirs and (check == "baseline" or "baseline" in check))
 
 
 def _asset(asset: _Data) -> _Data:

@@ -208,6 +208,15 @@ _FIELDS: Mapping[str, _Field] = {
     "systems.*.assets.*.data_time": _Field("which files of {0} tell its age", _cannot_be_told),
     "systems.*.assets.*.data_time.max_age": _Field("how old the data of {0} may be", _sooner),
     "systems.*.assets.*.data_time.at_least": _Field("the size of a file in {0}", _larger),
+    "systems.*.assets.*.existing.path": _Field(
+        "where {0} lies in what another tool saves", _cannot_be_told, absent_is_more=True
+    ),
+    "systems.*.assets.*.existing.tag": _Field(
+        "the tag that {0} is known by", _cannot_be_told, absent_is_more=True
+    ),
+    "systems.*.assets.*.existing.host": _Field(
+        "the host that {0} is known by", _cannot_be_told, absent_is_more=True
+    ),
     "systems.*.assets.*.baseline": _Field(
         "how closely {0} is compared", _ranked("counts", "sampled", "full")
     ),

@@ -19,7 +19,11 @@ _GRACE = timedelta(days=1)
 
 
 def judge_retention(case: Case, record: PracticeRecord) -> Iterator[Finding]:
-    """Judge each repository of a system that the plan has something forgotten in."""
+    """Judge each repository of a system that the plan has something forgotten in; nothing where
+    another tool saves it, and lets go of it.
+    """
+    if case.system.is_existing:
+        return
     for repository in case.repositories:
         schedule = case.plan.repositories[repository].maintenance.forget
         if schedule != "never":

@@ -101,7 +101,7 @@ def _broken(case: Case, longest: _Stretch) -> str:
     what = f" of {longest.asset}" if len(case.system.assets) > 1 else ""
     over = f"{duration_words(longest.length - case.system.rpo)} too long"
     start = case.at(longest.start)
-    if case.data_time(longest.asset) is not None:
+    if case.is_made_elsewhere(longest.asset):
         until = "" if longest.end == case.now else f" until {case.at(longest.end)}"
         return f"nothing newer{what} than from {start} could be brought back{until}: {over}"
     if longest.end == case.now:

@@ -44,6 +44,8 @@ class Objective(StrEnum):
     """What is promised is not less than what the practice accepted."""
     CORRECTIVE_ACTIONS = "corrective_actions"
     """What a failed or missed test asked for was done in time."""
+    CUSTODY = "custody"
+    """Whoever is to hold a key showed recently enough that it opens the backups."""
     EVIDENCE = "evidence"
     """What is on record is what was once written; judged only where it is not."""
 

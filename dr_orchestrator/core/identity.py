@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,15 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 def new_id(at: datetime) -> str:
     """Return an id for something that began `at` (aware UTC): `20261121-191500-4k7q2z`."""
     return f"{at:%Y%m%d-%H%M%S}-{short_id()}"
+
+
+def derived_id(at: datetime, of: str) -> str:
+    """Return an id of the same form that is always the same: for what was there before us, told
+    apart by `of` from all else that began then.
+    """
+    digest = hashlib.blake2b(of.encode(), digest_size=6).digest()
+    word = "".join(_ALPHABET[byte % len(_ALPHABET)] for byte in digest)
+    return f"{at:%Y%m%d-%H%M%S}-{word}"
 
 
 def short_id() -> str:

@@ -12,7 +12,9 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from dr_orchestrator import __version__
 from dr_orchestrator.core.point import MANIFEST_SCHEMA, Manifest
+from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import ManifestInvalid
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ _YEARS = range(1000, 9000)
 """Beyond them no zone or window can be reckoned with: whoever forges a time may say any."""
 _MOST_BYTES = 2**63 - 1
 """What a database can keep."""
+_LONGEST_WRITER = 40
+"""Of a name that somebody else may have written."""
 _FULL_ID = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 """Of what plans name, and of points: it is shown to people, and becomes the name of a folder."""
@@ -56,10 +60,14 @@ def decode_manifest(content: bytes) -> Manifest:
         schema = raw["schema"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ManifestInvalid("the manifest is damaged: this program wrote no such thing") from None
-    if not isinstance(schema, int) or schema > MANIFEST_SCHEMA:
+    if not isinstance(schema, int):
+        raise ManifestInvalid("the manifest is damaged: its schema is no number")
+    if schema > MANIFEST_SCHEMA:
+        writer = printable(str(raw.get("made_by", "")))[:_LONGEST_WRITER] or "a newer version"
         raise ManifestInvalid(
-            f"the manifest has schema {schema!r}, this version reads up to {MANIFEST_SCHEMA}",
-            hint="update dr-orchestrator on this machine",
+            f"the manifest was written by {writer} (schema {schema}), and this is dr-orchestrator "
+            f"{__version__}, which reads up to {MANIFEST_SCHEMA}",
+            hint="install that version or a newer one here",
         )
     from pydantic import ValidationError
 

@@ -34,6 +34,7 @@ class Skipped(StrEnum):
     SUPERSEDED = "a later one had come due before it could be started"
     TOO_LATE = "it could not be started within its grace"
     CLOCK_AHEAD = "the clock was ahead when it came due"
+    HANDED_OVER = "the practice was handed over to another machine"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,6 +42,8 @@ class Method(StrEnum):
     TREE = "tree"
     STREAM = "stream"
     """What a program of the practice's own prints."""
+    DUMP = "dump"
+    """What somebody else's job wrote: plain SQL or an archive, told apart when it comes back."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,13 +119,24 @@ class PointCopy:
     repository: str
     """The plan's name of the repository."""
     manifest_snapshot: str
-    """restic's full id of the snapshot that holds the manifest."""
+    """restic's full id of the snapshot that holds the manifest; empty where the manifest is kept by
+    us alone, since somebody else saved what the point is made of."""
     manifest_sha256: str
     snapshots: Mapping[str, str]
     """Asset -> restic's full snapshot id."""
     recorded_at: datetime
     read_back: bool = False
     """Whether the repository told us of it: this memory did not see it being made."""
+
+    @property
+    def is_existing(self) -> bool:
+        """Whether somebody else saved it: it is theirs to keep and to remove."""
+        return not self.manifest_snapshot
+
+    @property
+    def all_snapshots(self) -> tuple[str, ...]:
+        """All that the repository holds of it: the manifest's snapshot, and those of its assets."""
+        return tuple(filter(None, (self.manifest_snapshot, *self.snapshots.values())))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +156,9 @@ class AssetSummary:
     """Those that were new or not as the point before had them."""
     added_bytes: int | None = None
     """What was new to the repository that was saved to first, before compression on 0.14."""
+    server: str = ""
+    """What served it, as `postgres 15.18` or `mysql 8.0.36`: as new its loading has to be. Empty
+    for what no server serves, where nobody knows, and of points of before this was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

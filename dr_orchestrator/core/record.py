@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from dr_orchestrator.core.custody import HeldKey, KeyProof
 from dr_orchestrator.core.finding import Objective, Verdict
 from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.occurrence import Occurrence
@@ -48,6 +49,8 @@ class PointRecorded:
     """
 
     point: RecoveryPoint
+    manifest: str = ""
+    """Its manifest as JSON, where no repository holds it: somebody else saved what it is of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -379,6 +382,73 @@ class ReportDelivered:
     that was proven changed since."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class KeyMade:
+    """A key of a repository was made for somebody. The same one again changes nothing."""
+
+    key: HeldKey
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyTried:
+    """Somebody typed in the key they hold. The newest for each holder and repository counts."""
+
+    proof: KeyProof
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyRevoked:
+    """A key opens its repository no more. One that is revoked already stays as it is."""
+
+    practice: str
+    repository: str
+    key: str
+    at: datetime
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepositoryRetired:
+    """Another repository stands for this one from now on: nothing new is saved to it."""
+
+    practice: str
+    repository: str
+    at: datetime
+    by: str
+    replaced_by: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandedOver:
+    """Another machine takes this practice over: nothing scheduled is started for it here."""
+
+    practice: str
+    at: datetime
+    by: str
+    to: str
+    """Who, in words."""
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TakenOver:
+    """This machine goes on with a practice that another one handed over, or that was lost there."""
+
+    practice: str
+    at: datetime
+    by: str
+    giver: str
+    """The host that had it."""
+    chain: str
+    """Its chain of evidence, which ours follows."""
+    number: int
+    """Of the last line of it that was handed over."""
+    head: str
+    """Hash of that line."""
+
+
 Entry = (
     RunOpened
     | RunClosed
@@ -414,6 +484,12 @@ Entry = (
     | ActionClosed
     | Anchored
     | ReportDelivered
+    | KeyMade
+    | KeyTried
+    | KeyRevoked
+    | RepositoryRetired
+    | HandedOver
+    | TakenOver
 )
 
 
@@ -474,6 +550,14 @@ class PracticeRecord:
     """By `at`, oldest first."""
     actions: tuple[CorrectiveAction, ...] = ()
     """By `opened_at`, oldest first; closed ones too."""
+    keys: tuple[HeldKey, ...] = ()
+    """The keys that were made for somebody, by `made_at`; revoked ones too."""
+    key_proofs: tuple[KeyProof, ...] = ()
+    """The newest of each (holder, repository)."""
+    retired: Mapping[str, RepositoryRetired] = field(default_factory=dict)
+    """Repository -> what stands for it now."""
+    handed_over: HandedOver | None = None
+    """Where another machine has this practice now."""
 
     def vouches_for(self, copy: PointCopy) -> bool:
         """Return whether a copy may be relied on: this memory saw it being made, or a person looked

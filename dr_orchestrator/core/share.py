@@ -14,7 +14,9 @@ so what was restored is known by byte, and a plan that asks for other shares sta
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 MOST_PARTS = 256
@@ -62,7 +64,15 @@ class Listed(NamedTuple):
     is_link: bool
     size: int
     """Bytes; 0 of a link."""
+    changed_at: datetime | None = None
+    """When its content was last changed, as far as the repository says."""
 
 
 UNREADABLE = "\ufffd"
 """In a listed path: a byte that is no UTF-8."""
+_NO_TEXT = re.compile("[\udc80-\udcff]")
+
+
+def as_listed(path: bytes) -> str:
+    """Return a path as a repository lists it: see `Listed.path`."""
+    return _NO_TEXT.sub(UNREADABLE, path.decode(errors="surrogateescape"))

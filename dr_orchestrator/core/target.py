@@ -1,10 +1,11 @@
 """Where a restore may land. The types keep a restore test away from anything live.
 
 `SandboxTarget` is what a restore test accepts for files, `LabTarget` for a database that it loads
-into a lab server; `NewDirectoryTarget` is what `dro restore` makes. None can be built from a plain
-path or name by accident: sandbox drivers vouch for the first two (a test keeps `sandbox_target` and
-`lab_target` to the folder `sandbox/`), and `claim_new_directory` makes the last by creating the
-directory itself.
+into a lab server; `NewDirectoryTarget` and `LiveTarget` are what `dro restore` makes. None can be
+built from a plain path or name by accident: sandbox drivers vouch for the first two (a test keeps
+`sandbox_target` and `lab_target` to the folder `sandbox/`), `claim_new_directory` makes the third
+by creating the directory itself, and `confirm_live_target` the last once a person typed whose data
+it is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from dr_orchestrator.errors import TargetRefused
+from dr_orchestrator.errors import TargetRefused, UsageMistake
 
 _SEAL = object()
 
@@ -54,6 +55,17 @@ class NewDirectoryTarget:
         self.path = path
 
 
+class LiveTarget:
+    """A database that is not there yet, on a server that people work with."""
+
+    __slots__ = ("database",)
+
+    def __init__(self, database: str, *, seal: object) -> None:
+        if seal is not _SEAL:
+            raise TypeError("only confirm_live_target makes a LiveTarget")
+        self.database = database
+
+
 def sandbox_target(path: Path, level: str) -> SandboxTarget:
     """Vouch that `path` lies in a sandbox. Called by sandbox drivers only."""
     return SandboxTarget(path, level, seal=_SEAL)
@@ -62,6 +74,20 @@ def sandbox_target(path: Path, level: str) -> SandboxTarget:
 def lab_target(database: str, level: str) -> LabTarget:
     """Vouch that `database` is our own on a lab server. Called by sandbox drivers only."""
     return LabTarget(database, level, seal=_SEAL)
+
+
+def confirm_live_target(database: str, *, practice: str, typed: str) -> LiveTarget:
+    """Return a new database as a target, once a person typed the id of the practice.
+
+    Raises:
+        UsageMistake: something else was typed.
+    """
+    if typed != practice:
+        raise UsageMistake(
+            "not confirmed: nothing was changed",
+            hint=f"type {practice} when asked, or say `--yes {practice}`",
+        )
+    return LiveTarget(database, seal=_SEAL)
 
 
 def claim_new_directory(path: Path) -> NewDirectoryTarget:

@@ -7,6 +7,11 @@ from enum import IntEnum, StrEnum
 
 from dr_orchestrator.core.baseline import Value
 
+NO_BASELINE = "this point has no baseline"
+"""Why restored data cannot be compared with anything."""
+NOTHING_TOLD = "another tool saved it, and no check says what must be in it"
+"""Why what was restored is not proven, where there is no baseline and nobody asked for it."""
+
 
 class Result(StrEnum):
     """What came of a verification, or of a whole restore test."""

@@ -46,6 +46,7 @@ _OBJECTIVES = {
     Objective.RETENTION: "old backups cleared",
     Objective.ACCEPTANCE: "promise as accepted",
     Objective.CORRECTIVE_ACTIONS: "failures put right",
+    Objective.CUSTODY: "keys tried by who holds them",
     Objective.EVIDENCE: "record as it was written",
 }
 _VERDICTS = {

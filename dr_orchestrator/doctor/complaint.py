@@ -45,6 +45,8 @@ class Kind(Enum):
         "whoever can write to it decides what is backed up, and where to",
     )
 
+    HANDED_OVER = "handed-over", Severity.NOTE, "nothing is started for it here"
+
     RUNBOOK_INVALID = "runbook-invalid", Severity.FAILS, "nobody can follow it when it is needed"
     RUNBOOK_MISSING = "runbook-missing", Severity.FAILS, "nobody is told how the system comes back"
     RUNBOOK_NOT_TRUSTED = (
@@ -75,7 +77,19 @@ class Kind(Enum):
     )
 
     NOT_CAPTURABLE = "not-capturable", Severity.FAILS, "tonight's recovery point would lack it"
+    NOTHING_EXISTING = (
+        *("nothing-existing", Severity.FAILS),
+        "there is nothing to test, nor to bring back",
+    )
+    EXISTING_OLD = (
+        *("existing-old", Severity.FAILS),
+        "what was done since could not be brought back: the other tool saves no more, or elsewhere",
+    )
     NOT_LOADABLE = "not-loadable", Severity.FAILS, "its restore tests prove nothing"
+    POINTS_NOT_LOADABLE = (
+        *("points-not-loadable", Severity.NOTE),
+        "whoever needs one of them back has to get these programs first",
+    )
     CAPTURED_WITH = "captured-with", Severity.NOTE, "its recovery points will say so"
     CERTIFICATE_OVER = "certificate-over", Severity.FAILS, "whoever checks it refuses to connect"
     CERTIFICATE_ENDS = "certificate-ends", Severity.SOON, "then whoever checks it is refused"
@@ -95,6 +109,10 @@ class Kind(Enum):
     REPOSITORY_PASSWORD = (
         *("repository-password", Severity.FAILS),
         "nothing can be saved there, nor restored from it",
+    )
+    REPOSITORY_RETIRED = (
+        *("repository-retired", Severity.SOON),
+        "whoever kept its master key can read what is saved there",
     )
     REPOSITORY_DAMAGED = "repository-damaged", Severity.FAILS, "what is in it may not come back"
     REPOSITORY_LOCKED = (
@@ -247,10 +265,10 @@ class Complaint:
 
 def of_plan(loaded: LoadedPlan, field: str, kind: Kind, what: str, do: str) -> Complaint:
     """Return a complaint of what a plan's `field`, or else what that is part of, says."""
-    lines = loaded.lines
-    while field and field not in lines:
+    places = loaded.places
+    while field and field not in places:
         field = field[: max(field.rfind("."), field.rfind("["), 0)]
-    line = f"{loaded.path.name}:{lines[field]}" if field else ""
+    line = places[field] if field else ""
     return Complaint(kind=kind, what=what, do=do, practice=loaded.plan.practice.id, line=line)
 
 

@@ -14,6 +14,7 @@ from dr_orchestrator.core.wording import size_words
 from dr_orchestrator.doctor.complaint import Complaint, Kind, of_plan
 from dr_orchestrator.doctor.instruments import nearest_existing
 from dr_orchestrator.errors import DroError
+from dr_orchestrator.plan.model import ExistingAsset
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,18 +111,20 @@ def sandbox_bytes(patient: Patient, point: RecoveryPoint) -> int:
     return sum(
         asset.bytes
         if getattr(planned.get(name), "lab", None)
-        else patient.tools.drivers[asset.kind].sandbox_bytes(_as_recorded(asset, point))
+        else patient.tools.drivers[asset.kind].sandbox_bytes(
+            _as_recorded(asset, point, planned.get(name))
+        )
         for name, asset in point.assets.items()
     )
 
 
-def _as_recorded(asset: AssetSummary, point: RecoveryPoint) -> AssetState:
+def _as_recorded(asset: AssetSummary, point: RecoveryPoint, planned: object) -> AssetState:
     return AssetState(
         kind=asset.kind,
         method=asset.method,
         scope="",
         snapshot="",
-        path="",
+        path=planned.existing.path if isinstance(planned, ExistingAsset) else "",
         bytes=asset.bytes,
         captured_at=point.as_of,
     )

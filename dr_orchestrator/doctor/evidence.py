@@ -72,7 +72,7 @@ def _behind(
     places = [(each, "evidence.anchor", spec.anchor.schedule.period, began) for each in outside]
     for name in plan.used_repositories:
         copies = [each for point in patient.record.points if (each := point.copy_in(name))]
-        if copies:
+        if copies and not plan.only_reads(name):
             since = max(began, min(each.recorded_at for each in copies))
             places.append((repository_words(name), "evidence", spec.schedule.period, since))
     for place, field, period, since in places:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.doctor.append_only import look_at_direct_way, look_at_removal
-from dr_orchestrator.doctor.assets import look_at_asset
+from dr_orchestrator.doctor.assets import look_at_asset, look_at_points
 from dr_orchestrator.doctor.attempts import look_at_attempts
 from dr_orchestrator.doctor.buckets import look_at_bucket_settings
 from dr_orchestrator.doctor.clock import look_at_clock, look_at_time_zones
@@ -28,6 +28,7 @@ from dr_orchestrator.doctor.disks import (
 )
 from dr_orchestrator.doctor.encryption import look_at_encryption
 from dr_orchestrator.doctor.evidence import look_at_evidence
+from dr_orchestrator.doctor.existing import look_at_existing
 from dr_orchestrator.doctor.instruments import DoctorTools, Patient
 from dr_orchestrator.doctor.keys import look_at_keys, look_at_settings
 from dr_orchestrator.doctor.kit import look_at_kit
@@ -54,6 +55,7 @@ from dr_orchestrator.repositories.bucket import is_described
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from dr_orchestrator.core.record import HandedOver
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.settings import Settings
 
@@ -107,17 +109,30 @@ def examine(
 def _patients(
     plans: tuple[LoadedPlan, ...], tools: DoctorTools
 ) -> tuple[tuple[Patient, ...], tuple[Complaint, ...]]:
-    """Return the practices with what is recorded of them; nothing where the record is no use."""
+    """Return the practices that are this machine's, with what is recorded of them; nothing where
+    the record is no use. Of those that another machine has now only that is said.
+    """
     try:
         records = [_record(loaded, tools) for loaded in plans]
     except DroError as error:
         do = error.hint or "run dro as the user who owns it"
         return (), (Complaint(kind=Kind.RECORD_UNUSABLE, what=error.message, do=do),)
-    patients = (
+    patients = [
         Patient(loaded=loaded, record=record, tools=tools)
         for loaded, record in zip(plans, records, strict=True)
+    ]
+    away = tuple(_away(each.record.handed_over) for each in patients if each.record.handed_over)
+    return tuple(each for each in patients if not each.record.handed_over), away
+
+
+def _away(handed_over: HandedOver) -> Complaint:
+    return Complaint(
+        kind=Kind.HANDED_OVER,
+        what=f"it was handed over to {handed_over.to} on {handed_over.at:%Y-%m-%d}",
+        do=f"take its plan out of the plans folder; or go on with it here: "
+        f"`dro handover {handed_over.practice} --withdraw`",
+        practice=handed_over.practice,
     )
-    return tuple(patients), ()
 
 
 def _record(loaded: LoadedPlan, tools: DoctorTools) -> PracticeRecord:
@@ -157,7 +172,10 @@ def _at_practice(patient: Patient) -> Iterator[Look]:
     yield look(at="its runbooks", complain=partial(look_at_runbooks, patient))
     yield look(at="its recovery kit", complain=partial(look_at_kit, patient))
     yield look(at="its evidence", complain=partial(look_at_evidence, patient))
-    yield look(at="its keys", complain=partial(look_at_keys, loaded))
+    yield look(
+        at="its keys",
+        complain=partial(look_at_keys, loaded, patient.record, patient.tools.clock.now()),
+    )
     yield look(at="who is told", complain=partial(look_for_listeners, patient))
     yield look(at="what is due", complain=partial(look_at_due, patient))
     for number in range(len(plan.notify)):
@@ -177,14 +195,21 @@ def _at_practice(patient: Patient) -> Iterator[Look]:
         yield look(at=f"the way by which {at} is looked after", complain=complain)
     yield look(at="the last immutability tests", complain=partial(look_at_attempts, patient))
     for system, spec in plan.protected.items():
-        yield look(
-            at=f"the staging of {system}", complain=partial(look_at_staging, patient, system)
-        )
         complain = partial(look_at_sandbox_room, patient, system)
         yield look(at=f"the room for restore tests of {system}", complain=complain)
         for asset, asked in spec.assets.items():
-            complain = partial(look_at_asset, patient, system, asset)
-            yield look(at=f"{system}/{asset}", complain=complain)
             if lab := getattr(asked, "lab", None):
                 complain = partial(look_at_lab, patient, system, asset, lab)
                 yield look(at=f"the lab server {lab}", complain=complain)
+        if spec.is_existing:
+            complain = partial(look_at_existing, patient, system)
+            yield look(at=f"what another tool saves of {system}", complain=complain)
+            continue
+        yield look(
+            at=f"the staging of {system}", complain=partial(look_at_staging, patient, system)
+        )
+        for asset in spec.assets:
+            complain = partial(look_at_asset, patient, system, asset)
+            yield look(at=f"{system}/{asset}", complain=complain)
+            complain = partial(look_at_points, patient, system, asset)
+            yield look(at=f"the points of {system}/{asset}", complain=complain)

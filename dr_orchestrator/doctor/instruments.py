@@ -13,10 +13,11 @@ from dr_orchestrator.assets.base import CaptureRequest
 if TYPE_CHECKING:
     from dr_orchestrator.assets.base import AssetDriver
     from dr_orchestrator.clock import Clock
-    from dr_orchestrator.core.point import AssetKind
+    from dr_orchestrator.core.point import AssetKind, AssetSummary
     from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.core.secret import Secret
     from dr_orchestrator.doctor.runbooks import RunbooksSeen
+    from dr_orchestrator.errors import ProgramMissing
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.process import SystemLauncher
@@ -40,6 +41,8 @@ class DoctorTools:
     drivers: Mapping[AssetKind, AssetDriver]
     sandboxes: SandboxDriver
     labs: LabDriver
+    missing_to_load: Callable[[AssetSummary, bool], ProgramMissing | None]
+    """What is missing here to load an asset of a point; with a lab server, or without."""
     repository: Callable[[Plan, str], ResticRepository]
     """A repository of the plan as it is: neither made, nor recorded as seen."""
     direct_repository: Callable[[Plan, str], ResticRepository]

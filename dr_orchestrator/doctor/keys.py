@@ -10,11 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.compliance.custody import custody_standings
+from dr_orchestrator.core.finding import Verdict
+from dr_orchestrator.core.wording import some_names
 from dr_orchestrator.doctor.complaint import Complaint, Kind, of_plan
 from dr_orchestrator.plan.model import CommandAsset
 from dr_orchestrator.settings import environment_value
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dr_orchestrator.core.custody import CustodyStanding
+    from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.plan.notification import Notification
@@ -22,15 +29,25 @@ if TYPE_CHECKING:
     from dr_orchestrator.settings import Settings
 
 
-def look_at_keys(loaded: LoadedPlan) -> Iterator[Complaint]:
+def look_at_keys(loaded: LoadedPlan, record: PracticeRecord, now: datetime) -> Iterator[Complaint]:
     """Complain of where a practice's secrets are, and of holders who never proved theirs."""
     for field, reference in _of_plan(loaded.plan):
         for kind, what, do in _doubts(reference):
             yield of_plan(loaded, field, kind, what, do)
-    for number, holder in enumerate(loaded.plan.custody):
-        what = f"the key of {holder.holder} ({holder.form}) was never proven"
-        do = "let the holder open a backup with nothing but that key, and write down when"
-        yield of_plan(loaded, f"custody[{number}]", Kind.KEY_NOT_PROVEN, what, do)
+    for number, each in enumerate(custody_standings(loaded.plan, record, now)):
+        if each.verdict(now) is not Verdict.MET:
+            what = f"the key of {each.holder} ({each.form}) {_not_proven(each)}"
+            do = f"`dro key prove {loaded.plan.practice.id} --holder {each.holder}`"
+            yield of_plan(loaded, f"custody[{number}]", Kind.KEY_NOT_PROVEN, what, do)
+
+
+def _not_proven(each: CustodyStanding) -> str:
+    if each.failed:
+        names = some_names([proof.repository for proof in each.failed])
+        return f"did not open {names} when it was last tried"
+    if each.proven is not None:
+        return "was not proven in the time that the plan gives"
+    return f"was never proven to open {some_names(each.unproven)}"
 
 
 def look_at_settings(settings: Settings) -> Iterator[Complaint]:
@@ -45,6 +62,7 @@ def _of_plan(plan: Plan) -> Iterator[tuple[str, SecretReference]]:
         yield f"repositories.{name}.password", repository.password
         for field, credentials in (
             ("credentials", repository.credentials),
+            ("sheet_credentials", repository.sheet_credentials),
             ("maintenance.credentials", repository.maintenance.credentials),
         ):
             for key, reference in credentials.references if credentials else ():

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from dr_orchestrator.compliance.retired import ADVICE, retired_in_use, retired_words
 from dr_orchestrator.core.wording import duration_words, size_words
 from dr_orchestrator.doctor.certificates import https_certificate, look_at_certificate
 from dr_orchestrator.doctor.complaint import Complaint, Kind, of_error, of_plan
@@ -48,6 +49,7 @@ def repositories_in_use(patient: Patient) -> tuple[str, ...]:
 def look_at_repository(patient: Patient, name: str) -> Iterator[Complaint]:
     """Complain of what would keep points from being saved in, or restored from, a repository."""
     loaded, field = patient.loaded, f"repositories.{name}.location"
+    yield from _retired(patient, name)
     try:
         repository = patient.tools.repository(patient.plan, name)
         identity = repository.identity()
@@ -103,6 +105,14 @@ def https_place(location: str) -> tuple[str, int | None] | None:
     return (parts.hostname, parts.port) if parts.hostname else None
 
 
+def _retired(patient: Patient, name: str) -> Iterator[Complaint]:
+    for each in retired_in_use(patient.plan, patient.record):
+        if each.repository == name:
+            what = retired_words(each, patient.plan.practice.timezone)
+            field = f"repositories.{name}"
+            yield of_plan(patient.loaded, field, Kind.REPOSITORY_RETIRED, what, ADVICE)
+
+
 def _known(patient: Patient, name: str) -> str | None:
     store = patient.tools.store()
     return None if store is None else store.repository_id(patient.plan.practice.id, name)
@@ -130,6 +140,10 @@ def _absent(patient: Patient, name: str, error: RepositoryAbsent) -> Iterator[Co
         practice, location = patient.plan.practice.id, patient.plan.repositories[name].location
         do = where_it_went(practice, name, location)
         yield of_plan(loaded, field, Kind.REPOSITORY_GONE, what, do)
+        return
+    if patient.plan.only_reads(name):
+        what, do = f"there is no repository at the place of {name}", "is this the place?"
+        yield of_plan(loaded, field, Kind.REPOSITORY_GONE, what, error.hint or do)
         return
     folder = local_path(patient.plan.repositories[name].location)
     above = nearest_existing(folder) if folder else None

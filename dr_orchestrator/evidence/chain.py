@@ -319,6 +319,7 @@ _ENVELOPE = re.compile(
     re.ASCII,
 )
 """What comes after `about`, as canonical JSON writes it: no text in it can hold a quote."""
+_SCHEMA = re.compile(r'"schema":(\d{1,9})\}\Z', re.ASCII)
 _DECODER = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse, parse_int=_whole)
 _ENCODER = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
@@ -335,6 +336,8 @@ def _parts(written: bytes) -> tuple[str, ...]:
     end = text.rfind('},"at":') + 1
     envelope = _ENVELOPE.fullmatch(text, end)
     if envelope is None or not text.startswith(_BEGINNING):
+        if (newer := _SCHEMA.search(text)) and int(newer[1]) > SCHEMA:
+            raise _NotAsWritten(f"it says schema {newer[1]}, which only a newer version reads")
         raise _NotAsWritten("it is not written as they are")
     about = text[len(_BEGINNING) : end]
     said, _ = _DECODER.raw_decode(about)

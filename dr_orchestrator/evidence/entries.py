@@ -15,6 +15,8 @@ from dr_orchestrator.evidence.line import read_line
 _Said = TypeVar("_Said", Anchored, ReportDelivered, Restored)
 
 _READERS: Mapping[str, Callable[[Any], Any]] = {"at": datetime.fromisoformat, "assets": tuple}
+_EMPTY: Mapping[str, object] = {"assets": ()}
+"""Where nothing is something else than an empty text."""
 
 
 def entries_in(lines: Iterable[str], noun: type[_Said]) -> Iterator[_Said]:
@@ -23,10 +25,12 @@ def entries_in(lines: Iterable[str], noun: type[_Said]) -> Iterator[_Said]:
     Raises:
         ValueError: one is no line of evidence.
     """
-    known = {each.name for each in fields(noun)}
+    # what there was nothing to say of is left out of a line
+    unsaid: dict[str, Any] = {each.name: _EMPTY.get(each.name, "") for each in fields(noun)}
     for text in lines:
         line = read_line(text)
-        yield noun(practice=line.practice, **_read(line.about, known))
+        said = _read(line.about, unsaid.keys())
+        yield noun(**{**unsaid, **said, "practice": line.practice})
 
 
 def _read(about: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core import immutability, occurrence, point, record, restore_test, runbook
+from dr_orchestrator.core.custody import HeldKey, KeyProof
 from dr_orchestrator.core.promise import PromiseChange, PromiseMade
 from dr_orchestrator.core.run import Outcome, Run
 from dr_orchestrator.core.sign_off import CorrectiveAction, SignOff
@@ -64,6 +65,12 @@ KINDS: Mapping[type[Entry], str] = {
     record.ActionClosed: "action_closed",
     record.Anchored: "anchored",
     record.ReportDelivered: "report_delivered",
+    record.KeyMade: "key_made",
+    record.KeyTried: "key_tried",
+    record.KeyRevoked: "key_revoked",
+    record.RepositoryRetired: "repository_retired",
+    record.HandedOver: "handed_over",
+    record.TakenOver: "taken_over",
 }
 """Entry -> the kind of line that it makes."""
 
@@ -130,6 +137,14 @@ SAID: Mapping[type, str] = {
     record.ActionClosed: "id at by done",
     record.Anchored: "at chain number head place reason",
     record.ReportDelivered: "run at report place sha256 reason says",
+    record.KeyMade: "key",
+    HeldKey: "repository key holder form made_at made_by",
+    record.KeyTried: "proof",
+    KeyProof: "holder repository at by key opened reason",
+    record.KeyRevoked: "repository key at by why",
+    record.RepositoryRetired: "repository at by replaced_by why",
+    record.HandedOver: "at by to why",
+    record.TakenOver: "at by giver chain number head",
 }
 """What is said of each noun, in the names of its fields."""
 

@@ -55,6 +55,11 @@ def unknown(error: DroError) -> Answer:
     return _answer(State.UNKNOWN, error.message, ())
 
 
+def nothing_left() -> Answer:
+    """Return the answer of a machine that handed over all its practices."""
+    return _answer(State.OK, "every practice was handed over", ())
+
+
 def answer_for_machine(
     status: SiteStatus, now: datetime, mistakes: Sequence[DroError] = ()
 ) -> Answer:

@@ -16,7 +16,7 @@ from dr_orchestrator.core.record import RepositoryChecked
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.errors import RepositoryDamaged
 from dr_orchestrator.maintenance.forget import NOTHING_SAVED
-from dr_orchestrator.maintenance.look import frozen_because, list_all, look
+from dr_orchestrator.maintenance.look import frozen_because, list_all, look, note_gone
 from dr_orchestrator.maintenance.tools import run_on_repository
 
 if TYPE_CHECKING:
@@ -75,9 +75,12 @@ def check(
                 reason=reason,
             )
         )
-        surveyed = look(request, tools, list_all(request, tools, repository))
-        frozen_because(request, tools, surveyed)
-        suspicious = surveyed.doubts
+        suspicious: tuple[str, ...] = ()
+        if not request.plan.only_reads(request.repository):
+            surveyed = look(request, tools, list_all(request, tools, repository))
+            note_gone(request, tools, surveyed)
+            frozen_because(request, tools, surveyed)
+            suspicious = surveyed.doubts
         if not reason:
             return CheckResult(part=chosen, parts=parts, suspicious=suspicious)
         todo = what_to_do(request, chosen)

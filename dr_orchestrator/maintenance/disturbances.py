@@ -174,7 +174,7 @@ def _recorded(request: RepositoryRequest, tools: MaintenanceTools) -> frozenset[
         for point in tools.store.points(practice)
         for copy in point.copies
         if (practice, copy.repository) in names and not copy.read_back
-        for snapshot in (copy.manifest_snapshot, *copy.snapshots.values())
+        for snapshot in copy.all_snapshots
     )
 
 

@@ -100,6 +100,16 @@ def export_evidence(request: ExportRequest, tools: EvidenceTools) -> Exported:
     )
 
 
+def require_sound_evidence(plan: Plan, tools: EvidenceTools) -> None:
+    """Make sure that there is evidence of a practice, and that it is as it was written.
+
+    Raises:
+        UsageMistake: there is none yet.
+        EvidenceConflict: it is not.
+    """
+    _verified(ExportRequest(plan=plan, out=Path()), tools)
+
+
 def _verified(request: ExportRequest, tools: EvidenceTools) -> EvidenceVerified:
     """Verify what is to be handed out, also against the repositories that were looked into."""
     found = look_at_evidence(request.plan, tools, repositories=request.repositories)

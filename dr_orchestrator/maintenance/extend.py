@@ -151,11 +151,7 @@ def _snapshots_on_record(store: Store, request: RepositoryRequest) -> frozenset[
         for point in store.points(request.practice, repository=request.repository)
         if (copy := point.copy_in(request.repository))
     )
-    return frozenset(
-        f"snapshots/{each}"
-        for copy in copies
-        for each in (copy.manifest_snapshot, *copy.snapshots.values())
-    )
+    return frozenset(f"snapshots/{each}" for copy in copies for each in copy.all_snapshots)
 
 
 def _look(place: S3Place, packs: frozenset[str], known: frozenset[str]) -> _Needed:

@@ -19,7 +19,7 @@ from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import Busy, RemovalRefused, RepositoryError
 from dr_orchestrator.maintenance.evidence_tools import anchored_on_record
 from dr_orchestrator.maintenance.holdings import Holdings, Remains, sort_snapshots
-from dr_orchestrator.maintenance.look import frozen_because, list_all, look
+from dr_orchestrator.maintenance.look import frozen_because, list_all, look, note_gone
 from dr_orchestrator.maintenance.old_evidence import copies_to_forget
 from dr_orchestrator.maintenance.ownership import make_sure_of_owner
 from dr_orchestrator.maintenance.survey import decide
@@ -76,6 +76,7 @@ def forget(request: RepositoryRequest, tools: MaintenanceTools) -> ForgetResult:
         listed = listing.of_practice(request.practice)
         make_sure_of_owner(request, tools, repository, listed)
         surveyed = look(request, tools, listing)
+        note_gone(request, tools, surveyed)
         kept = len(surveyed.decision.kept)
         if why := frozen_because(request, tools, surveyed):
             reason = f"nothing is forgotten until it is released: {why}"
@@ -149,7 +150,7 @@ class _Leaving:
                 for copy in point.copies
                 if copy.repository in self.request.plan.repositories
                 and (point.id, copy.repository) not in gone
-                for snapshot in (copy.manifest_snapshot, *copy.snapshots.values())
+                for snapshot in copy.all_snapshots
             }
             remains = [self.holdings.points.get(point, Remains()) for point in going]
             self._remove(_ids((one for each in remains for one in each.manifests), needed))

@@ -47,7 +47,7 @@ class Holdings:
 
     def lacks(self, copy: PointCopy) -> bool:
         """Return whether anything is gone of what the record says is here."""
-        return not self.ids.issuperset((copy.manifest_snapshot, *copy.snapshots.values()))
+        return not self.ids.issuperset(copy.all_snapshots)
 
 
 def sort_snapshots(snapshots: Iterable[Snapshot]) -> Holdings:

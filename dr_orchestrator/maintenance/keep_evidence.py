@@ -132,6 +132,9 @@ class _Keeping:
         """Return the repositories that anything was ever saved in; none is made for this."""
         plan, found = self.request.plan, {}
         for name in plan.used_repositories:
+            if plan.only_reads(name):
+                self.notes.append(f"{repository_words(name)} gets none: it is only read")
+                continue
             if self.tools.store.repository_id(self.request.practice, name) is None:
                 place = repository_words(name)
                 self.notes.append(f"{place} gets none yet: nothing was ever saved there")

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
-from dr_orchestrator.core.record import RetentionFrozen
+from dr_orchestrator.core.record import PointForgotten, RetentionFrozen
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.maintenance.holdings import Listing
 from dr_orchestrator.maintenance.strangers import Known, known_in, unrecorded
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.maintenance.tools import MaintenanceTools, RepositoryRequest
     from dr_orchestrator.repositories.base import Repository
 
+_GONE = "whoever saved it let go of it"
 _REMEMBERED = timedelta(days=90)
 _MOST_RUNS = 5000
 
@@ -100,6 +101,23 @@ def look(
     )
 
 
+def note_gone(request: RepositoryRequest, tools: MaintenanceTools, surveyed: Survey) -> None:
+    """Record what another tool saved before us, and let go of: that it may."""
+    at = tools.clock.now()
+    tools.store.record(
+        *(
+            PointForgotten(
+                practice=request.practice,
+                point=point.id,
+                repository=request.repository,
+                at=at,
+                why=_GONE,
+            )
+            for point in surveyed.gone
+        )
+    )
+
+
 def frozen_because(request: RepositoryRequest, tools: MaintenanceTools, surveyed: Survey) -> str:
     """Return why nothing may be forgotten now, and record it where that is new; empty where
     everything may go its way.
@@ -128,7 +146,11 @@ def known_here(
     names.add((request.practice, request.repository))
     others = {practice for practice, _ in names} - {request.practice}
     points = [point for practice in sorted(others) for point in tools.store.points(practice)]
-    return known_in(names, (*record.points, *points))
+    shared = any(
+        system.is_existing and request.repository in system.backup.to
+        for system in request.plan.protected.values()
+    )
+    return known_in(names, (*record.points, *points), shared=shared)
 
 
 def backups_of(tools: MaintenanceTools, points: Collection[str]) -> dict[str, Run]:

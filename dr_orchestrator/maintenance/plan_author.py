@@ -15,7 +15,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.core.wording import printable
-from dr_orchestrator.errors import DroError
+from dr_orchestrator.errors import DroError, PlanInvalid
+from dr_orchestrator.plan.document import read_file
+from dr_orchestrator.plan.extend import Source
+from dr_orchestrator.plan.load import load_plan
 from dr_orchestrator.process import Command
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ _BLOB = re.compile(r"^:\d{6} \d{6} [0-9a-f]+ ([0-9a-f]+) ", re.MULTILINE)
 _GIT = (
     # the folder may be another user's, as that of whoever keeps the plans
     *("git", "-c", "safe.directory=*", "--literal-pathspecs", "--no-pager"),
-    *("log", "-1", "--format=%H%x09%an", "--no-show-signature", "--no-ext-diff"),
+    *("log", "-1", "--format=%H%x09%ct%x09%an", "--no-show-signature", "--no-ext-diff"),
     *("--raw", "--no-abbrev", "--no-renames", "--"),
 )
 _GIT_ENV = {
@@ -56,16 +59,40 @@ class Author:
 
 
 def author_of(loaded: LoadedPlan, launcher: Launcher) -> Author:
-    """Return who changed a plan to what it says now.
+    """Return who changed a plan to what it says now; of one with templates, who changed any of
+    these files last.
 
-    That is the author of the last commit on its file, if that commit has it say what it says; else
+    That is the author of the last commit on a file, if that commit has it say what it says; else
     the owner of the file, if the file still does.
     """
-    return _committed(loaded, launcher) or _owner(loaded)
+    found = [_committed(each, launcher) or _owner(each) for each in _sources(loaded)]
+    return max(found, key=lambda each: each.at).author
 
 
-def _committed(loaded: LoadedPlan, launcher: Launcher) -> Author | None:
-    path = loaded.path.absolute()
+def _sources(loaded: LoadedPlan) -> tuple[Source, ...]:
+    """Return the files of a plan where a person edits them: what runs is read from a copy, and
+    that has its templates in it.
+    """
+    own, *templates = loaded.sources
+    own = Source(loaded.path, own.content)
+    if read_file(own.path)[0] != own.content:
+        with contextlib.suppress(PlanInvalid):
+            at_hand = load_plan(loaded.path)
+            if at_hand.sha256 == loaded.sha256:
+                return at_hand.sources
+    return (own, *templates)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Who changed one file, and when, in seconds since 1970."""
+
+    author: Author
+    at: float
+
+
+def _committed(source: Source, launcher: Launcher) -> _Change | None:
+    path = source.path.absolute()
     command = Command(
         argv=(*_GIT, path.name),
         timeout=_LIMIT,
@@ -79,10 +106,11 @@ def _committed(loaded: LoadedPlan, launcher: Launcher) -> Author | None:
         return None
     said = done.stdout.decode(errors="replace")
     blob = _BLOB.search(said)
-    if not done.ok or blob is None or blob[1] != _blob_id(loaded.text.encode(), len(blob[1])):
+    if not done.ok or blob is None or blob[1] != _blob_id(source.content, len(blob[1])):
         return None
-    commit, _, name = said.partition("\n")[0].partition("\t")
-    return Author(name=printable(name)[:_LONGEST_NAME], known_by=f"git commit {commit[:_SHOWN]}")
+    commit, at, name = said.partition("\n")[0].split("\t", 2)
+    author = Author(name=printable(name)[:_LONGEST_NAME], known_by=f"git commit {commit[:_SHOWN]}")
+    return _Change(author, float(at))
 
 
 def _blob_id(content: bytes, digits: int) -> str:
@@ -93,14 +121,18 @@ def _blob_id(content: bytes, digits: int) -> str:
     return named.hexdigest()
 
 
-def _owner(loaded: LoadedPlan) -> Author:
+def _owner(source: Source) -> _Change:
+    path = source.path
     try:
-        if loaded.path.read_bytes() != loaded.text.encode():
-            return Author(name="", known_by="its file says something else by now")
-        uid = loaded.path.stat().st_uid
+        status = path.stat()
+        if path.read_bytes() != source.content:
+            author = Author(name="", known_by="its file says something else by now")
+        else:
+            known_by = f"owner of the file {_shown(path)}"
+            author = Author(name=_user(status.st_uid), known_by=known_by)
     except OSError:
-        return Author(name="", known_by="its file is gone")
-    return Author(name=_user(uid), known_by=f"owner of the file {_shown(loaded.path)}")
+        return _Change(Author(name="", known_by="its file is gone"), 0.0)
+    return _Change(author, status.st_mtime)
 
 
 def _shown(path: Path) -> str:

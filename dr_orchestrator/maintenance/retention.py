@@ -15,7 +15,7 @@ from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.record import HoldPlaced
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.verification import Result
-from dr_orchestrator.core.wording import duration_words, instant_words
+from dr_orchestrator.core.wording import duration_words, instant_words, printable
 from dr_orchestrator.plan.model import Retention
 
 PROVEN_HERE = "the newest proven from here"
@@ -47,8 +47,9 @@ def kept(
 
     - Always kept: what the RPO is judged on, which is each point of the window and the one before
       it, and the same for each asset alone; the newest point; the newest that was proven, from here
-      (and the newest of which all files came back) and from anywhere; what is labelled and not
-      `released`; what is held; what is dated in the future, which no rule can place.
+      (and the newest of which all files came back) and from anywhere; what is held; what is
+      labelled and not `released`, unless a hold has the label as its reason: then that says how
+      long; what is dated in the future, which no rule can place.
     - By the policy: the newest point of each of the newest so many hours, days … of the practice's
       `zone` that have any. One that holds every asset goes before one that does not.
     - A point whose last conclusive restore test from here failed stands for nothing, so it pushes
@@ -128,14 +129,19 @@ def _named(
 ) -> Iterator[tuple[RecoveryPoint, str]]:
     """Yield the points that a person asked to keep."""
     for point in points:
-        if point.label and point.id not in released:
-            yield point, f"labelled: {point.label}"
         hold = holds.get(point.id)
+        if point.label and point.id not in released and not _is_of_label(hold, point.label):
+            yield point, f"labelled: {point.label}"
         if hold is not None and (hold.until is None or hold.until > now):
             until = (
                 "until it is released" if hold.until is None else instant_words(hold.until, zone)
             )
             yield point, f"held ({until}): {hold.why}"
+
+
+def _is_of_label(hold: HoldPlaced | None, label: str) -> bool:
+    """Whether it says how long the label keeps its point, which is for ever otherwise."""
+    return hold is not None and hold.why == printable(label)
 
 
 def _proven(

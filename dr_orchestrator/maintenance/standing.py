@@ -69,6 +69,15 @@ def record_promise(
     return promise
 
 
+def promised_by(loaded: LoadedPlan) -> Mapping[str, str]:
+    """Return what a plan promises, field by field, as `record_promise` would record it.
+
+    Raises:
+        PlanInvalid: a pack that it names cannot be used.
+    """
+    return promise_of(loaded.plan, _own_packs(loaded))
+
+
 def as_promised_at_hand(
     loaded: LoadedPlan, record: PracticeRecord, now: datetime
 ) -> PracticeRecord:

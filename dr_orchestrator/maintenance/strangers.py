@@ -44,11 +44,15 @@ class Known:
     """Ids of the snapshots of the same points in other repositories."""
     manifests: frozenset[tuple[str, str]]
     """(practice, point) of those on record in it."""
+    shared: bool = False
+    """Whether the plan tests what another tool saves there: it goes on to do so."""
 
 
-def known_in(names: Collection[tuple[str, str]], points: Iterable[RecoveryPoint]) -> Known:
+def known_in(
+    names: Collection[tuple[str, str]], points: Iterable[RecoveryPoint], *, shared: bool = False
+) -> Known:
     """Return what is known of the repository that goes by these names: (practice, its plan's name).
-    `points` are those of these practices, of any repository.
+    `points` are those of these practices, of any repository; `shared` is as in `Known`.
     """
     copies = [(point, copy) for point in points for copy in point.copies]
     is_here = [(each[0].practice, each[1].repository) in names for each in copies]
@@ -59,6 +63,7 @@ def known_in(names: Collection[tuple[str, str]], points: Iterable[RecoveryPoint]
         here=frozenset(each for _, copy in here for each in _ids(copy)),
         elsewhere=frozenset(each for _, copy in there for each in _ids(copy)),
         manifests=frozenset((point.practice, point.id) for point, _ in here),
+        shared=shared,
     )
 
 
@@ -106,6 +111,8 @@ def _judge(
             return None
         why = "says it is a snapshot of ours that is here already, and holds something else"
         return Stranger(snapshot=snapshot, why=why, second=True)
+    if known.shared and not kind:
+        return None  # theirs, and it cannot be taken for ours
     if practice not in known.practices:
         return Stranger(
             snapshot=snapshot,
@@ -133,4 +140,4 @@ def _was_left_by(run: Run | None, kind: str, practice: str) -> bool:
 
 
 def _ids(copy: PointCopy) -> tuple[str, ...]:
-    return copy.manifest_snapshot, *copy.snapshots.values()
+    return copy.all_snapshots

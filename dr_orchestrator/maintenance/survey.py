@@ -27,6 +27,7 @@ RUBBLE_AFTER = timedelta(days=2)
 _NEVER_FORGOTTEN_BEFORE = timedelta(days=14)
 """Where nothing was ever forgotten, points that are older than this have been relied on."""
 _NO_POLICY = "the plan no longer says anything of its system"
+_THEIRS = "another tool saved it, and lets go of it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,8 @@ class Survey:
     decision: Decision
     vanished: tuple[RecoveryPoint, ...]
     """To be kept, and no longer whole in the repository."""
+    gone: tuple[RecoveryPoint, ...]
+    """Saved by another tool, and let go of by it."""
     rubble: tuple[Snapshot, ...]
     """What backups of ours saved that never became a point."""
     strangers: tuple[Stranger, ...]
@@ -62,6 +65,7 @@ def decide(plan: Plan, record: PracticeRecord, repository: str, now: datetime) -
     }
     for system in plan.protected:
         reasons |= _kept(plan, system, record, repository, now)
+    reasons |= {point.id: (_THEIRS,) for point in held if is_existing(point, repository)}
     candidates = [point for point in held if point.id not in reasons]
     # weighs the whole history: only where it may change something
     doubtful = {each.system: each for each in suspicions(plan, record, now)} if candidates else {}
@@ -96,15 +100,24 @@ def survey(
         point
         for point in record.points
         if point.id in decision.kept
+        and not is_existing(point, repository)
         and point.id in listing.recorded
         and holdings.lacks(recorded[point.id])
     )
     found = strangers(listing.snapshots, known, runs, record.accepted.get(repository, frozenset()))
     looked_into = record.retention_released.get(repository)
     proven = [point.id for point in vanished if PROVEN_HERE in decision.kept[point.id]]
+    ids = {each.id for each in listing.snapshots}
     return Survey(
         decision=decision,
         vanished=vanished,
+        gone=tuple(
+            point
+            for point in record.points
+            if point.id in listing.recorded
+            and is_existing(point, repository)
+            and not ids.issuperset(recorded[point.id].all_snapshots)
+        ),
         rubble=tuple(
             snapshot
             for point, remains in holdings.points.items()
@@ -134,12 +147,22 @@ def survey(
     )
 
 
+def is_existing(point: RecoveryPoint, repository: str) -> bool:
+    """Return whether what a repository holds of a point was saved by another tool."""
+    copy = point.copy_in(repository)
+    return copy is not None and copy.is_existing
+
+
 def _kept(
     plan: Plan, system: str, record: PracticeRecord, repository: str, now: datetime
 ) -> dict[str, tuple[str, ...]]:
     spec = plan.protected[system]
     return kept(
-        (point for point in record.points if point.system == system),
+        (
+            point
+            for point in record.points
+            if point.system == system and not is_existing(point, repository)
+        ),
         spec.retention,
         zone=plan.practice.timezone,
         now=now,

@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.run import Operation
+from dr_orchestrator.errors import UsageMistake
 from dr_orchestrator.repositories.owner import Installation
 from dr_orchestrator.store.base import reading_key, repository_key
 from dr_orchestrator.store.ledger import OpenRun, run_in_ledger
@@ -16,7 +18,6 @@ from dr_orchestrator.store.ledger import OpenRun, run_in_ledger
 if TYPE_CHECKING:
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.core.occurrence import Serves
-    from dr_orchestrator.core.run import Operation
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.repositories.base import Repository
     from dr_orchestrator.repositories.s3_place import S3Place
@@ -79,8 +80,11 @@ def run_on_repository(
 
     Raises:
         Busy: somebody else works in it.
+        UsageMistake: it is only read, and the operation may change it.
         RepositoryError: by its class.
     """
+    if operation is not Operation.CHECK:
+        require_ours(request)
     with (
         held_repository(request, tools, exclusive=exclusive, unread=unread) as is_known,
         run_in_ledger(
@@ -95,6 +99,19 @@ def run_on_repository(
     ):
         open_it = tools.open_as_backup if as_backup else tools.open_repository
         yield run, open_it(request.plan, request.repository) if is_known else None
+
+
+def require_ours(request: RepositoryRequest) -> None:
+    """Make sure that we save to a repository.
+
+    Raises:
+        UsageMistake: all that the plan wants of it is another tool's.
+    """
+    if request.plan.only_reads(request.repository):
+        raise UsageMistake(
+            f"{request.repository} is only read: another tool saves there what the plan tests",
+            hint="it is looked after by whoever saves there",
+        )
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from dr_orchestrator.errors import (
     StorageUnusable,
 )
 from dr_orchestrator.maintenance.holdings import Holdings, sort_snapshots
+from dr_orchestrator.maintenance.tools import require_ours
 from dr_orchestrator.repositories.object_history import (
     CONFIG,
     FILES,
@@ -178,8 +179,9 @@ def plan_undelete(
         RepositoryAbsent, RepositoryChanged, RepositoryDamaged: what was there then is not the
             repository we know.
         StorageUnusable: the bucket cannot be read, or keeps no versions.
-        UsageMistake: it is in no bucket.
+        UsageMistake: it is in no bucket, or only read.
     """
+    require_ours(request)
     place = tools.maintenance.open_place(request.plan, request.repository)
     require_versions(place)
     survey = _survey(place, before)
@@ -187,7 +189,7 @@ def plan_undelete(
     back, aside, missing = [], [], []
     for point in tools.maintenance.store.points(request.practice, repository=request.repository):
         copy = point.copy_in(request.repository)
-        snapshots = {copy.manifest_snapshot, *copy.snapshots.values()} if copy else set()
+        snapshots = set(copy.all_snapshots) if copy else set()
         if snapshots <= survey.snapshots:
             back.append(point)
         elif copy and copy.manifest_snapshot in survey.newer:
@@ -396,7 +398,9 @@ def _recorded(
     gone = [
         point.id
         for point in planned.aside
-        if (copy := point.copy_in(name)) and copy.manifest_snapshot not in holdings.ids
+        if (copy := point.copy_in(name))
+        and not copy.is_existing
+        and copy.manifest_snapshot not in holdings.ids
     ]
     at = tools.clock.now()
     moment = f"{planned.before:%Y-%m-%d %H:%M:%S} UTC"

@@ -20,7 +20,7 @@ from dr_orchestrator.compliance.case import CLOCK_TOLERANCE
 from dr_orchestrator.compliance.verdict import is_overdue
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.immutability import Answer
-from dr_orchestrator.core.occurrence import OccurrenceState, Progress
+from dr_orchestrator.core.occurrence import OccurrenceState, Progress, Skipped
 from dr_orchestrator.core.problem import IN_PART, OpenProblem, Problem, ProblemKind
 from dr_orchestrator.core.record import PracticeRecord, SystemPaused
 from dr_orchestrator.core.run import Operation, Outcome, Run
@@ -303,7 +303,7 @@ class _Look:
     def _is_late(self, state: OccurrenceState) -> bool:
         due = state.occurrence
         if state.progress is Progress.SKIPPED:
-            return not (state.reason or due.skipped).startswith(_PAUSED)
+            return not (state.reason or due.skipped).startswith((_PAUSED, Skipped.HANDED_OVER))
         if state.progress is not Progress.WAITING or state.attempt:
             return False
         since = self._at.waiting_since.get(due.id, due.due_at)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import PlanInvalid
 from dr_orchestrator.packs.load import LoadedPack, find_packs, load_pack
 from dr_orchestrator.packs.model import Pack, SqlFact
-from dr_orchestrator.plan.document import Document, Node, child, children, elements, read_document
+from dr_orchestrator.plan.document import Document, Node, child, children, elements
 from dr_orchestrator.plan.load import LoadedPlan
 from dr_orchestrator.plan.model import Asset, NewestRow, PackCheck, ProtectedSystem
 from dr_orchestrator.plan.problem import Problem, did_you_mean, report
@@ -25,8 +25,7 @@ def packs_of(loaded: LoadedPlan) -> dict[str, LoadedPack]:
         PlanInvalid: a pack is not there or not valid, or a role fits no asset; `problems` is every
             mistake found.
     """
-    document = read_document(loaded.text.encode(), str(loaded.path))
-    claims = list(_claims(loaded, document))
+    claims = list(_claims(loaded, loaded.document))
     if not claims:
         return {}
     known = find_packs(loaded.path.resolve().parent if loaded.path.exists() else None)
@@ -43,6 +42,19 @@ def packs_of(loaded: LoadedPlan) -> dict[str, LoadedPack]:
     return packs
 
 
+def own_packs(loaded: LoadedPlan) -> dict[str, bytes]:
+    """Return the packs that a plan names and that we do not ship, by file name.
+
+    Raises:
+        PlanInvalid: see `packs_of`.
+    """
+    return {
+        each.path.name: each.text.encode()
+        for each in packs_of(loaded).values()
+        if not each.built_in
+    }
+
+
 def roles_of(pack: Pack, check: PackCheck, assets: Mapping[str, Asset]) -> dict[str, str]:
     """Return role -> asset of the system, leaving out what no single asset fits."""
     chosen = {}
@@ -54,6 +66,16 @@ def roles_of(pack: Pack, check: PackCheck, assets: Mapping[str, Asset]) -> dict[
         if len(fitting) == 1:
             chosen[role] = fitting[0]
     return chosen
+
+
+def recognised(tables: Iterable[str], packs: Iterable[Pack]) -> tuple[Pack, ...]:
+    """Return the packs that a database with these tables fits."""
+    there = {name.lower() for name in tables}
+    return tuple(
+        pack
+        for pack in packs
+        if pack.known_by and {name.lower() for name in pack.known_by} <= there
+    )
 
 
 def pack_queries(system: ProtectedSystem, asset: str, packs: Packs) -> tuple[str, ...]:

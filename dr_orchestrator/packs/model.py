@@ -178,6 +178,9 @@ class Pack(Section):
     title: str = Field(min_length=1, description="the EMR's name")
     tried_on: str = Field(min_length=1, description="what the pack was really tried on, in words")
     roles: dict[Identifier, Role] = Field(min_length=1)
+    known_by: tuple[str, ...] = Field(
+        default=(), description="tables that its database has, all of them: `dro init` looks"
+    )
     emr_version: EmrVersion | None = None
     newest: Question | None = Field(
         default=None, description="one time: the newest row, for systems whose plan states none"

@@ -28,7 +28,8 @@ def check_checks(notes: Notes, system: Node, kinds: Kinds) -> None:
     """Note what the checks of a system contradict, and what they leave unlooked at."""
     titles: dict[str, int] = {}
     checks = elements(child(system, "verify"))
-    if checks and not any(_compares(check) for check in checks):
+    theirs = any(child(entry.node, "existing") for _, entry in children(child(system, "assets")))
+    if checks and not theirs and not any(_compares(check) for check in checks):
         notes.warn(
             checks[0],
             "no `baseline` among the checks: what they do not ask about may be lost unseen",

@@ -20,6 +20,7 @@ from dr_orchestrator.plan.document import (
     text_of,
 )
 from dr_orchestrator.plan.evidence_consistency import check_evidence
+from dr_orchestrator.plan.existing_consistency import check_existing, check_only_read, is_existing
 from dr_orchestrator.plan.kit_consistency import check_kit
 from dr_orchestrator.plan.notes import Notes
 from dr_orchestrator.plan.notification_consistency import check_notifications
@@ -33,17 +34,19 @@ from dr_orchestrator.plan.system_consistency import check_system
 
 
 def consistency_problems(
-    document: Document, *, place: Path | None
+    document: Document, *, files: tuple[Path, ...]
 ) -> tuple[list[Problem], list[Problem]]:
     """Return the mistakes and the warnings of a plan as a whole.
 
-    `place` is the plan's own file where it is one of this machine; what depends on the machine
-    (who may write to it, work trees of git) is looked at only then.
+    `files` are the plan's own and its templates where it is one of this machine; what depends on
+    the machine (who may write to them, work trees of git) is looked at only then.
     """
-    notes = Notes(document, place)
+    notes = Notes(document, files)
     check_repositories(notes)
     for _, system in notes.systems():
         check_system(notes, system)
+        check_existing(notes, system)
+    check_only_read(notes)
     _dependencies(notes)
     _custody(notes)
     check_report(notes)
@@ -129,7 +132,10 @@ def _whole(notes: Notes) -> None:
             repositories, "one repository only", "what destroys it leaves nothing to restore"
         )
     safe = {name for name, entry in children(repositories) if keeps_attackers_out(entry.node)}
-    open_to_attack = [name for name, names in held_in.items() if not names & safe]
+    theirs = {name for name, system in _protected(notes) if is_existing(system)}
+    open_to_attack = [
+        name for name, names in held_in.items() if not names & safe and name not in theirs
+    ]
     if open_to_attack:
         whose = "" if len(open_to_attack) == len(held_in) else f" of {some_names(open_to_attack)}"
         notes.warn(

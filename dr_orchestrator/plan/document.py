@@ -47,6 +47,8 @@ class Position:
 
     line: int
     column: int
+    file: str = field(default="", compare=False)
+    """Where it is another file than the document's own: a template."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +102,9 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, position: Position, path: str, message: str, hint: str = "") -> Problem:
-        """Return a problem of this file, without adding it."""
-        return Problem(self.file, position.line, position.column, path, message, hint)
+        """Return a problem of this file, or of the template it stands in, without adding it."""
+        file = position.file or self.file
+        return Problem(file, position.line, position.column, path, message, hint)
 
 
 def read_file(path: Path) -> tuple[bytes, str]:

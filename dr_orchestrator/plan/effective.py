@@ -54,7 +54,10 @@ _DEFAULTS: tuple[tuple[str, str], ...] = (
 def with_defaults(plan: Plan) -> Plan:
     """Return the plan with every default that depends on another part of it."""
     systems = {name: _system(name, system, plan) for name, system in plan.systems.items()}
-    repositories = {name: _repository(spec) for name, spec in plan.repositories.items()}
+    repositories = {
+        name: _repository(spec, only_read=plan.only_reads(name))
+        for name, spec in plan.repositories.items()
+    }
     contacts = {
         name: contact.model_copy(update={"signs": name in plan.signers})
         for name, contact in plan.contacts.items()
@@ -64,9 +67,11 @@ def with_defaults(plan: Plan) -> Plan:
     )
 
 
-def _repository(spec: RepositorySpec) -> RepositorySpec:
-    """Return a repository in which nothing is removed where the server lets nothing be removed."""
-    if spec.lets_us_remove:
+def _repository(spec: RepositorySpec, *, only_read: bool) -> RepositorySpec:
+    """Return a repository in which nothing is removed where the server lets nothing be removed, or
+    where all that is there is another tool's.
+    """
+    if spec.lets_us_remove and not only_read:
         return spec
     maintenance = spec.maintenance.model_copy(update={"forget": "never", "prune": "never"})
     return spec.model_copy(update={"maintenance": maintenance})
@@ -115,23 +120,16 @@ def plan_data(plan: Plan) -> dict[str, Any]:
 
 def written(plan: Plan) -> str:
     """Return a complete plan as text that reads back to an equal one. Same plan, same text."""
-    return yaml.dump(
-        plan_data(plan),
-        Dumper=_Writer,
-        sort_keys=False,
-        allow_unicode=True,
-        default_flow_style=False,
-        width=1 << 20,
-    )
+    return written_data(plan_data(plan))
 
 
-def origins_of(plan: Plan, stated: Mapping[str, int], file: str) -> dict[str, str]:
+def origins_of(plan: Plan, stated: Mapping[str, str]) -> dict[str, str]:
     """Return where each single value of a complete plan is from: file and line, or why."""
     origins = {}
     for path, _ in leaves(plan_data(plan)):
         # opening hours are written out in another shape than they may be stated in
-        line = stated.get(_OPEN if path.startswith(_OPEN) else path)
-        origins[path] = f"default: {_reason(path)}" if line is None else f"{file}:{line}"
+        place = stated.get(_OPEN if path.startswith(_OPEN) else path)
+        origins[path] = place or f"default: {_reason(path)}"
     return origins
 
 
@@ -147,13 +145,29 @@ def leaves(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, data
 
 
-def lines_of(node: Node) -> Iterator[tuple[str, int]]:
-    """Yield the field path of a node, and of all below it, with the line it stands in."""
-    yield node.path, node.position.line
+def places_of(node: Node, file: str) -> Iterator[tuple[str, str]]:
+    """Yield the field path of a node, and of all below it, with file and line: `riverside.yaml:12`.
+    `file` is the name of the plan's own.
+    """
+    position = node.position
+    name = position.file.rpartition("/")[2] or file
+    yield node.path, f"{name}:{position.line}"
     for _, entry in children(node):
-        yield from lines_of(entry.node)
+        yield from places_of(entry.node, file)
     for item in elements(node):
-        yield from lines_of(item)
+        yield from places_of(item, file)
+
+
+def written_data(data: Any) -> str:
+    """Return plain data of a plan as text that reads back to the same. Same data, same text."""
+    return yaml.dump(
+        data,
+        Dumper=_Writer,
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+        width=1 << 20,
+    )
 
 
 def _reason(path: str) -> str:

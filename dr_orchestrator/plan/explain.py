@@ -14,6 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, Tag, ValidationError
 
+from dr_orchestrator import __version__
 from dr_orchestrator.core.point import AssetKind
 from dr_orchestrator.plan.document import (
     Document,
@@ -34,7 +35,7 @@ Location = tuple[str | int, ...]
 
 LATER = frozenset(
     {
-        *("extends", "keyring", "labels"),
+        *("keyring", "labels"),
     }
 )
 """Keys that the plan format has and this version of the program does not read."""
@@ -160,6 +161,8 @@ def _words(kind: str, context: Table[str, Any], node: Node) -> tuple[str, str]:
     if kind in {"literal_error", "enum"}:
         allowed = re.findall(r"'([^']*)'", context["expected"]) or [context["expected"]]
         near = did_you_mean(text_of(node) or "", allowed)
+        if node.path == "version":
+            near = f"this is dro {__version__}; a newer one may read another"
         return f"must be {'one of ' if len(allowed) > 1 else ''}{', '.join(allowed)}", near
     if kind == "string_pattern_mismatch":
         return _wrong_pattern(context["pattern"])
@@ -185,6 +188,8 @@ def _is_empty(node: Node) -> bool:
 
 
 def _wrong_pattern(pattern: str) -> tuple[str, str]:
+    if pattern == "^/":
+        return "must be an absolute path", "begin it with /"
     if pattern.startswith("^[a-z]"):
         return (
             "is not an id",
@@ -211,12 +216,19 @@ def _unknown_key(location: Location, model: type[BaseModel]) -> tuple[str, str]:
     for other in ("protected_by", "not_protected"):
         if other in known and key in _fields_of_a_protected_system(model, location):
             return "has no effect", f"with `{other}`, this plan does not protect it"
-    near = did_you_mean(key, known)
-    return _UNKNOWN_KEY, near or f"known here: {', '.join(known)}"
+    if "existing" in known and key in _fields_of_assets(model, location):
+        return "has no effect", "with `existing`, another tool saves it"
+    near = did_you_mean(key, (*known, "existing") if "kind" in known else known)
+    return _UNKNOWN_KEY, near or f"dro {__version__} knows here: {', '.join(known)}"
 
 
 def _fields_of_a_protected_system(model: type[BaseModel], location: Location) -> Ordered[str]:
     return tuple(fields_at(model, (*location[:2], "protected", "-")))
+
+
+def _fields_of_assets(model: type[BaseModel], location: Location) -> Ordered[str]:
+    above = location[:-2]
+    return tuple(name for kind in _KINDS for name in fields_at(model, (*above, kind, "-")))
 
 
 def _description(model: type[BaseModel], location: Location) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NoReturn
@@ -30,12 +30,14 @@ from dr_orchestrator.plan.document import (
 )
 from dr_orchestrator.plan.effective import (
     leaves,
-    lines_of,
     origins_of,
+    places_of,
     plan_data,
     with_defaults,
     written,
+    written_data,
 )
+from dr_orchestrator.plan.extend import Source, with_templates
 from dr_orchestrator.plan.model import Plan
 from dr_orchestrator.plan.problem import Problem, did_you_mean, report
 
@@ -52,11 +54,13 @@ class LoadedPlan:
     path: Path
     """The file; of a plan out of a repository only a name for messages."""
     text: str
-    """As it stands in the file."""
+    """As it stands in the file; of one with templates, what they come to together."""
     sha256: str
-    """Of the file's bytes, hex."""
-    lines: Mapping[str, int]
-    """Field path -> line, of what the file states."""
+    """Of the text, hex."""
+    sources: tuple[Source, ...] = field(repr=False)
+    """The files it was made of: its own first, then its templates."""
+    document: Document = field(repr=False, compare=False)
+    """Where each value stands."""
     warnings: tuple[Problem, ...]
     """What is allowed and likely not meant, in file order."""
     commands_allowed: bool
@@ -65,7 +69,12 @@ class LoadedPlan:
     @cached_property
     def origins(self) -> Mapping[str, str]:
         """Field path -> `riverside.yaml:12` or `default: …`, of every single value."""
-        return origins_of(self.plan, self.lines, self.path.name)
+        return origins_of(self.plan, self.places)
+
+    @cached_property
+    def places(self) -> Mapping[str, str]:
+        """Field path -> `riverside.yaml:12`, of what is stated in the plan or its templates."""
+        return dict(places_of(self.document.root, self.path.name))
 
 
 def load_plan(path: Path) -> LoadedPlan:
@@ -170,21 +179,25 @@ def practice_id(path: Path) -> str | None:
 
 
 def _loaded(content: bytes, name: str, place: Path | None) -> LoadedPlan:
-    document = read_document(content, name)
+    document, sources = with_templates(read_document(content, name), content, place)
     if isinstance(document.root, Unusable):
         _refuse(document.problems)
     plan, problems = _validated(document)
-    mistakes, warnings = consistency_problems(document, place=place)
+    mistakes, warnings = consistency_problems(
+        document, files=tuple(each.path for each in sources) if place else ()
+    )
     problems = [*document.problems, *problems, *mistakes]
     if plan is None or problems:
         _refuse(problems)
-    complete = with_defaults(plan)
+    is_alone = len(sources) == 1
+    text = content.decode() if is_alone else written_data(plain_data(document.root))
     return LoadedPlan(
-        plan=complete,
+        plan=with_defaults(plan),
         path=place or Path(name),
-        text=content.decode(),
-        sha256=hashlib.sha256(content).hexdigest(),
-        lines=dict(lines_of(document.root)),
+        text=text,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        sources=sources,
+        document=document,
         warnings=tuple(sorted(warnings)),
         commands_allowed=place is not None,
     )

@@ -235,6 +235,11 @@ class RepositorySpec(Section):
     )
     password: SecretReference = Field(description="reference to the password that encrypts it")
     credentials: Credentials = Field(default=Credentials.model_construct())
+    sheet_credentials: Credentials | None = Field(
+        default=None,
+        description="read-only ones, printed on key sheets beside the key; left out: it says "
+        "where those of `credentials` are obtained",
+    )
     append_only: bool = Field(
         default=False,
         description="the server lets nobody remove anything, as `rclone serve restic "
@@ -491,9 +496,58 @@ class CommandAsset(Section):
         return Method.TREE if self.output == "tree" else Method.STREAM
 
 
+class Existing(Section):
+    """Which snapshots of a restic repository hold an asset that another tool saves there."""
+
+    path: str = Field(
+        min_length=1,
+        pattern="^/",
+        description="where it lies in the snapshots: a folder, or one file, as `/emr.sql` of what "
+        "came from a pipe; `*` within the name of a file stands for the newest that fits",
+    )
+    tag: str | None = Field(default=None, min_length=1, description="only snapshots with this tag")
+    host: str | None = Field(
+        default=None, min_length=1, description="only snapshots of this host, as restic lists it"
+    )
+
+
+class ExistingAsset(Section):
+    """Something that another tool saves to the repository already, and that is tested as it is."""
+
+    kind: Literal[AssetKind.POSTGRES, AssetKind.MARIADB, AssetKind.SQLITE, AssetKind.FILES] = Field(
+        description="what it is: a dump of `postgres` or `mariadb` (plain SQL, an archive of "
+        "pg_dump, or either compressed by gzip), a file of `sqlite`, or `files`"
+    )
+    existing: Existing
+    lab: Identifier | None = _LAB
+
+    @property
+    def method(self) -> Method:
+        """How whoever saves it makes it."""
+        if self.kind is AssetKind.FILES:
+            return Method.TREE
+        return Method.COPY if self.kind is AssetKind.SQLITE else Method.DUMP
+
+
+EXISTING_TAG = "existing"
+"""Tells an asset that is saved by somebody else from those of its kind that we save."""
+
+
+def _asset_kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return EXISTING_TAG if EXISTING_TAG in value else str(value.get("kind"))
+    return EXISTING_TAG if isinstance(value, ExistingAsset) else str(getattr(value, "kind", ""))
+
+
 Asset = Annotated[
-    PostgresAsset | MariadbAsset | SqliteAsset | CommandAsset | FilesAsset | SmbAsset,
-    Field(discriminator="kind"),
+    Annotated[PostgresAsset, Tag("postgres")]
+    | Annotated[MariadbAsset, Tag("mariadb")]
+    | Annotated[SqliteAsset, Tag("sqlite")]
+    | Annotated[CommandAsset, Tag("command")]
+    | Annotated[FilesAsset, Tag("files")]
+    | Annotated[SmbAsset, Tag("smb")]
+    | Annotated[ExistingAsset, Tag(EXISTING_TAG)],
+    Discriminator(_asset_kind),
 ]
 
 
@@ -762,6 +816,11 @@ class ProtectedSystem(Section):
         description="`[baseline]` unless stated",
     )
 
+    @property
+    def is_existing(self) -> bool:
+        """Whether somebody else saves it, to a repository that is only read here."""
+        return any(isinstance(each, ExistingAsset) for each in self.assets.values())
+
 
 class Attestation(Section):
     """How often somebody else's protection is to be confirmed."""
@@ -902,6 +961,12 @@ class Plan(Section):
     """The whole promise to one practice."""
 
     version: Literal[1] = Field(description="of the plan format")
+    extends: str | None = Field(
+        default=None,
+        min_length=1,
+        description="a template under this plan, as `templates/small-practice.yaml`, from this "
+        "file's folder; see [templates](../howto/templates.md)",
+    )
     practice: Practice
     contacts: dict[Identifier, Contact] = Field(default={})
     custody: tuple[Custody, ...] = ()
@@ -953,6 +1018,15 @@ class Plan(Section):
         """The repositories that any system is saved or copied to, in file order."""
         used = {each for system in self.protected for each in self.repositories_of(system)}
         return tuple(each for each in self.repositories if each in used)
+
+    def only_reads(self, repository: str) -> bool:
+        """Whether nothing of ours is ever saved to a repository: others save there what we test."""
+        using = [
+            system
+            for name, system in self.protected.items()
+            if repository in self.repositories_of(name)
+        ]
+        return bool(using) and all(system.is_existing for system in using)
 
     @property
     def first_repository(self) -> str:

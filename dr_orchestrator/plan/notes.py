@@ -21,11 +21,12 @@ from dr_orchestrator.plan.problem import Problem, did_you_mean
 class Notes:
     """The plan that is looked at, and what was found."""
 
-    def __init__(self, document: Document, place: Path | None) -> None:
+    def __init__(self, document: Document, files: tuple[Path, ...]) -> None:
         self._document = document
         self.root = document.root
-        self.place = place
+        self.place = files[0] if files else None
         """The plan's own file where it is one of this machine."""
+        self._files = files
         self.repositories = [name for name, _ in children(child(self.root, "repositories"))]
         self.contacts = [name for name, _ in children(child(self.root, "contacts"))]
         self.mistakes: list[Problem] = []
@@ -38,8 +39,12 @@ class Notes:
 
     @cached_property
     def writable_by_others(self) -> str:
-        """Who else can change the plan's own file; empty where nobody can, or it is elsewhere."""
-        return writable_by_others(self.place) if self.place else ""
+        """Who else can change the plan's file or a template of it; empty where nobody can, or it is
+        elsewhere.
+        """
+        found = ((each, writable_by_others(each)) for each in self._files)
+        file, why = next((each for each in found if each[1]), (self.place, ""))
+        return why if file == self.place else f"of {file}, {why}"
 
     def mistake(self, node: Node, message: str, hint: str = "") -> None:
         """Note what makes the plan invalid."""

@@ -104,6 +104,9 @@ class _Schema(GenerateJsonSchema):
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON Schema of a file that such a model describes: of a plan, or of a runbook."""
     schema = model.model_json_schema(by_alias=True, schema_generator=_Schema)
+    if "extends" in schema["properties"]:  # what a plan leaves out, its template may say
+        needed = {"required": schema.pop("required")}
+        schema |= {"if": {"required": ["extends"]}, "else": needed}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

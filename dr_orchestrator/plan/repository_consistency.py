@@ -47,6 +47,7 @@ def check_repositories(notes: Notes) -> None:
         _locked(notes, repository)
         _bucket(notes, repository)
         _credentials(notes, child(repository, "credentials"), _kind(repository))
+        _printed(notes, repository)
         _credentials(
             notes,
             child(repository, "maintenance", "credentials"),
@@ -80,9 +81,10 @@ def keys_of(notes: Notes, name: str) -> Any:
 
 def references(repository: Node) -> Iterator[Node]:
     """Yield the references to secrets in a repository."""
-    own, other = child(repository, "credentials"), child(repository, "maintenance", "credentials")
+    stated = [child(repository, key) for key in ("credentials", "sheet_credentials")]
+    stated.append(child(repository, "maintenance", "credentials"))
     found = [child(repository, "password")]
-    found += [child(each, key) for each in (own, other) for key in (*_KEY_HALVES, "password")]
+    found += [child(each, key) for each in stated for key in (*_KEY_HALVES, "password")]
     yield from (each for each in found if each is not None)
 
 
@@ -241,6 +243,23 @@ def _credentials(notes: Notes, node: Node | None, kind: str) -> None:
             notes.mistake(stated[present[0]], f"needs `{missing}` beside it")
     if "aws_profile" in stated and any(name in stated for name in _KEY_HALVES):
         notes.mistake(stated["aws_profile"], "names keys a second time", "leave one of them out")
+
+
+def _printed(notes: Notes, repository: Node) -> None:
+    """Note credentials for paper that are none, or that can do more than read."""
+    printed = child(repository, "sheet_credentials")
+    _credentials(notes, printed, _kind(repository))
+    profile, own = child(printed, "aws_profile"), child(repository, "credentials")
+    if profile is not None:
+        notes.mistake(
+            profile, "cannot be printed", "refer to `access_key_id` and `secret_access_key`"
+        )
+    elif printed is not None and own is not None and plain_data(printed) == plain_data(own):
+        notes.mistake(
+            printed,
+            "are those of the backup",
+            "whoever finds the sheet could destroy backups with them: make read-only ones",
+        )
 
 
 def _is_known(name: str) -> bool:

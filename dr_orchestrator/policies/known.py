@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
     from datetime import datetime
 
+    from dr_orchestrator.core.custody import CustodyStanding
     from dr_orchestrator.core.promise import PromiseMade
     from dr_orchestrator.core.record import Anchored, KitMade, PracticeRecord
     from dr_orchestrator.core.restore_test import RestoreTest
@@ -53,6 +54,8 @@ class Known:
     """Of the evidence; empty where there is none yet."""
     anchors: tuple[Anchored, ...] = ()
     """The newest at each place."""
+    custody: tuple[CustodyStanding, ...] = ()
+    """How each holder of a key stands, whom the plan names."""
     is_altered: bool = False
     """Whether the record is not as it was written: then nothing is met by it."""
 

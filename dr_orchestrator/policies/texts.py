@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.plan.model import IMPORTANCES, NotProtected, ProtectedElsewhere
-from dr_orchestrator.policies.model import NOTHING, Found, met, unproven
+from dr_orchestrator.policies.model import NOTHING, Found, breached, met, unproven
 
 if TYPE_CHECKING:
     from dr_orchestrator.policies.known import Known
@@ -75,10 +75,24 @@ def coverage_listed(known: Known, _control: Control) -> Found:
 
 
 def key_holders(known: Known, _control: Control) -> Found:
-    """Judge whether the plan says who holds a key. That it opens anything is another question."""
+    """Judge whether the plan says who holds a key, and that none is known not to open the backups,
+    or is overdue to be tried.
+    """
     holders = tuple(dict.fromkeys(each.holder for each in known.plan.custody))
     if not holders:
         return unproven("key_holders.none")
+    failed = [each for each in known.custody if each.failed]
+    if failed:
+        at = failed[0].failed[0].at
+        people = tuple(each.holder for each in failed)
+        return breached("key_holders.failed", since=at, people=people, at=at)
+    late = tuple(each.holder for each in known.custody if each.due and each.due <= known.now)
+    if late:
+        return unproven("key_holders.late", people=late)
+    proven = [each.proven for each in known.custody if each.proven is not None]
+    if proven and len(proven) == len(known.custody):
+        at = min(proven)
+        return met("key_holders.proven", since=at, people=holders, at=at)
     return met("key_holders.met", people=holders, n=len(holders))
 
 

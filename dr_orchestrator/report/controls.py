@@ -51,6 +51,7 @@ def _known(exact: Exact) -> Known:
         kit=subject.kit,
         head=subject.evidence.head,
         anchors=subject.evidence.anchors,
+        custody=exact.view.custody,
         is_altered=exact.view.is_altered,
     )
 

@@ -40,6 +40,7 @@ from dr_orchestrator.report.document import (
 )
 from dr_orchestrator.report.exact import RESULT_TONES, TONES, Exact, columns
 from dr_orchestrator.report.pictures import CalendarLine, calendar, growth, recovery_times
+from dr_orchestrator.report.places import custody_section
 from dr_orchestrator.report.say import count, say
 from dr_orchestrator.report.subject import HEAD_SHOWN
 from dr_orchestrator.sheet.html import printable_parts
@@ -115,6 +116,7 @@ class _Report:
         yield _section("runs", *self._runs())
         yield _section("growth", *self._growth())
         yield _section("repositories", self._repositories())
+        yield custody_section(self._exact)
         yield _section("steps", self._steps())
 
     # --- what to do -----------------------------------------------------------------------------

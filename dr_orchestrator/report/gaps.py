@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dr_orchestrator.core.finding import Objective
+from dr_orchestrator.compliance.custody import repositories_of_keys
+from dr_orchestrator.core.finding import Objective, Verdict
 from dr_orchestrator.core.runbook import DrillKind
 from dr_orchestrator.core.verification import Depth, Result
 from dr_orchestrator.core.wording import (
@@ -16,6 +17,7 @@ from dr_orchestrator.core.wording import (
     duration_phrase,
     duration_words,
     sentence,
+    some_names,
 )
 from dr_orchestrator.plan.model import NotProtected, ProtectedElsewhere
 from dr_orchestrator.report.accepted import acceptance_words
@@ -25,7 +27,8 @@ from dr_orchestrator.report.say import count, say
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dr_orchestrator.plan.model import Custody, RecoveryStep
+    from dr_orchestrator.core.custody import CustodyStanding
+    from dr_orchestrator.plan.model import RecoveryStep
     from dr_orchestrator.report.view import View
 
 
@@ -142,19 +145,25 @@ def _together(view: View) -> Iterator[Note]:
 
 
 def keys(view: View) -> tuple[Note, ...]:
-    """Return who holds a key that opens the backups, and that it was never proven to.
-
-    The record of this version holds no proof of a key, so none is claimed.
-    """
+    """Return who holds a key that opens the backups, and when that was last tried."""
     if not view.plan.custody:
         return (Note(label=say("manager.keys.nobody"), text=say("manager.keys.nobody_text")),)
-    return tuple(_key(view, custody) for custody in view.plan.custody)
+    return tuple(_key(view, each) for each in view.custody)
 
 
-def _key(view: View, custody: Custody) -> Note:
-    holder = view.person(custody.holder)
-    text = say("manager.keys.never", form=custody.form)
-    if custody.prove_every:
-        every = duration_phrase(custody.prove_every)
-        text = say("manager.keys.never_every", form=custody.form, every=every)
+def _key(view: View, each: CustodyStanding) -> Note:
+    holder = view.person(each.holder)
+    known = {"form": each.form}
+    if each.failed:
+        names = some_names([proof.repository for proof in each.failed])
+        text = say("manager.keys.failed", **known, names=names, day=view.day(each.failed[0].at))
+    elif each.proven is not None:
+        form = "proven_late" if each.verdict(view.now) is Verdict.UNPROVEN else "proven"
+        text = say(f"manager.keys.{form}", **known, day=view.day(each.proven))
+    elif set(each.unproven) < set(repositories_of_keys(view.plan, view.record)):
+        text = say("manager.keys.never_some", **known, names=some_names(each.unproven))
+    else:
+        text = say("manager.keys.never", **known)
+    if each.prove_every:
+        text = say("manager.keys.every", what=text, every=duration_phrase(each.prove_every))
     return Note(label=holder[:1].upper() + holder[1:], text=text)

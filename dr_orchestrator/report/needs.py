@@ -40,9 +40,12 @@ _CAUSES = (
     frozenset({Objective.IMMUTABILITY}),
     frozenset({Objective.REPOSITORY_CHECK}),
     frozenset({Objective.RETENTION}),
+    frozenset({Objective.CUSTODY}),
 )
 """Objectives that fall together, and are put right together."""
 
+_SOON = timedelta(days=30)
+"""How long before it is due a proof that was given before is asked for again."""
 _SIGNED_FOR = timedelta(days=365)
 """How long a signature speaks for the practice: a plan is to be reviewed once a year."""
 
@@ -176,15 +179,14 @@ def _today(view: View) -> str:
 
 
 def _of_custody(view: View) -> Iterator[Need]:
-    """Ask for the proof of a key, counted from the first day the practice was looked after."""
-    first_day = min(view.record.first_seen.values(), default=None)
-    if first_day is None:
-        return
-    for custody in view.plan.custody:
-        if custody.prove_every is not None:
-            due = first_day + custody.prove_every
-            holder = view.person(custody.holder)
+    """Ask for the proof of a key that was never given, or is due soon; what is overdue, or failed,
+    the findings ask for.
+    """
+    for each in view.custody:
+        if each.due is None or each.failed or each.due <= view.now:
+            continue
+        if view.record.first_seen and (each.proven is None or each.due - view.now <= _SOON):
             yield Need(
-                text=say("manager.need.key", holder=holder, form=custody.form),
-                by=_by(view, due),
+                text=say("manager.need.key", holder=view.person(each.holder), form=each.form),
+                by=_by(view, each.due),
             )

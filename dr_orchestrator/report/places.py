@@ -11,6 +11,7 @@ from dr_orchestrator.core.wording import count_words, duration_words, printable,
 from dr_orchestrator.plan.asset_consistency import lies_in, local_folder
 from dr_orchestrator.plan.model import (
     CommandAsset,
+    ExistingAsset,
     FilesAsset,
     MariadbAsset,
     NotProtected,
@@ -31,13 +32,14 @@ from dr_orchestrator.report.document import (
     Table,
     Tone,
 )
-from dr_orchestrator.report.exact import columns, row
+from dr_orchestrator.report.exact import TONES, columns, row
 from dr_orchestrator.report.say import count, say
 from dr_orchestrator.report.tested import restored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dr_orchestrator.core.custody import CustodyStanding
     from dr_orchestrator.plan.model import Asset, RepositorySpec
     from dr_orchestrator.report.exact import Exact
 
@@ -94,6 +96,10 @@ def _source(spec: Asset) -> Cell:
             return Cell(text=printable(str(spec.path)), detail=left_out)
         case SqliteAsset():
             return Cell(text=printable(str(spec.path)))
+        case ExistingAsset():
+            host = f"{spec.existing.host}:" if spec.existing.host else ""
+            path = printable(f"{host}{spec.existing.path}")
+            return Cell(text=path, detail=say("auditor.sources.existing"))
         case CommandAsset():
             return Cell(text=say("auditor.sources.command", program=printable(spec.dump[0])))
 
@@ -254,7 +260,7 @@ def _covered(exact: Exact) -> Iterator[tuple[Cell, ...]]:
 
 
 def custody_section(exact: Exact) -> Section:
-    """Return who holds a key to the backups. None was ever proven on record."""
+    """Return who holds a key to the backups, and when it was last proven that it opens them."""
     return Section(
         id="custody",
         title=say("auditor.custody.title"),
@@ -271,14 +277,29 @@ def custody_section(exact: Exact) -> Section:
                         duration_words(each.prove_every)
                         if each.prove_every
                         else say("auditor.custody.not_asked"),
-                        Cell(text=say("auditor.custody.never"), tone=Tone.OPEN),
+                        _proven(exact, each),
                     )
-                    for each in exact.plan.custody
+                    for each in exact.view.custody
                 ),
                 empty=say("auditor.custody.none"),
             ),
         ),
     )
+
+
+def _proven(exact: Exact, each: CustodyStanding) -> Cell:
+    tone = TONES[each.verdict(exact.subject.now)]
+    if each.failed:
+        first = each.failed[0]
+        names = ", ".join(proof.repository for proof in each.failed)
+        text = say("auditor.custody.failed", names=names, at=exact.at(first.at))
+        return Cell(text=text, tone=tone, detail=first.reason)
+    due = say("auditor.custody.due", at=exact.at(each.due)) if each.due else ""
+    if each.proven is not None:
+        text = say("auditor.custody.proven", at=exact.at(each.proven))
+        return Cell(text=text, tone=tone, detail=due)
+    names = ", ".join(each.unproven)
+    return Cell(text=say("auditor.custody.never", names=names), tone=tone, detail=due)
 
 
 def evidence_section(exact: Exact) -> Section:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.compliance.case import CLOCK_TOLERANCE, open_case
+from dr_orchestrator.compliance.custody import custody_standings, repositories_of_keys
 from dr_orchestrator.compliance.promise import NotAccepted, certifications, not_accepted
 from dr_orchestrator.compliance.vouched import without_vouching
 from dr_orchestrator.core.finding import Finding, Objective, Verdict, worst
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
+    from dr_orchestrator.core.custody import CustodyStanding
     from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.core.runbook import Drill
@@ -123,6 +125,15 @@ class View:
         if contact:
             return contact.role
         return say("common.person.msp") if identifier == MSP else identifier
+
+    @cached_property
+    def custody(self) -> tuple[CustodyStanding, ...]:
+        """How each holder of a key stands; nothing is proven where the record was altered."""
+        found = custody_standings(self.plan, self.record, self.now)
+        if not self.is_altered:
+            return found
+        of_all = repositories_of_keys(self.plan, self.record)
+        return tuple(replace(each, proven=None, unproven=of_all) for each in found)
 
     @property
     def several_systems(self) -> bool:

@@ -78,6 +78,20 @@ class StaleLock:
     """Whether its process provably ended on this machine: the next backup removes it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListedKey:
+    """A key of a repository: one of the passwords that open it."""
+
+    id: str
+    """Its first 8 hex digits, as every version of restic shows them."""
+    user: str
+    host: str
+    """Whatever was said when it was made, or who and where made it."""
+    made_at: datetime | None
+    is_current: bool
+    """Whether it is the one that opened the repository just now."""
+
+
 class Repository(Protocol):
     """One place where recovery points are kept."""
 
@@ -172,6 +186,7 @@ class Repository(Protocol):
         folder: str,
         *,
         paths: tuple[str, ...] = (),
+        hidden_below: str = "",
         timeout: timedelta,
         on_progress: OnProgress | None = None,
     ) -> Path:
@@ -179,7 +194,9 @@ class Repository(Protocol):
         that folder; below it stands the full path the data had. An incomplete restore is an error.
 
         U+FFFD in a path, as in a list, stands for any one character: what fits it comes back, and
-        nobody looks whether anything did.
+        nobody looks whether anything did. Below the folder `hidden_below` no name of `paths` may be
+        seen by other programs of this machine: where that takes it, all that looks alike comes back
+        with what is wanted, as if each character were U+FFFD.
 
         Raises:
             RepositoryDamaged: part of it cannot be read back.
@@ -188,9 +205,17 @@ class Repository(Protocol):
         ...
 
     def list_files(
-        self, snapshot: str, take: Callable[[Listed], object], *, timeout: timedelta
+        self,
+        snapshot: str,
+        take: Callable[[Listed], object],
+        *,
+        within: str = "",
+        deep: bool = True,
+        timeout: timedelta,
     ) -> None:
-        """Hand over each file and link of a snapshot, as the repository lists it, one by one.
+        """Hand over each file and link of a snapshot, as the repository lists it, one by one; only
+        what lies `within` a folder (or is that very file) where one is named, and without `deep`
+        only what lies in it directly. Of a folder that is not there, nothing.
 
         Raises:
             RepositoryDamaged: part of the list cannot be read.

@@ -6,6 +6,8 @@ the snapshots as the repository at hand has them.
 
 A manifest's snapshot is a small folder that a person can read with nothing but restic:
 `manifest.json`, `plan.yaml`, `runbooks/`, and `assets/ID/` with small files such as `globals.sql`.
+
+Of what others saved no repository holds a manifest: we made it of what they list, and keep it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -44,8 +48,12 @@ if TYPE_CHECKING:
 _MANIFEST_LIMIT = 64 * 1024 * 1024
 _SAVE_TIMEOUT = timedelta(minutes=15)
 _FILE = "manifest.json"
+_SERVERS = frozenset({"postgres", "mariadb", "mysql"})
+_VERSION = re.compile(r"\d{1,4}(\.\d{1,4}){1,3}", re.ASCII)
 
 
+KeptManifest = Callable[[str, str], str | None]
+"""(practice, point) -> the manifest that we keep ourselves: `Store.kept_manifest`."""
 ASSET, MANIFEST = "asset", "manifest"
 """What the tag `dro` says of a snapshot that belongs to a point."""
 
@@ -83,9 +91,17 @@ class FoundManifest:
     manifest: Manifest
     """Its assets' snapshots have the ids of this repository."""
     snapshot: str
+    """The one that holds it; empty where we alone keep it."""
     sha256: str
     folder: str
     """The folder inside the snapshot."""
+
+    def paths(self, asset: str) -> tuple[str, ...]:
+        """Return what to restore of an asset's snapshot; empty is all of it. What others saved may
+        hold much that is none of the asset.
+        """
+        path = self.manifest.assets[asset].path
+        return () if self.snapshot or path == "/" else (path,)
 
 
 def save_manifest(
@@ -191,15 +207,19 @@ def find_manifest(
     system: str,
     point: str,
     recorded: PointCopy | None = None,
+    *,
+    kept: KeptManifest = lambda _practice, _point: None,
 ) -> FoundManifest:
     """Find the manifest of one point: the one that is on record, where one is, whatever somebody
-    else saved beside it.
+    else saved beside it. `kept` tells those that we keep ourselves.
 
     Raises:
-        PointNotFound: the repository holds none.
+        PointNotFound: the repository holds none, or no longer what it is of.
         ManifestInvalid: it is damaged, or not the one on record; or there is no record, and there
             are two that differ.
     """
+    if recorded is not None and recorded.is_existing:
+        return _found_existing(repository, recorded, point, kept(practice, point))
     listed = repository.snapshots(point_tags(practice, system, point))
     if recorded is not None:
         ids = {recorded.manifest_snapshot, *recorded.snapshots.values()}
@@ -221,6 +241,37 @@ def find_manifest(
     if len(found) > 1:
         raise ManifestInvalid(f"two manifests in {repository.name} claim to be point {point}")
     return next(iter(found.values()))
+
+
+def _found_existing(
+    repository: Repository, recorded: PointCopy, point: str, kept: str | None
+) -> FoundManifest:
+    """Return the manifest that we keep of what others saved, once it is certain that this is there.
+
+    Raises:
+        PointNotFound: it is not kept here, or its snapshots are gone.
+        ManifestInvalid: it is not the one on record.
+    """
+    if kept is None:
+        raise PointNotFound(
+            f"what recovery point {point} is made of is not on record on this machine",
+            hint="`dro backup` looks into the repository again",
+        )
+    content = kept.encode()
+    sha256 = hashlib.sha256(content).hexdigest()
+    if sha256 != recorded.manifest_sha256:
+        raise ManifestInvalid(
+            f"the manifest that is kept of point {point} is not the one recorded",
+            hint="somebody changed the record of this machine: `dro evidence verify` says more",
+        )
+    listed = {each.id for each in repository.snapshots({})}
+    if not listed.issuperset(recorded.all_snapshots):
+        raise PointNotFound(
+            f"{repository.name} no longer holds all snapshots of point {point}: whoever saves "
+            "there let go of them",
+            hint="`dro backup` looks what is there now",
+        )
+    return FoundManifest(decode_manifest(content), "", sha256, "")
 
 
 def list_manifests(
@@ -329,7 +380,15 @@ def _summary(state: AssetState, saved: Saved | None) -> AssetSummary:
         files=saved.files if saved and is_tree else None,
         changed_files=saved.changed_files if saved and is_tree else None,
         added_bytes=saved.added_bytes if saved else None,
+        server=_server(state),
     )
+
+
+def _server(state: AssetState) -> str:
+    """Return `AssetSummary.server`: of what a manifest says only what can be one."""
+    version = state.server.get("version", "")
+    vendor = state.server.get("vendor", state.kind.value)
+    return f"{vendor} {version}" if vendor in _SERVERS and _VERSION.fullmatch(version) else ""
 
 
 def copy_of(found: FoundManifest, repository: str, recorded_at: datetime) -> PointCopy:

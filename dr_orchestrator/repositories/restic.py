@@ -39,6 +39,7 @@ from dr_orchestrator.errors import (
 from dr_orchestrator.process import Child, Completed
 from dr_orchestrator.repositories import restic_output
 from dr_orchestrator.repositories.base import (
+    ListedKey,
     OnProgress,
     Repository,
     Saved,
@@ -74,6 +75,7 @@ _PROBE_TIMEOUT = timedelta(seconds=30)
 _LIST_TIMEOUT = timedelta(minutes=10)
 _LOCKS_TIMEOUT = timedelta(minutes=2)
 _CREATE_TIMEOUT = timedelta(minutes=2)
+_KEY_TIMEOUT = timedelta(minutes=2)
 _SMALL_FILE_TIMEOUT = timedelta(minutes=10)
 _FORGET_TIMEOUT = timedelta(minutes=30)
 _FORGOTTEN_AT_ONCE = 500
@@ -85,6 +87,8 @@ _SNAPSHOT_ID = re.compile(r"[0-9a-f]{8,64}")
 _TAG_WORD = re.compile(r"[^\s,\x00-\x1f\x7f]([^,\x00-\x1f\x7f]*[^\s,\x00-\x1f\x7f])?")
 _FLAT_NAME = re.compile(r"[^/\x00-\x1f\x7f-][^/\x00-\x1f\x7f]*")
 _PATTERN_SIGNS = re.compile(r"([*?\[\\])")
+_NAME_SIGN = re.compile(r"[^/]")
+_NO_LINE = re.compile(r"[\r\n]|\s\Z")
 _RESTORED_AT_ONCE = 400
 """Paths: far below what arguments may take (2 MiB), were each as long as a path may be. restic
 holds each against each name in the folders it enters, so those that lie together go together: with
@@ -111,6 +115,7 @@ class ResticRepository:
         aws_credentials: Secret | None = None,
         lock_wait: timedelta,
         append_only: bool = False,
+        only_read: bool = False,
         upload: int | None = None,
         download: int | None = None,
     ) -> None:
@@ -119,8 +124,9 @@ class ResticRepository:
         `hostname` is the logical name that snapshots carry, the same on whatever machine makes
         them. `cache` and `tmp` are private folders of ours. `aws_credentials` is what it reads as
         `~/.aws/credentials`, in the place of that file. `lock_wait` is how long to wait for
-        somebody else's lock. `append_only` says that nothing can be removed there. `upload` and
-        `download` are the most bytes a second that may go there and come from there.
+        somebody else's lock. `append_only` says that nothing can be removed there, `only_read` that
+        it is others' to save in: no snapshot or lock of ours comes there, and none goes. `upload`
+        and `download` are the most bytes a second that may go there and come from there.
 
         Raises:
             SecretUnavailable: the password is empty; restic would read it from a stream's data.
@@ -144,6 +150,7 @@ class ResticRepository:
         self._hostname = hostname
         self._lock_wait = lock_wait
         self._append_only = append_only
+        self._only_read = only_read
         self._identity: str | None = None
         self._asking = threading.Lock()
 
@@ -158,6 +165,7 @@ class ResticRepository:
             return self._identity
 
     def create(self, *, like: Repository | None = None) -> str:
+        self._require_ours()
         options: tuple[str, ...] = ("init",)
         program = self._program
         if like is not None:
@@ -170,11 +178,13 @@ class ResticRepository:
     def copy_from(
         self, source: Repository, snapshots: Sequence[str], *, timeout: timedelta
     ) -> None:
+        self._require_ours()
         for snapshot in snapshots:
             _check_snapshot_id(snapshot)
         if not snapshots:
             return  # restic would copy all there are
         beside = _of_restic(source)
+        beside._require_ours()  # noqa: SLF001 - one of us; restic locks what it copies from
         program = self._beside(beside)
         last = self._clock.monotonic() + timeout.total_seconds()
 
@@ -232,6 +242,7 @@ class ResticRepository:
         timeout: timedelta,
         on_progress: OnProgress | None = None,
     ) -> Saved:
+        self._require_ours()
         _check_savable(path)
         if parent is not None:
             _check_snapshot_id(parent)
@@ -281,6 +292,7 @@ class ResticRepository:
         timeout: timedelta,
         on_progress: OnProgress | None = None,
     ) -> StreamSave:
+        self._require_ours()
         if not _FLAT_NAME.fullmatch(name):
             raise UsageMistake(f"a stream cannot be saved under the name {name!r}")
         version = self._program.version
@@ -323,11 +335,15 @@ class ResticRepository:
         folder: str,
         *,
         paths: tuple[str, ...] = (),
+        hidden_below: str = "",
         timeout: timedelta,
         on_progress: OnProgress | None = None,
     ) -> Path:
         _check_snapshot_id(snapshot)
         into = _new_folder(target.path, folder)
+        by_file = self._program.version.has(Feature.INCLUDE_FILE)
+        if hidden_below and not by_file:
+            paths = tuple({_masked(path, hidden_below) for path in paths})
         arguments: tuple[str, ...] = ("restore", "--no-lock", f"--target={into}")
         if self._program.version.has(Feature.RESTORE_JSON):
             arguments += ("--json",)
@@ -339,10 +355,14 @@ class ResticRepository:
                 on_progress if len(batches) == 1 else None,
                 packs=self._pack_watch(),
             )
-            includes = (f"--include={_as_pattern(path)}" for path in batch)
+            patterns = [_as_pattern(path) for path in batch]
+            includes = [f"--include={pattern}" for pattern in patterns]
+            if by_file and patterns:
+                includes = ["--include-file=/dev/stdin"]
             left = timedelta(seconds=max(1.0, last - self._clock.monotonic()))
             completed = self._launcher.run(
                 self._program.command(*arguments, *includes, snapshot, timeout=left),
+                stdin=_as_lines(patterns) if by_file and patterns else None,
                 on_line=watch.take,
                 on_error_line=watch.take_error,
             )
@@ -359,17 +379,28 @@ class ResticRepository:
         return into
 
     def list_files(
-        self, snapshot: str, take: Callable[[Listed], object], *, timeout: timedelta
+        self,
+        snapshot: str,
+        take: Callable[[Listed], object],
+        *,
+        within: str = "",
+        deep: bool = True,
+        timeout: timedelta,
     ) -> None:
         _check_snapshot_id(snapshot)
         version = self._program.version
+        # of no folder that is named, restic lists all there is
+        words = (*(("--recursive",) if within and deep else ()), snapshot)
 
         def read(line: bytes) -> None:
             if listed := restic_output.listed_file(line):
                 take(listed)
 
         completed = self._launcher.run(
-            self._program.command("ls", "--json", "--no-lock", snapshot, timeout=timeout),
+            self._program.command(
+                *("ls", "--json", "--no-lock", *words, *((within,) if within else ())),
+                timeout=timeout,
+            ),
             on_line=read,
         )
         if not completed.ok:
@@ -413,8 +444,12 @@ class ResticRepository:
             look("--no-lock")
         except RepositoryDamaged:
             # restic reads the index first and the snapshots after it, so one that was saved in
-            # between looks as if its data were missing. Under restic's own lock there is none.
-            self._outlasting_locks(look)
+            # between looks as if its data were missing. Under restic's own lock there is none;
+            # where no lock of ours may lie, a second look tells as much, once that save has ended.
+            if self._only_read:
+                look("--no-lock")
+            else:
+                self._outlasting_locks(look)
 
     def forget(self, snapshots: Sequence[str]) -> None:
         for snapshot in snapshots:
@@ -426,7 +461,57 @@ class ResticRepository:
     def prune(self, *, timeout: timedelta) -> None:
         self._remove("prune", doing="pruning", timeout=timeout)
 
+    def list_keys(self) -> tuple[ListedKey, ...]:
+        """Return the keys that open it.
+
+        Raises:
+            RepositoryError: by its class. restic lists keys under a lock of its own.
+        """
+
+        def attempt() -> Completed:
+            return self._program.ask(
+                "key", "--json", "list", doing="listing its keys", timeout=_KEY_TIMEOUT
+            )
+
+        found = restic_output.keys(self._outlasting_locks(attempt).stdout)
+        if found is None:
+            raise RepositoryError(f"restic's list of the keys of {self._name} cannot be read")
+        return found
+
+    def add_key(self, password: Secret, *, user: str, host: str) -> None:
+        """Let another password open it too, and label its key.
+
+        Raises:
+            RepositoryError: by its class.
+        """
+
+        def attempt() -> None:
+            self._program.ask(
+                *("key", "add", "--new-password-file=/dev/stdin", f"--user={user}"),
+                f"--host={host}",
+                doing="adding a key",
+                timeout=_KEY_TIMEOUT,
+                stdin=password.reveal().encode(),
+                reads_back=False,
+            )
+
+        self._outlasting_locks(attempt)
+
+    def remove_key(self, key: str) -> None:
+        """Take away a key, by its id. Whoever opened the repository with it before may have kept
+        the master key, which this does not change.
+
+        Raises:
+            RemovalRefused: nothing can be removed there.
+            RepositoryError: by its class.
+        """
+        if not _SNAPSHOT_ID.fullmatch(key):
+            raise UsageMistake(f"{key[:64]!r} is no id of a key", hint="`dro key list` shows them")
+        self._remove("key", "remove", key, doing="removing a key", timeout=_KEY_TIMEOUT)
+
     def locks_of_the_dead(self) -> int:
+        if self._only_read:
+            return 0
         if self._local is not None and is_certainly_empty(self._local / "locks"):
             return 0  # restic would take half a second to say so
         locks = self._locks()
@@ -540,6 +625,7 @@ class ResticRepository:
 
         Never where it is known to be refused: 0.14 would try for 43 s a file, keeping others out.
         """
+        self._require_ours()
         if self._append_only:
             raise self._refused()
         command = self._program.command(*arguments, timeout=timeout)
@@ -550,6 +636,18 @@ class ResticRepository:
                 raise self._failure(completed, doing)
 
         self._outlasting_locks(attempt)
+
+    def _require_ours(self) -> None:
+        """Keep what others save as they have it.
+
+        Raises:
+            UsageMistake: it is theirs.
+        """
+        if self._only_read:
+            raise UsageMistake(
+                f"{self._name} is only read: the plan tests there what another tool saves",
+                hint="a plan that saves to it itself, without `existing`, may change it",
+            )
 
     def _stop_where_refused(self, line: bytes) -> None:
         if removal_is_refused(line):
@@ -742,3 +840,20 @@ def _as_pattern(path: str) -> str:
         raise UsageMistake("a path inside a snapshot begins with a slash")
     # In a pattern `?` is any one character, and of what is no UTF-8 any one byte (Go's Match).
     return _PATTERN_SIGNS.sub(r"\\\1", path).replace(UNREADABLE, "?")
+
+
+def _masked(path: str, below: str) -> str:
+    """Return a path that tells nothing of a name below a folder but how long it is."""
+    above = below.rstrip("/")
+    if not path.startswith(f"{above}/"):
+        return path
+    return above + _NAME_SIGN.sub(UNREADABLE, path.removeprefix(above))
+
+
+def _as_lines(patterns: Sequence[str]) -> bytes:
+    """Return patterns as `--include-file` reads them: it cuts blanks at both ends of a line off and
+    puts variables in (`readPatternsFromFiles` in restic's internal/filter/exclude.go). A sign that
+    no line can have becomes `?`.
+    """
+    lines = (_NO_LINE.sub("?", pattern).replace("$", "$$") for pattern in patterns)
+    return "\n".join(lines).encode(errors="surrogateescape")

@@ -17,10 +17,11 @@ from typing import Any
 
 from dr_orchestrator.core.share import Listed
 from dr_orchestrator.process import known_cause
-from dr_orchestrator.repositories.base import OnProgress, Progress, Saved, Snapshot
+from dr_orchestrator.repositories.base import ListedKey, OnProgress, Progress, Saved, Snapshot
 
 FULL_ID = re.compile(r"[0-9a-f]{64}")
 _ID = re.compile(r"[0-9a-f]{8,64}")
+_SHORT_ID_LENGTH = 8
 _SKIPPED = re.compile(r"does not exist, skipping\s*$", re.MULTILINE)
 _LONGEST_KNOWN = 4096
 _YEARS = range(1970, 9000)
@@ -132,21 +133,39 @@ def snapshots(stdout: bytes) -> tuple[Snapshot, ...] | None:
 def listed_file(line: bytes) -> Listed | None:
     """Return the file or link in a line of `ls --json`, or `None` where it is of something else.
 
-    0.14: `{"name":…,"type":"file","path":…,"size":…,"struct_type":"node"}`; of an empty file no
-    size. Each byte of a name that is no UTF-8 is U+FFFD (Go's encoding/json).
+    0.14: `{"name":…,"type":"file","path":…,"size":…,"mtime":…,"struct_type":"node"}`; of an empty
+    file no size. Each byte of a name that is no UTF-8 is U+FFFD (Go's encoding/json).
     """
     node = _message(line)
     path, kind = node.get("path"), node.get("type")
     if not isinstance(path, str) or kind not in {"file", "symlink"}:
         return None
     is_link = kind == "symlink"
-    return Listed(path, is_link, 0 if is_link else _count(node.get("size")))
+    changed_at = _time(str(node.get("mtime", "")))
+    return Listed(
+        path,
+        is_link,
+        0 if is_link else _count(node.get("size")),
+        None if changed_at == _NO_TIME else changed_at,
+    )
 
 
 def listed_ids(stdout: bytes) -> tuple[str, ...]:
     """Return the ids that `list locks` or `list index` prints, one a line."""
     lines = stdout.decode(errors="replace").split()
     return tuple(line for line in lines if FULL_ID.fullmatch(line))
+
+
+def keys(stdout: bytes) -> tuple[ListedKey, ...] | None:
+    """Return what `key list --json` prints, or `None` where it cannot be read.
+
+    0.14: `[{"current":true,"id":"c4f7d66c","userName":…,"hostName":…,"created":"2026-11-21 …"}]`,
+    in the zone TZ, which the launcher sets to UTC; later versions print longer ids.
+    """
+    try:
+        return tuple(_key(each) for each in json.loads(stdout))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def lock(identity: str, stdout: bytes) -> Lock | None:
@@ -206,6 +225,19 @@ def _cause(error: object) -> str:
     if isinstance(number, int) and number in errno.errorcode:
         return os.strerror(number).lower()
     return known_cause(str(error.get("message", ""))).removeprefix(": ")
+
+
+def _key(listed: dict[str, Any]) -> ListedKey:
+    if not _ID.fullmatch(listed["id"]):
+        raise ValueError("no id of a key")
+    made = _time(f"{listed.get('created', '')}+00:00")
+    return ListedKey(
+        id=listed["id"][:_SHORT_ID_LENGTH],
+        user=str(listed.get("userName", "")),
+        host=str(listed.get("hostName", "")),
+        made_at=None if made == _NO_TIME else made,
+        is_current=listed["current"] is True,
+    )
 
 
 def _snapshot(listed: dict[str, Any]) -> Snapshot:

@@ -143,6 +143,7 @@ class ResticProgram:
         *arguments: str,
         doing: str,
         timeout: timedelta,
+        stdin: bytes | None = None,
         output_limit: int | None = None,
         reads_back: bool = True,
         on_error_line: OnLine | None = None,
@@ -158,7 +159,7 @@ class ResticProgram:
         if output_limit is not None:
             command = replace(command, output_limit=output_limit)
         try:
-            completed = self.launcher.run(command, on_error_line=on_error_line)
+            completed = self.launcher.run(command, stdin=stdin, on_error_line=on_error_line)
         except ProgramTimedOut:
             raise RepositoryUnreachable(
                 f"the repository {self.repository} did not answer within "

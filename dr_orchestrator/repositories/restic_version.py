@@ -61,7 +61,9 @@ class Feature(Enum):
     """`backup --no-scan`: saves a pass over the tree that only serves the progress."""
     RESTORE_JSON = ResticVersion(0, 16, 0)
     """`restore --json` prints status lines."""
-    EXIT_CODES = ResticVersion(0, 17, 0)
+    INCLUDE_FILE = ResticVersion(0, 17, 0)
+    """`restore --include-file`: names of files need not stand in its arguments."""
+    EXIT_CODES = ResticVersion(0, 17, 0)  # noqa: PIE796 - two came with one version
     """10: no repository, 11: locked."""
     EXIT_CODE_PASSWORD = ResticVersion(0, 17, 1)
     """12: wrong password."""

@@ -92,8 +92,8 @@ def bring_back(
             restoration = restorations[asset]
             preparing = pool.submit(restoration.prepare)
             state, share = assets[asset], shares.get(asset)
-            paths = share.paths if share else ()
-            restored, said = _fetch(asset, state, repository, sandbox, on_progress, paths=paths)
+            paths = share.paths if share else found.paths(asset)
+            restored, said = fetch(asset, state, repository, sandbox, on_progress, paths=paths)
             preparing.result()
             try:
                 restoration.load(restored)
@@ -125,7 +125,7 @@ def _require_lab(lab: OpenLab | None) -> None:
         raise CouldNotVerify(f"{lab.access.words} went away while it was loaded into")
 
 
-def _fetch(
+def fetch(
     asset: str,
     state: AssetState,
     repository: Repository,

@@ -13,7 +13,7 @@ from dr_orchestrator.errors import PointNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from dr_orchestrator.core.point import PointCopy, RecoveryPoint
 
@@ -71,6 +71,46 @@ def choose_point(
             hint="`dro points` lists them",
         )
     return next((point for point in certain if point.id == matching[0].id), matching[0])
+
+
+def point_at(
+    points: Sequence[RecoveryPoint],
+    at: datetime,
+    *,
+    system: str,
+    repository: str | None,
+    now: datetime,
+    zone: tzinfo,
+    vouched: Callable[[PointCopy], bool] = lambda _copy: True,
+) -> RecoveryPoint:
+    """Return the newest of `points` (any order) whose capture began at `at` or before; among those
+    as `choose_point` does. Messages tell times in `zone`.
+
+    Raises:
+        PointNotFound: all are younger, or there is none.
+    """
+    until = [point for point in points if point.as_of <= at]
+    of_system = _held([point for point in points if point.system == system], repository)
+    if of_system and not _held([each for each in until if each.system == system], repository):
+        raise PointNotFound(
+            f"{system}: no recovery point is as old as {instant_words(at, zone)}",
+            hint=f"the oldest is of {instant_words(of_system[0].as_of, zone)}: {of_system[0].id}",
+        )
+    return choose_point(
+        until, system=system, repository=repository, wanted=LATEST, now=now, vouched=vouched
+    )
+
+
+def point_after(
+    points: Sequence[RecoveryPoint], point: RecoveryPoint, repository: str | None
+) -> RecoveryPoint | None:
+    """Return the oldest point of the same system there (or anywhere) that is newer than `point`."""
+    newer = [
+        each
+        for each in _held(points, repository)
+        if each.system == point.system and each.as_of > point.as_of
+    ]
+    return newer[0] if newer else None
 
 
 def made_before(points: Iterable[RecoveryPoint], before: datetime | None) -> list[RecoveryPoint]:

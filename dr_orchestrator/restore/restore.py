@@ -12,13 +12,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.point import AssetKind
 from dr_orchestrator.core.record import Restored
 from dr_orchestrator.core.run import Operation, Outcome
+from dr_orchestrator.core.wording import count_words, some_names
 from dr_orchestrator.errors import DroError, PointNotFound, UsageMistake
 from dr_orchestrator.repositories.manifests import find_manifest, read_sidecars
 from dr_orchestrator.repositories.restored import locate
 from dr_orchestrator.restore.bring_back import RESTORE_TIMEOUT
 from dr_orchestrator.restore.hold import held
+from dr_orchestrator.restore.single_files import SingleFiles
 from dr_orchestrator.store.ledger import run_in_ledger
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from dr_orchestrator.assets.base import AssetDriver
     from dr_orchestrator.clock import Clock
-    from dr_orchestrator.core.point import AssetKind, RecoveryPoint
+    from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.core.target import NewDirectoryTarget
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.repositories.base import Progress, Repository
@@ -63,6 +66,9 @@ class RestoreToDirectory:
     """Who has it restored."""
     why: str = ""
     """What they said; empty where they were not asked."""
+    files: tuple[str, ...] = ()
+    """Of trees only these files and folders: relative to the asset's folder, or as they once were.
+    All there is where empty."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +79,8 @@ class RestoredAsset:
     place: Path
     next_steps: tuple[str, ...]
     """What a responder does now, a line each: the exact load or start command."""
+    files: int | None = None
+    """How many came back, where not all of it was wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +92,9 @@ class RestoreResult:
     restored: tuple[RestoredAsset, ...]
     failures: Mapping[str, DroError]
     """By asset."""
+    missing: tuple[str, ...] = ()
+    """Of the files that were asked for those that the point does not hold. For the person who asked
+    and nobody else: these are names of patients."""
 
 
 def restore_point(request: RestoreToDirectory, tools: RestoreTools) -> RestoreResult:
@@ -113,27 +124,42 @@ def restore_point(request: RestoreToDirectory, tools: RestoreTools) -> RestoreRe
     ):
         repository = tools.open_repository(request.plan, request.repository)
         found = find_manifest(
-            repository, point.practice, point.system, point.id, point.copy_in(request.repository)
+            repository,
+            point.practice,
+            point.system,
+            point.id,
+            point.copy_in(request.repository),
+            kept=tools.store.kept_manifest,
         )
         restored: list[RestoredAsset] = []
-        failures = {} if request.assets else _lacking(found, request)
-        for asset in _chosen(found, request.assets):
+        missing = set(request.files)
+        failures = {} if request.assets or request.files else _lacking(found, request)
+        for asset in _chosen(found, request):
             try:
-                restored.append(_restore_asset(asset, found, repository, request.target, tools))
+                single = _single_files(asset, found, repository, request.files)
+                if single is not None:
+                    missing -= single.found
+                if single is None or single.found:
+                    came = _restore_asset(
+                        asset, found, repository, request.target, tools, single=single
+                    )
+                    restored.append(came)
             except DroError as error:
                 failures[asset] = error
         if restored:
             tools.store.record(_as_recorded(request, run.id, restored, tools.clock.now()))
-        if failures:
-            run.conclude(
-                Outcome.PARTIAL if restored else Outcome.FAILED,
-                "; ".join(f"{asset}: {error.message}" for asset, error in failures.items()),
-            )
+        if failures or missing:
+            reasons = [f"{asset}: {error.message}" for asset, error in failures.items()]
+            if missing:
+                paths = count_words(len(request.files), "path")
+                reasons.append(f"{len(missing)} of {paths} not in the recovery point")
+            run.conclude(Outcome.PARTIAL if restored else Outcome.FAILED, "; ".join(reasons))
     return RestoreResult(
         point=point,
         repository=request.repository,
         restored=tuple(restored),
         failures=failures,
+        missing=tuple(each for each in request.files if each in missing),
     )
 
 
@@ -141,6 +167,7 @@ def _as_recorded(
     request: RestoreToDirectory, run: str, restored: Sequence[RestoredAsset], now: datetime
 ) -> Restored:
     point = request.point
+    files = sum(each.files or 0 for each in restored)
     return Restored(
         practice=point.practice,
         run=run,
@@ -149,20 +176,41 @@ def _as_recorded(
         point=point.id,
         repository=request.repository,
         assets=tuple(each.asset for each in restored),
-        place=f"{request.target.path} on {os.uname().nodename}",
+        place=f"{request.target.path} on {os.uname().nodename}"
+        + (f", {count_words(files, 'single file')}" if request.files else ""),
         by=request.by,
         why=request.why,
     )
 
 
-def _chosen(found: FoundManifest, assets: tuple[str, ...]) -> tuple[str, ...]:
+def _chosen(found: FoundManifest, request: RestoreToDirectory) -> tuple[str, ...]:
     held = tuple(found.manifest.assets)
-    unknown = [asset for asset in assets if asset not in held]
+    unknown = [asset for asset in request.assets if asset not in held]
     if unknown:
         raise UsageMistake(
             f"the point holds no asset {unknown[0]}", hint=f"it holds: {', '.join(held)}"
         )
-    return tuple(dict.fromkeys(assets)) or held
+    chosen = tuple(dict.fromkeys(request.assets)) or held
+    if not request.files:
+        return chosen
+    trees = tuple(each for each in chosen if not found.manifest.assets[each].kind.is_database)
+    if not trees:
+        raise UsageMistake(
+            f"no single file can come back of {some_names(chosen)}: only of files and shares",
+            hint="without paths all of it comes back",
+        )
+    return trees
+
+
+def _single_files(
+    asset: str, found: FoundManifest, repository: Repository, files: tuple[str, ...]
+) -> SingleFiles | None:
+    if not files:
+        return None
+    state = found.manifest.assets[asset]
+    single = SingleFiles(state.path, files, from_windows=state.kind is AssetKind.SMB)
+    single.look(repository, state.snapshot)
+    return single
 
 
 def _lacking(found: FoundManifest, request: RestoreToDirectory) -> dict[str, DroError]:
@@ -188,6 +236,8 @@ def _restore_asset(
     repository: Repository,
     target: NewDirectoryTarget,
     tools: RestoreTools,
+    *,
+    single: SingleFiles | None,
 ) -> RestoredAsset:
     state = found.manifest.assets[asset]
     incoming = target.path / f"{asset}.incoming"  # no asset's name has a dot
@@ -198,10 +248,14 @@ def _restore_asset(
             state.snapshot,
             target,
             incoming.name,
+            paths=single.paths if single else found.paths(asset),
+            hidden_below=state.path,
             timeout=RESTORE_TIMEOUT,
             on_progress=lambda progress: tools.on_progress(asset, progress),
         )
         restored = locate(folder, state.path, asset)
+        if single is not None:
+            single.keep_only_these(restored)
         sidecars = read_sidecars(repository, found, asset)
         steps = tools.drivers[state.kind].hand_over(state, restored, sidecars, place)
     except BaseException:
@@ -210,4 +264,5 @@ def _restore_asset(
     finally:
         if incoming.exists():
             shutil.rmtree(incoming)
-    return RestoredAsset(asset=asset, place=place, next_steps=steps)
+    files = len(single.listed) if single else None
+    return RestoredAsset(asset=asset, place=place, next_steps=steps, files=files)

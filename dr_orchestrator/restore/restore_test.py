@@ -20,7 +20,13 @@ from dr_orchestrator.core.record import RestoreTestRecorded
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.share import ALL_FILES
-from dr_orchestrator.core.verification import Depth, Result, Verification, overall
+from dr_orchestrator.core.verification import (
+    NOTHING_TOLD,
+    Depth,
+    Result,
+    Verification,
+    overall,
+)
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import Busy, DroError
 from dr_orchestrator.repositories.manifests import FoundManifest, find_manifest
@@ -266,7 +272,12 @@ class _Attempt:
         """Find the manifest that is on record."""
         point = self._point
         return find_manifest(
-            repository, point.practice, point.system, point.id, point.copy_in(repository.name)
+            repository,
+            point.practice,
+            point.system,
+            point.id,
+            point.copy_in(repository.name),
+            kept=self._tools.store.kept_manifest,
         )
 
     def _verify(
@@ -340,6 +351,8 @@ class _Attempt:
         if result is Result.PASSED:
             return result, ""
         telling = [each for each in self._verifications if each.result is result]
+        if {each.reason for each in telling} == {NOTHING_TOLD}:
+            return result, NOTHING_TOLD
         reasons = [f"{each.title}: {each.reason}" for each in telling[:_TOLD]]
         if more := len(telling) - len(reasons):
             reasons.append(f"and {count_words(more, 'more check')}")

@@ -7,12 +7,18 @@ exhaustive comparison that proves it (`proof`). Each check is answered, whatever
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.assets.files_listed import check_listed
-from dr_orchestrator.core.verification import Depth, Result, Verification
+from dr_orchestrator.core.verification import (
+    NO_BASELINE,
+    NOTHING_TOLD,
+    Depth,
+    Result,
+    Verification,
+)
 from dr_orchestrator.core.wording import count_words
 from dr_orchestrator.errors import CouldNotVerify, DroError
 from dr_orchestrator.packs.choice import newest_row, roles_of
@@ -65,12 +71,46 @@ class Verifier:
         for check in self.system.verify:
             if isinstance(check, BaselineCheck):
                 for asset, restoration in self.restorations.items():
-                    found += _compare(asset, restoration)
+                    found += self._compare(asset, restoration)
             elif isinstance(check, FilesCheck):
                 found.append(self._answer(check, self._files))
             elif isinstance(check, PackCheck) and check.pack in self.packs:
                 found += self._pack(check, PackChecks.proof)
+        if self.system.is_existing and not self._compares:
+            found += self._own_proof()
         return tuple(found)
+
+    @property
+    def _compares(self) -> bool:
+        return any(isinstance(check, BaselineCheck) for check in self.system.verify)
+
+    def _own_proof(self) -> Iterable[Verification]:
+        """Answer what the data itself can tell, as whether SQLite finds damage in it: that nobody
+        can compare it is said in the plan, which asks for something else.
+        """
+        for asset, restoration in self.restorations.items():
+            for each in self._compare(asset, restoration):
+                if each.reason != NOTHING_TOLD:
+                    yield each
+
+    def _compare(self, asset: str, restoration: Restoration) -> tuple[Verification, ...]:
+        try:
+            answers = restoration.compare()
+        except DroError as error:
+            title = f"{asset}: the data is what it was at capture"
+            return (
+                Verification(
+                    title=title, asset=asset, result=result_of(error), reason=error.message
+                ),
+            )
+        if not self.system.is_existing or self.manifest.assets[asset].baseline is not None:
+            return answers
+        return tuple(
+            replace(each, title=f"{asset} is what it was", reason=NOTHING_TOLD)
+            if each.reason == NO_BASELINE
+            else each
+            for each in answers
+        )
 
     def newest(self) -> datetime | None:
         """Return the time of the newest row, where the plan asks and the data answers."""
@@ -113,7 +153,7 @@ class Verifier:
     def _unasked(self) -> list[Verification]:
         """Say which assets no check of the plan looks at: that they load does not prove them."""
         checks = self.system.verify
-        if any(isinstance(check, BaselineCheck) for check in checks):
+        if self._compares:
             return []
         asked = {check.asset for check in checks if isinstance(check, SqlCheck | RunCheck)}
         asked |= {check.files.asset for check in checks if isinstance(check, FilesCheck)}
@@ -125,7 +165,9 @@ class Verifier:
                 title=f"{asset} is what it was",
                 asset=asset,
                 result=Result.UNPROVEN,
-                reason=f"no check of the plan looks at {asset}: `- baseline` in `verify` does",
+                reason=NOTHING_TOLD
+                if self.system.is_existing
+                else f"no check of the plan looks at {asset}: `- baseline` in `verify` does",
                 proves=Depth.L2,
             )
             for asset in self.restorations
@@ -233,13 +275,3 @@ def _judged(check: SqlCheck | RunCheck, value: Value, judgement: Judgement) -> V
         reason=judgement.reason,
         proves=Depth.L4,
     )
-
-
-def _compare(asset: str, restoration: Restoration) -> tuple[Verification, ...]:
-    try:
-        return restoration.compare()
-    except DroError as error:
-        title = f"{asset}: the data is what it was at capture"
-        return (
-            Verification(title=title, asset=asset, result=result_of(error), reason=error.message),
-        )

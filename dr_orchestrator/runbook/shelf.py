@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dr_orchestrator.errors import RunbookInvalid, UsageMistake
-from dr_orchestrator.plan.document import child, read_document, read_file
+from dr_orchestrator.plan.document import child, read_file
 from dr_orchestrator.plan.problem import Problem, did_you_mean
 from dr_orchestrator.runbook.fit import blanks_of, problems_with
 from dr_orchestrator.runbook.load import SUFFIXES, LoadedRunbook, load_runbook, read_runbook, refuse
@@ -142,7 +142,7 @@ def _shelf(
 
 def plan_problems(loaded: LoadedPlan, shelf: Shelf) -> tuple[Problem, ...]:
     """Return where a plan names a runbook that nobody can follow, at its place in the plan."""
-    root = read_document(loaded.text.encode(), str(loaded.path)).root
+    root = loaded.document.root
     problems = []
     for system, spec in loaded.plan.protected.items():
         if (name := spec.runbook) in shelf.runbooks:
@@ -154,8 +154,7 @@ def plan_problems(loaded: LoadedPlan, shelf: Shelf) -> tuple[Problem, ...]:
             message, hint = f"there is no runbook `{name}`", shelf.probably(name)
         node = child(root, "systems", system, "runbook") or child(root, "systems", system) or root
         path = f"systems.{system}.runbook"
-        place = node.position
-        problems.append(Problem(str(loaded.path), place.line, place.column, path, message, hint))
+        problems.append(loaded.document.problem(node.position, path, message, hint))
     return tuple(problems)
 
 
@@ -180,6 +179,16 @@ def files_to_keep(loaded: LoadedPlan) -> dict[str, bytes]:
     }
     read = {path.name: read_file(path) for path in (*files.values(), *texts.values())}
     return {name: content for name, (content, trouble) in read.items() if not trouble}
+
+
+def own_files(loaded: LoadedPlan) -> dict[str, bytes]:
+    """Return what `files_to_keep` does, without what we ship: another machine has that."""
+    shipped = shipped_folder()
+    return {
+        name: content
+        for name, content in files_to_keep(loaded).items()
+        if read_file(shipped / name)[0] != content
+    }
 
 
 def shipped_folder() -> Path:
@@ -222,8 +231,11 @@ def _folders(loaded: LoadedPlan) -> tuple[Path, ...]:
     # a plan out of a repository lies nowhere: what is beside the folder we work in is not its
     if not loaded.commands_allowed:
         return (shipped_folder(),)
-    above = loaded.path.resolve().parent
-    places = (above / "runbooks", above.parent / "runbooks")
-    beside = next((each for each in places if each.is_dir()), places[0])
-    own = beside / loaded.plan.practice.id
-    return tuple(dict.fromkeys((shipped_folder(), beside, own)))
+    own = own_folder(loaded.path.resolve().parent, loaded.plan.practice.id)
+    return tuple(dict.fromkeys((shipped_folder(), own.parent, own)))
+
+
+def own_folder(plans: Path, practice: str) -> Path:
+    """Return where a practice's own runbooks lie beside a folder of plans."""
+    places = (plans / "runbooks", plans.parent / "runbooks")
+    return next((each for each in places if each.is_dir()), places[0]) / practice

@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -33,21 +32,22 @@ from dr_orchestrator.errors import (
     SandboxUnavailable,
     UsageMistake,
 )
-from dr_orchestrator.plan.model import MariadbAsset, Plan, PostgresAsset
+from dr_orchestrator.plan.model import Plan
 from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.sandbox.lab_engine import MARKER_VERSION, LabEngine, LabSession
 from dr_orchestrator.sandbox.mariadb_lab import MariadbLabEngine
 from dr_orchestrator.sandbox.postgres_lab import PostgresLabEngine
+from dr_orchestrator.sandbox.production import Production, addresses, databases_of
 from dr_orchestrator.servers.lab import LabAccess, OpenLab
 from dr_orchestrator.settings import LabServer
 
-_ENGINES: Mapping[AssetKind, LabEngine] = {
+ENGINES: Mapping[AssetKind, LabEngine] = {
     AssetKind.POSTGRES: PostgresLabEngine(),
     AssetKind.MARIADB: MariadbLabEngine(),
 }
+"""What it takes to use a server, by its kind."""
 _SAME_START_SECONDS = 5.0
 _OUR_NAME = re.compile(r"dro_[0-9a-z_]{1,50}")
-_THIS_MACHINE = "this machine"
 _HOWTO = "docs/howto/lab-server.md says how to make a lab server"
 _OWN_SERVER = "a lab is a server of its own, with nothing of production on it"
 
@@ -120,7 +120,7 @@ class LabDriver:
             SandboxUnavailable: it is not.
         """
         access, kind = self._access(name), self._kind(name)
-        production = _databases_of((*self._all_plans(), plan))
+        production = databases_of((*self._all_plans(), plan))
         _require_other_address(access, kind, production)
         with self._session(access, kind) as session:
             _require_lab(access, session)
@@ -150,7 +150,7 @@ class LabDriver:
     ) -> Iterator[OpenLab]:
         access, kind = self._access(name), self._kind(name)
         _require_fitting(access, kind, state)
-        production = _databases_of((*self._all_plans(), plan))
+        production = databases_of((*self._all_plans(), plan))
         _require_other_address(access, kind, production)
         database = f"dro_{run.replace('-', '_')}" + (f"_{number}" if number > 1 else "")
         with self._session(access, kind) as session:
@@ -160,7 +160,7 @@ class LabDriver:
             note = self._claim(session, access, _Note(access.name, database, run))
             if state.kind is AssetKind.COMMAND:  # no restoration of ours will make it
                 self._make(session, note)
-        engine = _ENGINES[kind]
+        engine = ENGINES[kind]
         try:
             yield OpenLab(
                 access=access,
@@ -196,7 +196,7 @@ class LabDriver:
             self._known[name] = LabAccess(
                 name=name,
                 host=server.host,
-                port=server.port or _ENGINES[self._kind(name)].default_port,
+                port=server.port or ENGINES[self._kind(name)].default_port,
                 user=server.user,
                 password=None if server.password is None else self._secrets.read(server.password),
                 sslmode=server.sslmode,
@@ -215,7 +215,7 @@ class LabDriver:
 
     @contextmanager
     def _session(self, access: LabAccess, kind: AssetKind) -> Iterator[LabSession]:
-        engine = _ENGINES[kind]
+        engine = ENGINES[kind]
         try:
             with engine.session(access) as session:
                 yield session
@@ -311,34 +311,6 @@ def _read(file: Path) -> _Note:
     return note
 
 
-@dataclass(frozen=True)
-class _Production:
-    """A database that some plan of this machine protects."""
-
-    label: str
-    """`riverside/emr/database`."""
-    kind: AssetKind
-    host: str
-    port: int
-    database: str
-
-
-def _databases_of(plans: tuple[Plan, ...]) -> tuple[_Production, ...]:
-    return tuple(
-        _Production(
-            f"{plan.practice.id}/{system}/{name}",
-            asset.kind,
-            asset.host,
-            asset.port,
-            asset.database,
-        )
-        for plan in plans
-        for system, protected in plan.protected.items()
-        for name, asset in protected.assets.items()
-        if isinstance(asset, PostgresAsset | MariadbAsset)
-    )
-
-
 def _require_fitting(access: LabAccess, kind: AssetKind, state: AssetState) -> None:
     if state.method is Method.PHYSICAL:
         raise SandboxUnavailable(
@@ -353,12 +325,12 @@ def _require_fitting(access: LabAccess, kind: AssetKind, state: AssetState) -> N
 
 
 def _require_other_address(
-    access: LabAccess, kind: AssetKind, production: tuple[_Production, ...]
+    access: LabAccess, kind: AssetKind, production: tuple[Production, ...]
 ) -> None:
     """Refuse, before anything is said to it, a server that is production's by its address."""
-    ours = _addresses(kind, access.host, access.port)
+    ours = addresses(kind, access.host, access.port)
     for asset in production:
-        if ours & _addresses(asset.kind, asset.host, asset.port):
+        if ours & addresses(asset.kind, asset.host, asset.port):
             raise SandboxUnavailable(
                 f"{access.words} is the server of {asset.label}, so nothing is restored to it",
                 hint=_OWN_SERVER,
@@ -385,7 +357,7 @@ def _require_not_production(
     kind: AssetKind,
     session: LabSession,
     captured: Mapping[str, str],
-    production: tuple[_Production, ...],
+    production: tuple[Production, ...],
 ) -> None:
     """Refuse a server that is production's under another name.
 
@@ -406,25 +378,3 @@ def _require_not_production(
             "production's server, and nothing is restored to it",
             hint=_OWN_SERVER,
         )
-
-
-def _addresses(kind: AssetKind, host: str, port: int) -> frozenset[tuple[str, int]]:
-    """Return where a server listens, in a form that compares; nothing where nobody knows."""
-    if host.startswith("/"):
-        return frozenset({(os.path.realpath(host), port if kind is AssetKind.POSTGRES else 0)})
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
-        return frozenset()
-    return frozenset(
-        (_THIS_MACHINE if _is_local(family, address) else str(address[0]), port)
-        for family, _, _, _, address in found
-    )
-
-
-def _is_local(family: int, address: tuple[object, ...]) -> bool:
-    """Whether an address is one of this machine's: only then can we listen there."""
-    with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as listening:
-        listening.bind((address[0], 0, *address[2:]))
-        return True
-    return False

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from dr_orchestrator.servers.lab import LabAccess
+from dr_orchestrator.servers.lab import MARKER_DATABASE, ServerAccess
 from dr_orchestrator.servers.relay import Dial
 
 MARKER_VERSION = 1
@@ -75,19 +75,21 @@ class LabEngine(Protocol):
     errors: tuple[type[Exception], ...]
     """What its driver raises. The text may name what must not be passed on: classify."""
 
-    def session(self, access: LabAccess) -> AbstractContextManager[LabSession]:
-        """Connect to the marker database.
+    def session(
+        self, access: ServerAccess, database: str | None = MARKER_DATABASE
+    ) -> AbstractContextManager[LabSession]:
+        """Connect to the marker database; of a server that is no lab to another one.
 
         Raises:
             SandboxUnavailable: it cannot be reached, refuses us, or has no marker database.
         """
         ...
 
-    def dial(self, access: LabAccess) -> Dial:
+    def dial(self, access: ServerAccess) -> Dial:
         """Return what opens lines to the server for programs inside a sandbox."""
         ...
 
-    def login(self, access: LabAccess, *, encrypted: bool) -> Callable[[str], str]:
+    def login(self, access: ServerAccess, *, encrypted: bool) -> Callable[[str], str]:
         """Return what writes the login file, for the host inside. `encrypted` says whether our own
         connection is: `sslmode: prefer` must lead programs inside the same way.
         """

@@ -15,7 +15,7 @@ from functools import partial
 import pymysql
 
 from dr_orchestrator.errors import SandboxUnavailable
-from dr_orchestrator.servers.lab import MARKER_DATABASE, LabAccess
+from dr_orchestrator.servers.lab import MARKER_DATABASE, ServerAccess
 from dr_orchestrator.servers.mariadb_connection import (
     Connection,
     connect,
@@ -52,18 +52,20 @@ class MariadbLabEngine:
     errors: tuple[type[Exception], ...] = (pymysql.MySQLError,)
 
     @contextmanager
-    def session(self, access: LabAccess) -> Iterator[MariadbLabSession]:
+    def session(
+        self, access: ServerAccess, database: str | None = MARKER_DATABASE
+    ) -> Iterator[MariadbLabSession]:
         try:
-            connection = connect(lab_address(access), MARKER_DATABASE, password=access.password)
+            connection = connect(lab_address(access), database, password=access.password)
         except pymysql.MySQLError as error:
             raise _refusal(access, failure_code(error)) from None
         with contextlib.closing(connection):
             yield MariadbLabSession(connection)
 
-    def dial(self, access: LabAccess) -> Dial:
+    def dial(self, access: ServerAccess) -> Dial:
         return partial(dial_mariadb, access)
 
-    def login(self, access: LabAccess, *, encrypted: bool) -> Callable[[str], str]:
+    def login(self, access: ServerAccess, *, encrypted: bool) -> Callable[[str], str]:
         return partial(login_file, access, encrypted=encrypted)
 
 
@@ -155,7 +157,7 @@ class MariadbLabSession:
         return str(self._connection.one(f"select @@global.{name}")).upper()
 
 
-def _refusal(access: LabAccess, code: int | None) -> SandboxUnavailable:
+def _refusal(access: ServerAccess, code: int | None) -> SandboxUnavailable:
     """Return the error for a connection that failed, by the server's number for it."""
     if code in _NO_DATABASE:
         return SandboxUnavailable(
@@ -166,5 +168,5 @@ def _refusal(access: LabAccess, code: int | None) -> SandboxUnavailable:
     what = f"refuses the account {access.user}" if code in _NO_ACCESS else "cannot be reached"
     return SandboxUnavailable(
         f"{access.words} {what}",
-        hint="check `lab_servers` in the machine's settings, and the server's own log",
+        hint=access.advice,
     )

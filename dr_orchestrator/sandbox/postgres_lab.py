@@ -17,11 +17,12 @@ import psycopg
 from psycopg import sql
 
 from dr_orchestrator.errors import SandboxUnavailable
-from dr_orchestrator.servers.lab import MARKER_DATABASE, LabAccess
+from dr_orchestrator.servers.lab import MARKER_DATABASE, ServerAccess
 from dr_orchestrator.servers.postgres_connection import Connection, connect, server_identity
 from dr_orchestrator.servers.postgres_lab import dial_postgres, lab_address
 from dr_orchestrator.servers.relay import Dial
 
+_ANY_DATABASE = "postgres"
 _OLDEST_MAJOR = 13
 """Since when a database can be dropped whoever is connected."""
 
@@ -33,18 +34,22 @@ class PostgresLabEngine:
     errors: tuple[type[Exception], ...] = (psycopg.Error,)
 
     @contextmanager
-    def session(self, access: LabAccess) -> Iterator[PostgresLabSession]:
+    def session(
+        self, access: ServerAccess, database: str | None = MARKER_DATABASE
+    ) -> Iterator[PostgresLabSession]:
         try:
-            connection = connect(lab_address(access), MARKER_DATABASE, password=access.password)
+            connection = connect(
+                lab_address(access), database or _ANY_DATABASE, password=access.password
+            )
         except psycopg.Error as error:
             raise _refusal(access, str(error)) from None
         with contextlib.closing(connection):
             yield PostgresLabSession(connection)
 
-    def dial(self, access: LabAccess) -> Dial:
+    def dial(self, access: ServerAccess) -> Dial:
         return partial(dial_postgres, access)
 
-    def login(self, access: LabAccess, *, encrypted: bool) -> Callable[[str], str]:
+    def login(self, access: ServerAccess, *, encrypted: bool) -> Callable[[str], str]:
         del encrypted  # the line itself is: see `dial_postgres`
         password = "" if access.password is None else access.password.reveal()
         escaped = password.replace("\\", r"\\").replace(":", r"\:")
@@ -131,7 +136,7 @@ class PostgresLabSession:
         return self._connection.info.server_version // 10000
 
 
-def _refusal(access: LabAccess, text: str) -> SandboxUnavailable:
+def _refusal(access: ServerAccess, text: str) -> SandboxUnavailable:
     """Return the error for a connection that failed, by what libpq says of it."""
     if f'database "{MARKER_DATABASE}" does not exist' in text:
         return SandboxUnavailable(
@@ -143,5 +148,5 @@ def _refusal(access: LabAccess, text: str) -> SandboxUnavailable:
     what = f"refuses the account {access.user}" if refused else "cannot be reached"
     return SandboxUnavailable(
         f"{access.words} {what}",
-        hint="check `lab_servers` in the machine's settings, and the server's own log",
+        hint=access.advice,
     )

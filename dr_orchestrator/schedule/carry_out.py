@@ -13,7 +13,7 @@ from dr_orchestrator.core.occurrence import Occurrence, Serves
 from dr_orchestrator.core.record import SystemPaused
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.core.verification import Result
-from dr_orchestrator.errors import DroError, ExitCode, PointNotFound
+from dr_orchestrator.errors import DroError, ExitCode, PointNotFound, PracticeHandedOver
 from dr_orchestrator.schedule.planner import paused
 from dr_orchestrator.schedule.retry import Again, Ended
 from dr_orchestrator.store.base import Claim
@@ -106,7 +106,7 @@ def carry_out(
 ) -> Ended:
     """Make one attempt at an occurrence, and say how it ended.
 
-    What was paused after it came due is not attempted.
+    What was paused after it came due is not attempted, nor what another machine has by now.
 
     Raises:
         KeyboardInterrupt: we were stopped.
@@ -123,6 +123,8 @@ def carry_out(
         if why := paused(occurrence.operation, occurrence.system, pauses, now, zone):
             return Ended(outcome=None, reason=why)
         return _OPERATIONS[occurrence.operation](occurrence, loaded, serves, use_cases)
+    except PracticeHandedOver as error:
+        return Ended(outcome=None, reason=error.message)
     except DroError as error:
         return _failed(error, occurrence.operation)
 

@@ -129,7 +129,9 @@ class Planning:
         self._operations: dict[str, tuple[LoadedPlan, tuple[ScheduledOperation, ...]]] = {}
 
     def tick(self) -> None:
-        """Take back what is lost, admit what is due by each plan, and have it run."""
+        """Take back what is lost, admit what is due by each plan, and have it run. For a practice
+        that was handed over nothing comes due here.
+        """
         for change in self._shelf.refresh():
             self._log.info("plan", change=change)
         self._say_what_is_wrong_with_plans()
@@ -137,9 +139,11 @@ class Planning:
         with self._troubles.guard("taking back what was lost"):
             for lost in ledger.recover():
                 self._log.warning("lost", occurrence=lost.id)
-        now = self._clock.now()
+        now, away = self._clock.now(), self._store.handed_over()
         operations = {
-            practice: self._operations_of(loaded) for practice, loaded in self._shelf.plans.items()
+            practice: self._operations_of(loaded)
+            for practice, loaded in self._shelf.plans.items()
+            if practice not in away
         }
         ledger.see_schedules([each.id for those in operations.values() for each in those], now)
         last_due, pauses = ledger.last_due(), self._pauses()

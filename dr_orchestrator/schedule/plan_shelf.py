@@ -19,6 +19,7 @@ from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.problem import Problem, site_problem
 from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import DroError, PlanInvalid, UsageMistake
+from dr_orchestrator.plan.document import read_file
 from dr_orchestrator.plan.load import LoadedPlan, find_plans, load_plan
 from dr_orchestrator.whole_file import write_whole
 
@@ -37,6 +38,12 @@ class _Look:
     """`None`: what it says cannot be used, and never could."""
     trouble: str
     """Why what it says now cannot be used; empty where it can."""
+
+    @property
+    def has_other_templates(self) -> bool:
+        """Whether a template of it says something else by now."""
+        templates = self.loaded.sources[1:] if self.loaded else ()
+        return any(read_file(each.path)[0] != each.content for each in templates)
 
 
 class PlanShelf:
@@ -123,7 +130,7 @@ class PlanShelf:
     def _look_at(self, path: Path) -> None:
         known = self._looks.get(path)
         stamp = _stamp(path)
-        if known and known.stamp == stamp and not known.trouble:
+        if known and known.stamp == stamp and not known.trouble and not known.has_other_templates:
             return
         before = known.loaded if known else None
         try:

@@ -1,4 +1,5 @@
-"""A database of our own on a lab server: what a restoration loads into, and how it gets there.
+"""A database of our own on a server that is not ours, a lab or a live one: what a restoration loads
+into, and how it gets there.
 
 Programs that read restored data stay in the sandbox, without a network. What leads them out is a
 unix socket in a folder of theirs, behind which this one server answers (`relay.py`). They get the
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from dr_orchestrator.core.point import AssetKind
 from dr_orchestrator.core.secret import Secret
-from dr_orchestrator.core.target import LabTarget
+from dr_orchestrator.core.target import LabTarget, LiveTarget
 from dr_orchestrator.servers.place import Place
 from dr_orchestrator.servers.relay import Dial, relay
 
@@ -27,11 +28,9 @@ _LOGIN = "login"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabAccess:
-    """How a lab server is reached, and who we are to it."""
+class ServerAccess:
+    """How a server is reached, and who we are to it."""
 
-    name: str
-    """Its name in the machine settings."""
     host: str
     """Name, address, or as the plan writes a unix socket."""
     port: int
@@ -42,7 +41,32 @@ class LabAccess:
     @property
     def words(self) -> str:
         """What messages call it."""
+        return (
+            f"the server {self.host if self.host.startswith('/') else f'{self.host}:{self.port}'}"
+        )
+
+    @property
+    def advice(self) -> str:
+        """What to do where it does not let us in."""
+        return "check the user, the password and the address, and the server's own log"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabAccess(ServerAccess):
+    """How a lab server is reached."""
+
+    name: str
+    """Its name in the machine settings."""
+
+    @property
+    def words(self) -> str:
+        """See `ServerAccess`."""
         return f"the lab server {self.name}"
+
+    @property
+    def advice(self) -> str:
+        """See `ServerAccess`."""
+        return "check `lab_servers` in the machine's settings, and the server's own log"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,30 +85,30 @@ class LabDoor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenLab:
-    """A lab server that was found fit, and the name of a database there that is ours alone.
-
-    The restoration makes the database, since only it knows the encoding (for a `command` asset it
-    is there, and empty); whoever opened the lab drops it, whatever happens.
+class OpenServer:
+    """A server that was found fit, and the name of a database there that is ours alone. The
+    restoration makes the database, since only it knows the encoding.
     """
 
-    access: LabAccess
+    access: ServerAccess
     kind: AssetKind
     """`postgres` or `mariadb`."""
     title: str
     """`PostgreSQL 15`."""
-    target: LabTarget
+    target: LabTarget | LiveTarget
+    maintenance_database: str | None
+    """Where to connect as long as ours is not there; `None` where that takes none."""
     dial: Dial
     """Opens a line to the server, encrypted where it is to be."""
     login: Callable[[str], str]
     """Content of the login file, for the host inside."""
     still_there: Callable[[], bool]
-    """Whether the server answers, and was not started anew since the lab was opened: else what
-    failed there says nothing of a backup."""
+    """Whether the server answers, and was not started anew since it was opened: else what failed
+    there says nothing of a backup."""
 
     @property
     def database(self) -> str:
-        """The database that is ours: `dro_` and the run."""
+        """The database that is ours."""
         return self.target.database
 
     @contextmanager
@@ -111,3 +135,22 @@ class OpenLab:
             yield LabDoor(
                 host=host, port=port, user=self.access.user, database=self.database, login=login
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenLab(OpenServer):
+    """A lab server, with a database named `dro_` and the run, which whoever opened the lab drops,
+    whatever happens. For a `command` asset it is there, and empty.
+    """
+
+    target: LabTarget
+    maintenance_database: str | None = MARKER_DATABASE
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenLive(OpenServer):
+    """A server that people work with, and a database that is not there yet. It stays; where loading
+    it fails, whoever made it drops it.
+    """
+
+    target: LiveTarget

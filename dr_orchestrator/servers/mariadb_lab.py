@@ -9,7 +9,7 @@ from pathlib import Path
 import pymysql
 
 from dr_orchestrator.errors import CouldNotVerify
-from dr_orchestrator.servers.lab import MARKER_DATABASE, LabAccess, OpenLab
+from dr_orchestrator.servers.lab import OpenServer, ServerAccess
 from dr_orchestrator.servers.mariadb_connection import (
     Address,
     Connection,
@@ -26,11 +26,11 @@ _CONNECT_SECONDS = 5
 
 
 class LabMariadb:
-    """A lab server as a restoration uses it, in the stead of a private server; see
+    """A lab server, or a live one, as a restoration uses it, in the stead of a private server; see
     `MariadbServer`.
     """
 
-    def __init__(self, lab: OpenLab, place: Place, name: str) -> None:
+    def __init__(self, lab: OpenServer, place: Place, name: str) -> None:
         """Open the door for programs inside `place`, in a new folder `name`.
 
         Raises:
@@ -40,14 +40,14 @@ class LabMariadb:
         self._lab = lab
         self._leaving = contextlib.ExitStack()
         try:
-            with contextlib.closing(self.connect(MARKER_DATABASE)) as connection:
+            with contextlib.closing(self.connect(lab.maintenance_database)) as connection:
                 self.version = connection.version
         except pymysql.MySQLError as error:
             raise CouldNotVerify(f"{self.title} does not answer: {failure_words(error)}") from None
         self._door = self._leaving.enter_context(lab.door(place, name))
 
     def connect(self, database: str | None = None) -> Connection:
-        """Connect as the lab's account, directly.
+        """Connect as the account that we have there, directly.
 
         Raises:
             pymysql.MySQLError: it fails.
@@ -73,14 +73,14 @@ class LabMariadb:
 
     def failure(self, what: str) -> CouldNotVerify:
         """Return the error that says `what`: a lab's trouble is never the backup's."""
-        return CouldNotVerify(what, hint="the lab server's own log says why")
+        return CouldNotVerify(what, hint="the server's own log says why")
 
     def stop(self) -> None:
         """Let nobody inside speak to the server any more."""
         self._leaving.close()
 
 
-def lab_address(access: LabAccess) -> Address:
+def lab_address(access: ServerAccess) -> Address:
     """Return where our own connections go."""
     return Address(
         host=access.host,
@@ -91,7 +91,7 @@ def lab_address(access: LabAccess) -> Address:
     )
 
 
-def dial_mariadb(access: LabAccess) -> Line:
+def dial_mariadb(access: ServerAccess) -> Line:
     """Open a line to the server. The client inside encrypts by itself, over a unix socket too.
 
     Raises:
@@ -106,7 +106,7 @@ def dial_mariadb(access: LabAccess) -> Line:
     return line
 
 
-def login_file(access: LabAccess, host: str, *, encrypted: bool) -> str:
+def login_file(access: ServerAccess, host: str, *, encrypted: bool) -> str:
     """Return the defaults file of a client inside, whose way to the server is the socket `host`."""
     inside = Address(host=host, port=access.port, user=access.user)
     return client_settings(inside, access.password, Vendor.MARIADB, encrypted=encrypted)

@@ -48,6 +48,11 @@ class Vendor(StrEnum):
     MARIADB = "mariadb"
     MYSQL = "mysql"
 
+    @property
+    def product(self) -> str:
+        """What people call it."""
+        return "MariaDB" if self is Vendor.MARIADB else "MySQL"
+
 
 @dataclass(frozen=True)
 class Version:
@@ -75,6 +80,10 @@ class Version:
         return ".".join(str(number) for number in self.numbers)
 
 
+_ANY_VERSION = Version(Vendor.MARIADB, (10, 11, 0))
+"""Named where any would do, and there is none: Debian 12 has it."""
+
+
 @dataclass(frozen=True)
 class ProgramFolder:
     """The programs of one version."""
@@ -91,7 +100,7 @@ class ProgramFolder:
         """
         found = _find(program, self.folders)
         if found is None:
-            raise _missing((program,), f"of version {self.version}", "")
+            raise _missing((program,), f"of version {self.version}", "", self.version.vendor)
         return str(found)
 
     def offers(self, programs: Sequence[str]) -> bool:
@@ -123,7 +132,18 @@ class MariadbPrograms:
         wanted = version.numbers[:2]
         fitting = [one for one in self._offering(version, programs) if _series(one) >= wanted]
         nearest = min((_series(one) for one in fitting), default=wanted)
-        return self._newest(fitting, nearest, programs, f"of version {version.series} or newer")
+        words = f"of version {version.series} or newer"
+        return self._newest(fitting, version.vendor, nearest, programs, words)
+
+    def newest(self, *programs: str) -> ProgramFolder:
+        """Return MariaDB's programs of the newest version there is.
+
+        Raises:
+            ProgramMissing: there is none.
+        """
+        offering = self._offering(_ANY_VERSION, programs)
+        version = offering[-1].version if offering else _ANY_VERSION
+        return self.at_least(version, *programs)
 
     def same_series(self, version: Version, *programs: str) -> ProgramFolder:
         """Return the programs of `version`'s own series, as copied data directories need them.
@@ -131,10 +151,9 @@ class MariadbPrograms:
         Raises:
             ProgramMissing: there is none; the hint names Debian's package.
         """
-        offering = self._offering(version, programs)
-        return self._newest(
-            offering, version.numbers[:2], programs, f"of version {version.series}, and no other,"
-        )
+        offering, words = self._offering(version, programs), f"of version {version.series}, and no"
+        series = version.numbers[:2]
+        return self._newest(offering, version.vendor, series, programs, f"{words} other,")
 
     def _offering(self, version: Version, programs: Sequence[str]) -> list[ProgramFolder]:
         return [
@@ -146,6 +165,7 @@ class MariadbPrograms:
     def _newest(
         self,
         folders: list[ProgramFolder],
+        vendor: Vendor,
         series: tuple[int, ...],
         programs: Sequence[str],
         words: str,
@@ -154,7 +174,7 @@ class MariadbPrograms:
         if fitting:
             return fitting[-1]
         found = sorted({f"{one.version.vendor} {one.version.series}" for one in self.folders})
-        raise _missing(programs, words, f" (found: {', '.join(found) or 'none'})")
+        raise _missing(programs, words, f" (found: {', '.join(found) or 'none'})", vendor)
 
     def _recognise(self, folder: Path) -> ProgramFolder | None:
         """Return what `folder` holds, `None` where it is neither or does not run here."""
@@ -185,12 +205,15 @@ def _find(program: str, folders: Sequence[Path]) -> Path | None:
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _missing(programs: Sequence[str], words: str, found: str) -> ProgramMissing:
+def _missing(programs: Sequence[str], words: str, found: str, vendor: Vendor) -> ProgramMissing:
     packages = sorted({_PACKAGES.get(program, "mariadb-client") for program in programs})
+    get = f"apt install {' '.join(packages)}, from mariadb.org where Debian's version is another"
+    if vendor is Vendor.MYSQL:
+        programs = tuple(_OLD_NAMES.get(program, program) for program in programs)
+        get = "get MySQL of that version, which Debian does not have, from dev.mysql.com"
     return ProgramMissing(
-        f"the programs {', '.join(programs)} {words} are not on this machine{found}",
-        hint=f"apt install {' '.join(packages)}, or name their folder in the machine's settings "
-        "(`mariadb_programs`)",
+        f"{vendor.product}'s programs {', '.join(programs)} {words} are not on this machine{found}",
+        hint=f"{get}; or name their folder in the machine's settings (`mariadb_programs`)",
     )
 
 

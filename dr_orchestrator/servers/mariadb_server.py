@@ -14,20 +14,25 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Protocol
 
 import pymysql
 
 from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import CouldNotVerify, LoadFailed, SpaceExhausted
 from dr_orchestrator.process import Child, Command, exit_words, known_cause
+from dr_orchestrator.servers.door import READER, Door
 from dr_orchestrator.servers.mariadb_connection import (
     Address,
     Connection,
     connect,
     failure_words,
     identifier,
+    literal,
 )
 from dr_orchestrator.servers.mariadb_programs import ProgramFolder
 from dr_orchestrator.servers.place import Place
@@ -43,6 +48,9 @@ OF_THE_FILES = (
 _SUPERUSER = "dro_sandbox"
 _OURS = f"'{_SUPERUSER}'@'localhost'"
 """Our account: no restored one has this name."""
+_LOCK_ACCOUNTS = "update mysql.global_priv set priv = json_set(priv, '$.account_locked', true)"
+_OF_THE_SERVER = frozenset({"information_schema", "mysql", "performance_schema", "sys"})
+"""Databases that are not the practice's: the accounts of production are in one of them."""
 _LOADER = "dro_load"
 """The account that dumps are loaded by."""
 _ZONES = "/usr/share/zoneinfo"
@@ -220,8 +228,7 @@ class PrivateMariadb:
         with contextlib.closing(self.connect()) as connection:
             loader = f"'{_LOADER}'@'localhost'"
             connection.execute(f"create user if not exists {loader}")
-            pattern = re.sub(r"([_%\\])", r"\\\1", database)
-            connection.execute(f"grant all privileges on {identifier(pattern)}.* to {loader}")
+            connection.execute(f"grant all privileges on {_exactly(database)}.* to {loader}")
             right = "set user" if connection.version.numbers >= _SET_USER_SINCE else "super"
             connection.execute(f"grant {right} on *.* to {loader}")
 
@@ -249,6 +256,40 @@ class PrivateMariadb:
     def connect(self, database: str | None = None) -> Connection:
         """Connect with all the rights there are; see `MariadbServer`."""
         return connect(Address(host=str(self._socket), port=0, user=_SUPERUSER), database)
+
+    def admit_reader(self, database: str, password: Secret) -> Door:
+        """See `Readable.admit_reader`; the door leads to `database`.
+
+        The others are locked, not removed: views and routines go on running as them. Before
+        MariaDB 10.4 there is no such lock.
+        """
+        try:
+            with contextlib.closing(self.connect()) as connection:
+                connection.execute(_LOCK_ACCOUNTS)
+                _make_reader(connection, password)
+                connection.execute("set global read_only = 1")
+                connection.execute("flush privileges")
+            self._make_sure_of_locks()
+            address = Address(host=str(self._socket), port=0, user=READER)
+            connect(address, database, password=password).close()
+        except pymysql.MySQLError as error:
+            raise CouldNotVerify(
+                f"nobody could be let in to the restored database: {failure_words(error)}"
+            ) from None
+        return Door(
+            engine=f"MariaDB {self._programs.version}",
+            database=database,
+            socket=self._socket,
+            client=partial(_client, database),
+            is_open=lambda: self.running,
+        )
+
+    def _make_sure_of_locks(self) -> None:
+        try:
+            self.connect().close()
+        except pymysql.MySQLError:
+            return
+        raise CouldNotVerify("the restored server goes on letting others in than the reader")
 
     def client_options(self) -> tuple[str, ...]:
         """Return the first arguments of a client program; see `MariadbServer`."""
@@ -317,6 +358,25 @@ class PrivateMariadb:
             "secure-file-priv": str(self._nothing),
         }
         return ("--no-defaults", *as_options(settings))
+
+
+def _make_reader(connection: Connection, password: Secret) -> None:
+    reader = f"'{READER}'@'localhost'"
+    connection.execute(
+        f"create or replace user {reader} identified by {literal(password.reveal())}"
+    )
+    for (name,) in connection.rows("show databases"):
+        if str(name).lower() not in _OF_THE_SERVER:
+            connection.execute(f"grant select, show view on {_exactly(str(name))}.* to {reader}")
+
+
+def _client(database: str, host: str, port: int) -> str:
+    return f"mariadb --host={host} --port={port} --user={READER} --password {quote(database)}"
+
+
+def _exactly(database: str) -> str:
+    """Return a database's name as GRANT takes it, which else reads a pattern."""
+    return identifier(re.sub(r"([_%\\])", r"\\\1", database))
 
 
 def as_options(settings: Mapping[str, str]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 
 from dr_orchestrator.errors import CouldNotVerify
-from dr_orchestrator.servers.lab import MARKER_DATABASE, LabAccess, OpenLab
+from dr_orchestrator.servers.lab import OpenServer, ServerAccess
 from dr_orchestrator.servers.place import Place
 from dr_orchestrator.servers.postgres_connection import (
     Address,
@@ -35,30 +35,29 @@ _BINDING = b"SCRAM-SHA-256-PLUS\0"
 
 
 class LabPostgres:
-    """A lab server as a restoration uses it, in the stead of a private server; see
+    """A lab server, or a live one, as a restoration uses it, in the stead of a private server; see
     `PostgresServer`.
     """
 
-    maintenance_database = MARKER_DATABASE
-
-    def __init__(self, lab: OpenLab, place: Place, name: str) -> None:
+    def __init__(self, lab: OpenServer, place: Place, name: str) -> None:
         """Open the door for programs inside `place`, in a new folder `name`.
 
         Raises:
             CouldNotVerify: the server is gone by now.
         """
         self.title = lab.access.words
+        self.maintenance_database = lab.maintenance_database or lab.database
         self._lab = lab
         self._leaving = contextlib.ExitStack()
         try:
-            with self.connect(MARKER_DATABASE) as connection:
+            with self.connect(self.maintenance_database) as connection:
                 self.major = connection.info.server_version // 10000
         except psycopg.Error as error:
             raise CouldNotVerify(f"{self.title} does not answer: {failure_words(error)}") from None
         self._door = self._leaving.enter_context(lab.door(place, name))
 
     def connect(self, database: str) -> Connection:
-        """Connect as the lab's account, directly.
+        """Connect as the account that we have there, directly.
 
         Raises:
             psycopg.Error: it fails.
@@ -83,14 +82,14 @@ class LabPostgres:
 
     def failure(self, what: str) -> CouldNotVerify:
         """Return the error that says `what`: a lab's trouble is never the backup's."""
-        return CouldNotVerify(what, hint="the lab server's own log says why")
+        return CouldNotVerify(what, hint="the server's own log says why")
 
     def stop(self) -> None:
         """Let nobody inside speak to the server any more."""
         self._leaving.close()
 
 
-def lab_address(access: LabAccess) -> Address:
+def lab_address(access: ServerAccess) -> Address:
     """Return where our own connections go."""
     return Address(
         host=access.host,
@@ -101,7 +100,7 @@ def lab_address(access: LabAccess) -> Address:
     )
 
 
-def dial_postgres(access: LabAccess) -> Line:
+def dial_postgres(access: ServerAccess) -> Line:
     """Open a line to the server, encrypted as `sslmode` wants it: libpq does not encrypt what it
     says to a unix socket.
 

@@ -17,6 +17,8 @@ from dr_orchestrator.errors import DroError, ProgramMissing
 from dr_orchestrator.process import Command, Launcher
 
 _VERSION = re.compile(rb"\(PostgreSQL\) (\d+)(\.\d+)?")
+_ANY_MAJOR = 15
+"""Named where any would do, and there is none: Debian 12 has it."""
 _ASKING = timedelta(seconds=20)
 _WITNESSES = ("pg_dump", "postgres")
 """Programs that are asked for the version: a folder may hold clients only, or a server only."""
@@ -77,6 +79,15 @@ class PostgresPrograms:
         """
         return self._newest(self._offering(programs), major, f"{major}", major, programs)
 
+    def newest(self, *programs: str) -> ProgramFolder:
+        """Return the programs of the newest version there is.
+
+        Raises:
+            ProgramMissing: there is none.
+        """
+        majors = [one.major for one in self._offering(programs)]
+        return self.at_least(max(majors, default=_ANY_MAJOR), *programs)
+
     def _offering(self, programs: Sequence[str]) -> list[ProgramFolder]:
         return [one for one in self.folders if one.offers(programs)]
 
@@ -96,7 +107,8 @@ class PostgresPrograms:
         raise ProgramMissing(
             f"PostgreSQL's programs {', '.join(programs)} of version {words} are not on this "
             f"machine (found: {there})",
-            hint=f"apt install {package}-{major}, or name their folder in the machine's settings",
+            hint=f"apt install {package}-{major}, from apt.postgresql.org where Debian has none; "
+            "or name their folder in the machine's settings (`postgres_programs`)",
         )
 
     def _recognise(self, folder: Path) -> ProgramFolder | None:

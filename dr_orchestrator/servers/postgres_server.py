@@ -10,25 +10,34 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from itertools import product
 from pathlib import Path
+from shlex import quote
 from typing import Protocol
 
 import psycopg
 from psycopg import sql
 
 from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import CouldNotVerify, LoadFailed, SpaceExhausted
 from dr_orchestrator.process import Child, Command, exit_words, known_cause
+from dr_orchestrator.servers.door import READER, Door
 from dr_orchestrator.servers.place import Place
 from dr_orchestrator.servers.postgres_connection import (
     Address,
     Connection,
+    connect,
     connect_privately,
+    failure_words,
     private_environment,
 )
 from dr_orchestrator.servers.postgres_programs import ProgramFolder
+from dr_orchestrator.whole_file import write_whole
 
 SANDBOX_SUPERUSER = "dro_sandbox"
 """Of clusters we make ourselves: no restored role has this name."""
@@ -42,6 +51,10 @@ _LIFE = timedelta(days=7)
 _PAUSE_SECONDS = 0.05
 _STOP_SECONDS = 20.0
 _RELOAD_SECONDS = 5.0
+_RIGHTS_FILE = "pg_hba.conf"
+_READER_ONLY = f"local all {READER} scram-sha-256\nlocal all all reject\n"
+_LIBRARIES = ("session_preload_libraries", "local_preload_libraries")
+_GRANTED_AT_ONCE = 1000
 _FIXED_SETTINGS = {
     "listen_addresses": "",
     "unix_socket_permissions": "0700",
@@ -221,6 +234,31 @@ class PrivatePostgres:
                     return
             self._clock.sleep(_PAUSE_SECONDS / 5)
 
+    def admit_reader(self, database: str, password: Secret) -> Door:
+        """See `Readable.admit_reader`; the door leads to `database`.
+
+        Not by `pg_read_all_data`, which also reads the password hashes of production's roles.
+        """
+        try:
+            with self.connect(MAINTENANCE_DATABASE) as connection:
+                _make_reader(connection, password)
+                for each in _databases(connection):
+                    with self.connect(each) as inside:
+                        _let_read(inside)
+                self._lock_door(connection)
+            connect(replace(self.address, user=READER), database, password=password).close()
+        except psycopg.Error as error:
+            raise CouldNotVerify(
+                f"nobody could be let in to the restored database: {failure_words(error)}"
+            ) from None
+        return Door(
+            engine=f"PostgreSQL {self._programs.version}",
+            database=database,
+            socket=self._sockets / f".s.PGSQL.{_PORT}",
+            client=partial(_client, database),
+            is_open=lambda: self.running,
+        )
+
     def connect(self, database: str) -> Connection:
         """Connect as its superuser.
 
@@ -251,6 +289,19 @@ class PrivatePostgres:
         if self._child is not None:
             self._child.end(grace=_STOP_SECONDS)
             self._child = None
+
+    def _lock_door(self, connection: Connection) -> None:
+        """Have the reader asked for the password, and all others turned away."""
+        write_whole(self._configuration / _RIGHTS_FILE, _READER_ONLY.encode())
+        connection.execute("select pg_reload_conf()")
+        deadline = self._clock.monotonic() + _RELOAD_SECONDS
+        while self._clock.monotonic() < deadline:
+            try:
+                self.connect(MAINTENANCE_DATABASE).close()
+            except psycopg.OperationalError:
+                return
+            self._clock.sleep(_PAUSE_SECONDS / 5)
+        raise CouldNotVerify("the restored server goes on letting others in than the reader")
 
     def _answers(self) -> bool:
         try:
@@ -284,13 +335,74 @@ class PrivatePostgres:
         folder = self._configuration
         contents = {
             "config_file": ("postgresql.conf", ""),
-            "hba_file": ("pg_hba.conf", "local all all trust\n"),
+            "hba_file": (_RIGHTS_FILE, "local all all trust\n"),
             "ident_file": ("pg_ident.conf", ""),
         }
         for name, content in contents.values():
             (folder / name).write_text(content)
             (folder / name).chmod(0o644)
         return {setting: str(folder / name) for setting, (name, _) in contents.items()}
+
+
+def _make_reader(connection: Connection, password: Secret) -> None:
+    """Make the role; of the password the server gets to know what it is checked by."""
+    verifier = connection.pgconn.encrypt_password(
+        password.reveal().encode(), READER.encode(), b"scram-sha-256"
+    )
+    reader = sql.Identifier(READER)
+    connection.execute(
+        # bypassrls: else rows that a policy hides would look as if they were lost
+        sql.SQL("create role {} login bypassrls password {}").format(
+            reader, sql.Literal(verifier.decode())
+        )
+    )
+    # of a role, it outdoes what the database says
+    connection.execute(
+        sql.SQL("alter role {} set default_transaction_read_only to on").format(reader)
+    )
+
+
+def _databases(connection: Connection) -> Iterator[str]:
+    """Let the reader connect to every database that takes connections, and yield their names.
+
+    None may ask for libraries that this machine does not have: no session then.
+    """
+    rows = connection.execute("select datname from pg_database where datallowconn").fetchall()
+    for (name,) in rows:
+        database, reader = sql.Identifier(name), sql.Identifier(READER)
+        connection.execute(sql.SQL("grant connect on database {} to {}").format(database, reader))
+        for setting in _LIBRARIES:
+            connection.execute(
+                sql.SQL("alter database {} reset {}").format(database, sql.Identifier(setting))
+            )
+        yield name
+
+
+def _let_read(connection: Connection) -> None:
+    """Let the reader read all that is in one database, and is not the server's own."""
+    reader = sql.Identifier(READER)
+    connection.execute("set session_replication_role = replica")  # event triggers stay quiet
+    schemas = connection.execute(
+        "select nspname from pg_namespace where nspname !~ '^pg_' "
+        "and nspname <> 'information_schema'"
+    ).fetchall()
+    for schema, right in product((sql.Identifier(name) for (name,) in schemas), _RIGHTS):
+        connection.execute(sql.SQL("grant " + right + " {} to {}").format(schema, reader))
+    large = [oid for (oid,) in connection.execute("select oid from pg_largeobject_metadata")]
+    for start in range(0, len(large), _GRANTED_AT_ONCE):
+        some = sql.SQL(", ").join(map(sql.Literal, large[start : start + _GRANTED_AT_ONCE]))
+        connection.execute(sql.SQL("grant select on large object {} to {}").format(some, reader))
+
+
+_RIGHTS = (
+    "usage on schema",
+    "select on all tables in schema",
+    "select on all sequences in schema",
+)
+
+
+def _client(database: str, host: str, port: int) -> str:
+    return f"psql --host={host} --port={port} --username={READER} --dbname={quote(database)}"
 
 
 def _loaded_at(connection: Connection) -> object:

@@ -1,6 +1,7 @@
-"""A unix socket that leads to one server: the only way out of a sandbox that has no network.
+"""What leads to one server: a unix socket in a sandbox that has no network, the only way out of it;
+or a port of 127.0.0.1, the only way in, which no other machine reaches.
 
-What is said on it is passed on as it is, and nothing but it: whoever speaks inside reaches the
+What is said there is passed on as it is, and nothing but it: whoever speaks to it reaches the
 server we dial, and no other.
 """
 
@@ -42,6 +43,7 @@ Dial = Callable[[], Line]
 _LINES = 64
 """At once, so that hostile data cannot use up our memory."""
 _BLOCK = 256 * 1024
+LOOPBACK = "127.0.0.1"
 
 
 @contextmanager
@@ -56,14 +58,33 @@ def relay(path: Path, dial: Dial, *, owner: tuple[int, int]) -> Iterator[None]:
         if os.geteuid() == 0:
             os.chown(path, *owner, follow_symlinks=False)
         listening.listen(_LINES)
-        exchange = _Exchange(listening, dial)
-        thread = threading.Thread(target=exchange.serve, name="relay", daemon=True)
-        thread.start()
-        try:
+        with passing_on(listening, dial):
             yield
-        finally:
-            exchange.close()
-            thread.join()
+
+
+def loopback_port(port: int) -> socket.socket:
+    """Take a port of 127.0.0.1, a free one where it is 0. Every user of this machine can come to
+    it, and waits there until `passing_on`.
+
+    Raises:
+        OSError: it is taken, or not for us.
+    """
+    return socket.create_server((LOOPBACK, port), backlog=_LINES)
+
+
+@contextmanager
+def passing_on(listening: socket.socket, dial: Dial) -> Iterator[None]:
+    """Answer who comes to a socket that listens, and pass on what is said to a line of its own
+    each. All lines are cut when the block is left.
+    """
+    exchange = _Exchange(listening, dial)
+    thread = threading.Thread(target=exchange.serve, name="relay", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        exchange.close()
+        thread.join()
 
 
 class _Exchange:

@@ -9,7 +9,7 @@ from dr_orchestrator.errors import SpaceExhausted, UsageMistake
 from dr_orchestrator.whole_file import write_whole
 
 
-def write_sheet(path: Path, content: bytes) -> None:
+def write_sheet(path: Path, content: bytes, *, mode: int = 0o644) -> None:
     """Put `content` at `path`, all of it or nothing, and make its folder.
 
     Raises:
@@ -18,7 +18,7 @@ def write_sheet(path: Path, content: bytes) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, content)
+        write_whole(path, content, mode=mode)
     except OSError as error:
         message = f"{path} cannot be written: {error.strerror}"
         if error.errno == errno.ENOSPC:

@@ -18,7 +18,14 @@ from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, TestsDu
 from dr_orchestrator.core.point import RecoveryPoint
 from dr_orchestrator.core.problem import OpenProblem, Telling
 from dr_orchestrator.core.promise import PromiseMade
-from dr_orchestrator.core.record import Entry, KitMade, PracticeRecord, SystemPaused
+from dr_orchestrator.core.record import (
+    Entry,
+    HandedOver,
+    KitMade,
+    PracticeRecord,
+    SystemPaused,
+    TakenOver,
+)
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome, Run
 from dr_orchestrator.core.runbook import Drill, Move, RunbookRun, StepExercised
@@ -38,6 +45,16 @@ class JournalLine:
     practice: str
     payload: str
     """The entry as canonical JSON; `codec.decode_entry` reads it back."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HandedRecord:
+    """What another memory knew of a practice when it handed it over."""
+
+    journal: Iterable[JournalLine]
+    """In the order it was written."""
+    evidence: Iterable[str]
+    """The lines of all its chains, chain after chain, verified before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -456,6 +473,26 @@ class Store(Protocol):
         """
         ...
 
+    def take_over(self, handed: HandedRecord, entry: TakenOver) -> bool:
+        """Take in what another memory knew of a practice, and record `entry`: all of it, or
+        nothing. Whether it was new: where it was taken over from there already, nothing changes.
+
+        Its evidence bears its entries out, so they make no lines of ours; our chain follows its
+        chain. Nothing that came due there is done here, and nothing that was begun there is waited
+        for. Where this memory itself handed the practice over, it is taken back, with what was
+        recorded elsewhere since.
+
+        Raises:
+            UsageMistake: the practice is known here, and was not handed over from here.
+            EvidenceConflict: what is to be taken in is not what was written down there, or does not
+                go with what is known here.
+        """
+        ...
+
+    def handed_over(self) -> Mapping[str, HandedOver]:
+        """Return by id the practices that another machine has now."""
+        ...
+
     def practice_record(self, practice: str) -> PracticeRecord:
         """Return all that is known of a practice, as of one instant; empty where nothing is."""
         ...
@@ -474,6 +511,12 @@ class Store(Protocol):
 
         Raises:
             PointNotFound: there is none, or more than one.
+        """
+        ...
+
+    def kept_manifest(self, practice: str, point_id: str) -> str | None:
+        """Return the manifest (JSON) of a point that no repository holds one of, since others saved
+        what it is made of; `None` where it is kept with the point.
         """
         ...
 
@@ -537,7 +580,8 @@ class Store(Protocol):
     def problems(
         self, practice: str | None = None, *, over_since: datetime | None = None
     ) -> tuple[OpenProblem, ...]:
-        """Return the problems that are not over, oldest first; of all practices where `None`.
+        """Return the problems that are not over, oldest first; where `None`, of the machine and all
+        practices but those that another machine has now.
 
         With `over_since` also those that were over at that instant or later.
         """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select, true
+from sqlalchemy import Connection, bindparam, func, insert, select, true, update
 
 from dr_orchestrator.evidence.line import (
     CHAIN_STARTED,
@@ -59,6 +59,12 @@ def our_chain(connection: Connection, practice: str) -> str | None:
     return connection.scalar(_OURS, {"practice": practice})
 
 
+def give_up(connection: Connection, practice: str) -> None:
+    """Count our chain of a practice as taken in from now on: another one follows it."""
+    ours = update(evidence_chain).where(evidence_chain.c.ours == true())
+    connection.execute(ours.filter_by(practice=practice).values(ours=False))
+
+
 def end_of(connection: Connection, practice: str, chain: str) -> ChainEnd:
     """Return where a chain ends."""
     last = connection.execute(_LAST, {"practice": practice, "chain": chain}).one_or_none()
@@ -72,7 +78,8 @@ def begin_chain(
     """Begin our chain of a practice with its first line, and return where it ends.
 
     `recorded_before` in it: so many lines of the practice's journal were there before, which no
-    evidence speaks of. `after` is the chain of ours that could not be gone on with.
+    evidence speaks of. `after` is the chain that it follows: one of ours that could not be gone on
+    with, or that of the machine that handed the practice over.
     """
     chain = secrets.token_hex(16)
     before = select(func.count()).select_from(journal).where(journal.c.practice == practice)

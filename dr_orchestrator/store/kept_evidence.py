@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, insert, select, true, update
+from sqlalchemy import Connection, insert, select, true
 
 from dr_orchestrator.core.finding import Objective, Verdict
 from dr_orchestrator.errors import EvidenceConflict, EvidenceKeyChanged
@@ -25,6 +25,7 @@ from dr_orchestrator.store.chain_end import (
     add_line,
     begin_chain,
     end_of,
+    give_up,
     head_of,
     line_row,
     our_chain,
@@ -136,13 +137,12 @@ class SqlEvidence:
 
     def begin_anew(self, practice: str, signer: Signer) -> ChainHead | None:
         """Begin another chain of ours; see `EvidenceLog.begin_anew`."""
-        given_up = update(evidence_chain).where(evidence_chain.c.ours == true())
         with self._memory.writing() as connection:
             chain = our_chain(connection, practice)
             if chain is None:
                 return None
             before = head_of(connection, practice, chain, ours=True)
-            connection.execute(given_up.filter_by(practice=practice).values(ours=False))
+            give_up(connection, practice)
             now = self._memory.clock.now()
             end = begin_chain(connection, practice, now, signer.public, after=before)
             return head_of(connection, practice, end.chain, ours=True)
@@ -150,10 +150,9 @@ class SqlEvidence:
     def take_in(self, practice: str, lines: Iterable[str]) -> int:
         """Add lines of other memories' chains; see `EvidenceLog.take_in`."""
         new, coming = 0, iter(lines)
-        while portion := [(read_line(text), text) for text in islice(coming, _PORTION)]:
+        while portion := list(islice(coming, _PORTION)):
             with self._memory.writing() as connection:
-                for chain, of_chain in groupby(portion, key=lambda each: each[0].chain):
-                    new += _take_in(connection, practice, chain, list(of_chain))
+                new += take_in_portion(connection, practice, portion)
         return new
 
     def disagreements(self, practice: str) -> tuple[str, ...]:
@@ -169,6 +168,17 @@ class SqlEvidence:
                 (row.system, Objective(row.objective), row.repository): Verdict(row.verdict)
                 for row in connection.execute(newest)
             }
+
+
+def take_in_portion(connection: Connection, practice: str, portion: Iterable[str]) -> int:
+    """Add what is new of lines that were verified before; return how many were.
+
+    Raises:
+        EvidenceConflict: see `EvidenceLog.take_in`.
+    """
+    read = [(read_line(text), text) for text in portion]
+    of_chains = groupby(read, key=lambda each: each[0].chain)
+    return sum(_take_in(connection, practice, chain, list(each)) for chain, each in of_chains)
 
 
 def _after(head: ChainHead) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from dataclasses import replace
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.identity import new_id
 from dr_orchestrator.core.occurrence import Serves
-from dr_orchestrator.core.record import RunClosed, RunOpened
+from dr_orchestrator.core.record import HandedOver, RunClosed, RunOpened
 from dr_orchestrator.core.run import Operation, Outcome, Run
-from dr_orchestrator.errors import DroError, ExitCode, Interrupted
+from dr_orchestrator.core.wording import printable
+from dr_orchestrator.errors import DroError, ExitCode, Interrupted, PracticeHandedOver
 from dr_orchestrator.process import ProcessIdentity
 from dr_orchestrator.store.base import Store
 from dr_orchestrator.store.codec import storable
@@ -86,6 +87,27 @@ def run_in_ledger(
             error.add_note(f"and the run could not be closed: {unusable.message}")
         raise
     _close(store, clock, open_run)
+
+
+def require_not_handed_over(store: Store, practice: str) -> None:
+    """Make sure that a practice is this machine's to look after.
+
+    Raises:
+        PracticeHandedOver: another machine has it now.
+    """
+    if (away := store.handed_over().get(practice)) is not None:
+        raise handed_over_error(away)
+
+
+def handed_over_error(away: HandedOver) -> PracticeHandedOver:
+    """Return what is said to whoever wants something done for a practice that is elsewhere."""
+    practice = away.practice
+    return PracticeHandedOver(
+        f"{practice} was handed over to {printable(away.to)} on {away.at:%Y-%m-%d}: nothing is "
+        "done for it here",
+        hint=f"`dro handover {practice} --withdraw` takes it back; where the other machine went "
+        "on, `dro takeover DIR` with what that one hands over",
+    )
 
 
 def close_dead_runs(store: Store, clock: Clock, *, ours_too: bool = False) -> tuple[Run, ...]:

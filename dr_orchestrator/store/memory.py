@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, insert, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -23,6 +24,9 @@ from dr_orchestrator.store.chain_end import ChainEnd, add_line, begin_chain, end
 from dr_orchestrator.store.codec import encode_entry, kind_of
 from dr_orchestrator.store.projection import project
 from dr_orchestrator.store.schema import journal
+
+if TYPE_CHECKING:
+    from dr_orchestrator.store.base import ChainHead
 
 START_OVER = (
     "move the state folder aside, then list what the repositories hold into a fresh one: "
@@ -92,6 +96,10 @@ class Memory:
         kind, about = said
         record = sha256(payload.encode()).hexdigest()
         add_line(connection, end, at=now, kind=kind, about=about, record=record)
+
+    def begin_chain(self, connection: Connection, after: ChainHead) -> None:
+        """Begin our chain of a practice, which follows another one."""
+        begin_chain(connection, after.practice, self.clock.now(), self._evidence_key(), after=after)
 
     def _chain_end(self, connection: Connection, practice: str, now: datetime) -> ChainEnd:
         """Return where our chain of a practice ends; it begins where there is none. Asked each

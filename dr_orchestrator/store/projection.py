@@ -9,23 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import singledispatch
+from functools import cache, singledispatch
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, insert, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, insert, select, update
 
 from dr_orchestrator.core import record
 from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.point import AssetSummary, PointCopy, RecoveryPoint
 from dr_orchestrator.core.promise import PromiseMade
 from dr_orchestrator.core.record import MUCH_NEW, Entry
-from dr_orchestrator.core.run import Run
+from dr_orchestrator.core.run import Operation, Run
 from dr_orchestrator.core.runbook import Event, Move, RunbookRun, StepResult
 from dr_orchestrator.core.sign_off import CorrectiveAction, SignOff
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import Busy, RepositoryChanged
 from dr_orchestrator.store import schema
+from dr_orchestrator.store.ledger import handed_over_error
 from dr_orchestrator.store.rows import (
     action_from,
     attempted_key,
@@ -54,9 +55,36 @@ def project(connection: Connection, entry: Entry) -> str | None:
 
     Raises:
         RepositoryChanged: another repository is known under this name.
+        PracticeHandedOver: something begins, or is decided, for a practice that another machine
+            has now.
         ValueError: the entry contradicts what is recorded.
     """
-    return _project(entry, connection)
+    practice = _project(entry, connection)
+    if practice and _begins_or_decides(entry):
+        _require_not_handed_over(connection, practice)
+    return practice
+
+
+_DECISIONS = (
+    *(record.SignedOff, record.ActionOpened, record.ActionClosed, record.PromiseRecorded),
+    *(record.HoldPlaced, record.HoldReleased, record.SystemPaused, record.PauseEnded),
+    *(record.KeyMade, record.KeyTried, record.KeyRevoked, record.RepositoryRetired),
+)
+_HANDING_OVER = frozenset({Operation.KIT, Operation.EVIDENCE})
+"""What handing over is made of: it can be done again where it was cut short."""
+
+
+def _begins_or_decides(entry: Entry) -> bool:
+    if isinstance(entry, record.RunOpened):
+        return entry.run.operation not in _HANDING_OVER
+    return isinstance(entry, _DECISIONS)
+
+
+def _require_not_handed_over(connection: Connection, practice: str) -> None:
+    """Asked under the write lock, so no scheduler that looked a moment before comes through."""
+    away = _row(connection, schema.handed_over, practice=practice)
+    if away is not None:
+        raise handed_over_error(record.HandedOver(**away._asdict()))
 
 
 @singledispatch
@@ -120,12 +148,19 @@ def _point_recorded(entry: record.PointRecorded, connection: Connection) -> str 
     known = _row(connection, schema.point, practice=point.practice, id=point.id)
     if known is None:
         _insert_point(connection, point)
+        _keep_manifest(connection, entry)
         return point.practice
     new_copies = [copy for copy in point.copies if not _copy_known(connection, point, copy)]
     for copy in new_copies:
         connection.execute(insert(schema.point_copy).values(copy_row(point, copy)))
         _insert_assets(connection, point, copy.snapshots)
     return point.practice if new_copies else None
+
+
+def _keep_manifest(connection: Connection, entry: record.PointRecorded) -> None:
+    if entry.manifest:
+        key = {"practice": entry.point.practice, "point": entry.point.id}
+        _replaced(connection, schema.kept_manifest, key | {"manifest": entry.manifest})
 
 
 @_project.register
@@ -509,6 +544,55 @@ def _action_closed(entry: record.ActionClosed, connection: Connection) -> str | 
     return entry.practice
 
 
+@_project.register
+def _key_made(entry: record.KeyMade, connection: Connection) -> str | None:
+    key, table = entry.key, schema.held_key
+    if key.is_revoked:
+        raise ValueError(f"a key that is made is not revoked: {key.key}")
+    named = {name: getattr(key, name) for name in ("practice", "repository", "key")}
+    if _row(connection, table, **named) is not None:
+        return None
+    connection.execute(insert(table).values(vars(key)))
+    return key.practice
+
+
+@_project.register
+def _key_tried(entry: record.KeyTried, connection: Connection) -> str | None:
+    return _replaced(connection, schema.key_proof, vars(entry.proof))
+
+
+@_project.register
+def _key_revoked(entry: record.KeyRevoked, connection: Connection) -> str | None:
+    table = schema.held_key
+    key = {name: getattr(entry, name) for name in ("practice", "repository", "key")}
+    known = _row(connection, table, **key)
+    revoked = {"revoked_at": entry.at, "revoked_by": entry.by}
+    if known is None:  # made elsewhere: no proof by it counts any more either
+        unknown = {"holder": "", "form": "", "made_at": entry.at, "made_by": ""}
+        connection.execute(insert(table).values(**key, **unknown, **revoked))
+        return entry.practice
+    if known.revoked_at is not None:
+        return None
+    connection.execute(update(table).filter_by(**key).values(revoked))
+    return entry.practice
+
+
+@_project.register
+def _repository_retired(entry: record.RepositoryRetired, connection: Connection) -> str | None:
+    return _replaced(connection, schema.retired_repository, vars(entry))
+
+
+@_project.register
+def _handed_over(entry: record.HandedOver, connection: Connection) -> str | None:
+    return _replaced(connection, schema.handed_over, vars(entry))
+
+
+@_project.register
+def _taken_over(entry: record.TakenOver, connection: Connection) -> str | None:
+    _removed(connection, schema.handed_over, practice=entry.practice)
+    return entry.practice
+
+
 def _require_same(
     known: PromiseMade | SignOff | CorrectiveAction,
     told: PromiseMade | SignOff | CorrectiveAction,
@@ -598,4 +682,16 @@ def _copy_known(connection: Connection, point: RecoveryPoint, copy: PointCopy) -
 
 
 def _row(connection: Connection, table: Table, **key: Any) -> Any:
-    return connection.execute(select(table).filter_by(**key)).one_or_none()
+    by = frozenset((name, value is None) for name, value in key.items())
+    return connection.execute(_by_key(table, by), key).one_or_none()
+
+
+@cache
+def _by_key(table: Table, by: frozenset[tuple[str, bool]]) -> Select[Any]:
+    """Select the row of a key. Built once: building takes longer than the database does."""
+    return select(table).where(
+        *(
+            table.c[name].is_(None) if is_null else table.c[name] == bindparam(name)
+            for name, is_null in by
+        )
+    )

@@ -66,7 +66,8 @@ def points_from(
 ) -> tuple[RecoveryPoint, ...]:
     """Return the points of the rows of three tables, all of one practice, in the first's order."""
     assets_of: dict[str, dict[str, AssetSummary]] = {}
-    for _, point, asset, kind, method, size, level, data_as_of, files, changed, added, _ in assets:
+    for _, point, asset, kind, method, size, level, data_as_of, *counts, _, server in assets:
+        files, changed, added = counts
         assets_of.setdefault(point, {})[asset] = AssetSummary(
             kind=AssetKind(kind),
             method=Method(method),
@@ -76,6 +77,7 @@ def points_from(
             files=files,
             changed_files=changed,
             added_bytes=added,
+            server=server,
         )
     copies_of: dict[str, list[PointCopy]] = {}
     for _, point, repository, manifest, sha256, snapshots, recorded_at, read_back in copies:

@@ -42,7 +42,7 @@ from sqlalchemy.types import TypeEngine
 
 from dr_orchestrator.store.codec import instant_from, instant_text
 
-STORE_VERSION = "0008"
+STORE_VERSION = "0009"
 """The newest migration. Four digits, so that versions compare as text."""
 
 
@@ -178,6 +178,7 @@ point_asset = Table(
     Column("changed_files", BigInteger),
     Column("added_bytes", BigInteger),
     Column("much_new", Boolean, nullable=False, server_default=false()),
+    Column("server", Text, nullable=False, server_default=""),
     ForeignKeyConstraint(["practice", "point"], ["point.practice", "point.id"]),
     Index("ix_point_asset_much_new", "practice", "much_new", "point"),
 )
@@ -604,6 +605,67 @@ verdict = Table(
 )
 """The newest of each; what the plan asks for no more has none."""
 
+# --- who can open it, and who has it -------------------------------------------------------------
+
+kept_manifest = Table(
+    "kept_manifest",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("point", Text, primary_key=True),
+    Column("manifest", Text, nullable=False),
+)
+"""Of points that no repository holds a manifest of, since others saved what they are made of."""
+
+held_key = Table(
+    "held_key",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("form", Text, nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("made_by", Text, nullable=False),
+    Column("revoked_at", Instant),
+    Column("revoked_by", Text, nullable=False),
+)
+
+key_proof = Table(
+    "key_proof",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("holder", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("opened", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+)
+"""The newest of each."""
+
+retired_repository = Table(
+    "retired_repository",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("repository", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("replaced_by", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+
+handed_over = Table(
+    "handed_over",
+    metadata,
+    Column("practice", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+    Column("to", Text, nullable=False),
+    Column("why", Text, nullable=False),
+)
+"""The practices that another machine has now."""
+
 # --- evidence ------------------------------------------------------------------------------------
 
 evidence_chain = Table(
@@ -635,6 +697,10 @@ evidence = Table(
     Index("ix_evidence_kind", "practice", "chain", "kind", "number", "at"),
 )
 """`line` is the whole of it, and what hashes stand on; the rest is there to find it."""
+
+
+written_by = Table("written_by", metadata, Column("version", Text, primary_key=True))
+"""One row: the version of this program that made the tables what they are."""
 
 
 def append_only(table: str, dialect: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.custody import HeldKey, KeyProof
 from dr_orchestrator.core.immutability import ImmutabilityTested, LocksExtended
 from dr_orchestrator.core.occurrence import OccurrenceState, TestsDue
 from dr_orchestrator.core.point import RecoveryPoint
@@ -33,12 +34,15 @@ from dr_orchestrator.core.record import (
     FORGOTTEN_SHOWN,
     TESTS_SHOWN,
     Entry,
+    HandedOver,
     HoldPlaced,
     PracticeRecord,
     RepositoryChecked,
+    RepositoryRetired,
     RetentionFrozen,
     RunOpened,
     SystemPaused,
+    TakenOver,
 )
 from dr_orchestrator.core.restore_test import RestoreTest
 from dr_orchestrator.core.run import Operation, Outcome, Run
@@ -49,6 +53,7 @@ from dr_orchestrator.store.attempted import first_seen, maintained_since, newest
 from dr_orchestrator.store.base import (
     DEFAULT_LIMITS,
     Attempts,
+    HandedRecord,
     JournalLine,
     Limits,
     MonthOfTests,
@@ -75,9 +80,13 @@ from dr_orchestrator.store.schema import (
     claim,
     corrective_action,
     freeze,
+    handed_over,
+    held_key,
     hold,
     immutability_test,
     journal,
+    kept_manifest,
+    key_proof,
     lock_extension,
     occurrence,
     pause,
@@ -90,11 +99,13 @@ from dr_orchestrator.store.schema import (
     repository_check,
     restore_test,
     retention_release,
+    retired_repository,
     run,
     sign_off,
     telling,
 )
 from dr_orchestrator.store.sql_locks import SqlLocks
+from dr_orchestrator.store.taking_over import take_over
 from dr_orchestrator.store.tallies import (
     OF_RESTORE_TESTS,
     by_hand,
@@ -131,6 +142,16 @@ class SqlStore:
                 if isinstance(entry, RunOpened):
                     require_claim(connection, entry.run)
 
+    def take_over(self, handed: HandedRecord, entry: TakenOver) -> bool:
+        """Take in what another memory knew of a practice; see `Store.take_over`."""
+        return take_over(self._memory, handed, entry)
+
+    def handed_over(self) -> dict[str, HandedOver]:
+        """Return the practices that another machine has now; see `Store.handed_over`."""
+        with self._memory.reading() as connection:
+            rows = connection.execute(select(handed_over))
+            return {row.practice: HandedOver(**row._asdict()) for row in rows}
+
     def practice_record(self, practice: str) -> PracticeRecord:
         """Return all that is known of a practice; see `Store.practice_record`."""
         with self._memory.reading() as connection:
@@ -156,6 +177,10 @@ class SqlStore:
                 promises=_promises(connection, practice),
                 sign_offs=_sign_offs(connection, practice),
                 actions=_actions(connection, practice),
+                keys=_keys(connection, practice),
+                key_proofs=_key_proofs(connection, practice),
+                retired=_retired(connection, practice),
+                handed_over=_handed_over(connection, practice),
             )
 
     def _shown_points(
@@ -224,6 +249,12 @@ class SqlStore:
             f"{len(found)} recovery points of {practice} begin with {id_or_prefix or 'nothing'}",
             hint="give more of the id, for example " + found[-1].id,
         )
+
+    def kept_manifest(self, practice: str, point_id: str) -> str | None:
+        """Return the manifest that is kept here; see `Store.kept_manifest`."""
+        wanted = select(kept_manifest.c.manifest).filter_by(practice=practice, point=point_id)
+        with self._memory.reading() as connection:
+            return connection.execute(wanted).scalar_one_or_none()
 
     def tests(
         self,
@@ -333,7 +364,9 @@ class SqlStore:
         is_open = problem.c.closed_at.is_(None)
         late = is_open if over_since is None else is_open | (problem.c.closed_at >= over_since)
         wanted = select(problem).where(late)
-        if practice is not None:
+        if practice is None:
+            wanted = wanted.where(problem.c.practice.not_in(select(handed_over.c.practice)))
+        else:
             wanted = wanted.where(problem.c.practice == practice)
         with self._memory.reading() as connection:
             rows = connection.execute(wanted.order_by(problem.c.opened_at, problem.c.id))
@@ -591,3 +624,25 @@ def _actions(connection: Connection, practice: str) -> tuple[CorrectiveAction, .
     opened = select(corrective_action).filter_by(practice=practice)
     order = (corrective_action.c.opened_at, corrective_action.c.id)
     return tuple(action_from(row) for row in connection.execute(opened.order_by(*order)))
+
+
+def _keys(connection: Connection, practice: str) -> tuple[HeldKey, ...]:
+    made = select(held_key).filter_by(practice=practice)
+    order = (held_key.c.made_at, held_key.c.repository, held_key.c.key)
+    return tuple(HeldKey(**row._asdict()) for row in connection.execute(made.order_by(*order)))
+
+
+def _key_proofs(connection: Connection, practice: str) -> tuple[KeyProof, ...]:
+    newest = select(key_proof).filter_by(practice=practice)
+    order = (key_proof.c.holder, key_proof.c.repository)
+    return tuple(KeyProof(**row._asdict()) for row in connection.execute(newest.order_by(*order)))
+
+
+def _retired(connection: Connection, practice: str) -> dict[str, RepositoryRetired]:
+    rows = connection.execute(select(retired_repository).filter_by(practice=practice))
+    return {row.repository: RepositoryRetired(**row._asdict()) for row in rows}
+
+
+def _handed_over(connection: Connection, practice: str) -> HandedOver | None:
+    row = connection.execute(select(handed_over).filter_by(practice=practice)).one_or_none()
+    return None if row is None else HandedOver(**row._asdict())

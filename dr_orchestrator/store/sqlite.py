@@ -2,11 +2,13 @@
 
 Durable before quick: write-ahead log, and a commit returns only once it is on disk. Opening costs
 one query; a new file gets the newest tables at once. Migrations, and the library that runs them,
-are only loaded where the file is older than this program.
+are only loaded where the file is older than this program: then a copy of it is kept, and all of
+them are one transaction. A file of a newer version is left as it is.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -15,19 +17,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, delete, event, insert
 from sqlalchemy.exc import OperationalError
 
+from dr_orchestrator import __version__
 from dr_orchestrator.clock import Clock
+from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import DroError, SpaceExhausted, StoreUnusable
 from dr_orchestrator.state_folder import StateFolder
 from dr_orchestrator.store.base import DEFAULT_LIMITS, Limits
 from dr_orchestrator.store.memory import in_our_words
-from dr_orchestrator.store.schema import STORE_VERSION, make_tables
+from dr_orchestrator.store.schema import STORE_VERSION, make_tables, written_by
 from dr_orchestrator.store.sql import SqlStore
 
 FILE_NAME = "dro.sqlite3"
+_BEFORE = ".before-"
+"""Between its name and the version of the store: the copy that is kept of an older one."""
 _WAIT_SECONDS = 60
 """For another process's write. One takes milliseconds; a fork of runs at the same minute queues."""
 
@@ -46,8 +53,7 @@ def open_store(state_folder: Path, clock: Clock, limits: Limits = DEFAULT_LIMITS
     engine = _engine(file)
     try:
         with in_our_words():
-            version = _version(engine)
-            if version != STORE_VERSION:
+            if _known_version(engine, file) != STORE_VERSION:
                 _bring_up_to_date(engine, file)
     except BaseException:
         engine.dispose()
@@ -123,15 +129,56 @@ def _version(engine: Engine) -> str | None:
         return str(found.scalar_one())
 
 
+def _known_version(engine: Engine, file: Path) -> str | None:
+    """Return the version of the tables, which is none that only a newer program knows.
+
+    Raises:
+        StoreUnusable: it is.
+    """
+    version = _version(engine)
+    if version is None or version <= STORE_VERSION:
+        return version
+    newer = "a newer version of dro"
+    with engine.connect() as connection, contextlib.suppress(OperationalError):
+        writer = connection.exec_driver_sql("SELECT version FROM written_by").scalar_one()
+        newer = f"dro {printable(str(writer))}"
+    raise StoreUnusable(
+        f"the record in {file.parent} was written by {newer} (store {version}), and this is dro "
+        f"{__version__}, which knows up to {STORE_VERSION}",
+        hint="install that version or a newer one here; nothing was touched",
+    )
+
+
+def _keep_copy(file: Path, version: str) -> None:
+    """Keep the file as it is before a migration, in the place of an older such copy.
+
+    Raises:
+        SpaceExhausted: the disk has no room for it; nothing is migrated then.
+    """
+    kept = file.with_name(f"{file.name}{_BEFORE}{version}")
+    begun = kept.with_name(f"{kept.name}.part")
+    begun.unlink(missing_ok=True)  # of one that was killed
+    try:
+        os.close(os.open(begun, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        source = sqlite3.connect(f"file:{quote(os.fspath(file))}?mode=ro", uri=True)
+        with contextlib.closing(source), contextlib.closing(sqlite3.connect(begun)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")  # one file, and no log beside it
+        begun.replace(kept)
+    except (OSError, sqlite3.Error):
+        begun.unlink(missing_ok=True)
+        raise SpaceExhausted(
+            f"no copy of {file} could be made, which is kept while it is brought up to date",
+            hint=f"make room on the disk of {file.parent} for another one of its size",
+        ) from None
+    for older in file.parent.glob(f"{file.name}{_BEFORE}*"):
+        if older != kept:
+            older.unlink()
+
+
 def _bring_up_to_date(engine: Engine, file: Path) -> None:
     with _one_at_a_time(file.with_name(file.name + ".lock")):
-        version = _version(engine)  # another process may have been first
-        if version is not None and version > STORE_VERSION:
-            raise StoreUnusable(
-                f"the record in {file.parent} was written by a newer version of dro "
-                f"(store {version}, this one knows up to {STORE_VERSION})",
-                hint="update dr-orchestrator on this machine",
-            )
+        version = _known_version(engine, file)  # another process may have been first
         if version == STORE_VERSION:
             return
         with engine.connect() as connection:
@@ -142,7 +189,10 @@ def _bring_up_to_date(engine: Engine, file: Path) -> None:
                 if version is None:
                     make_tables(connection)
                 else:
+                    _keep_copy(file, version)  # nobody can write meanwhile: we hold the lock
                     _migrate(connection)
+                connection.execute(delete(written_by))
+                connection.execute(insert(written_by).values(version=__version__))
 
 
 def _migrate(connection: Connection) -> None:

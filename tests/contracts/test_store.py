@@ -7,15 +7,20 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
+from dr_orchestrator.core.custody import HeldKey, KeyProof
 from dr_orchestrator.core.immutability import Answer
 from dr_orchestrator.core.problem import Occasion, OpenProblem, Problem, ProblemKind, Telling
 from dr_orchestrator.core.record import (
     Entry,
     HoldPlaced,
     HoldReleased,
+    KeyMade,
+    KeyRevoked,
+    KeyTried,
     PauseEnded,
     PointForgotten,
     PointRecorded,
@@ -668,3 +673,61 @@ def test_tellings_are_whom_a_problem_was_told(store: Store) -> None:
     store.record(Told(telling=replace(told, problem="2")))
 
     assert store.tellings("1") == (told, refused)
+
+
+def _held(**changes: Any) -> HeldKey:
+    key = HeldKey(
+        practice=PRACTICE,
+        repository="onsite",
+        key="23e673c3",
+        holder="manager",
+        form="sealed sheet",
+        made_at=START,
+        made_by="Kim",
+    )
+    return replace(key, **changes)
+
+
+def _tried(at: datetime, *, opened: bool = True) -> KeyTried:
+    return KeyTried(
+        proof=KeyProof(
+            practice=PRACTICE,
+            holder="manager",
+            repository="onsite",
+            at=at,
+            by="Kim",
+            key="23e673c3" if opened else "",
+            opened=opened,
+            reason="" if opened else "this key does not open it",
+        )
+    )
+
+
+def _revoked(key: str = "23e673c3") -> KeyRevoked:
+    return KeyRevoked(
+        practice=PRACTICE, repository="onsite", key=key, at=START + HOUR, by="Kim", why="opened"
+    )
+
+
+def test_key_is_made_once_and_revoked_once(store: Store) -> None:
+    for entry in (KeyMade(key=_held()), KeyMade(key=_held(made_by="another")), _revoked()):
+        store.record(entry)
+    store.record(replace(_revoked(), by="another"))
+
+    (key,) = store.practice_record(PRACTICE).keys
+    assert key == _held(revoked_at=START + HOUR, revoked_by="Kim")
+
+
+def test_key_that_others_made_is_known_as_revoked(store: Store) -> None:
+    store.record(_revoked("c4f7d66c"))
+
+    (key,) = store.practice_record(PRACTICE).keys
+    assert (key.key, key.holder, key.is_revoked) == ("c4f7d66c", "", True)
+
+
+def test_newest_proof_of_a_key_counts(store: Store) -> None:
+    for entry in (_tried(START), _tried(START + HOUR, opened=False)):
+        store.record(entry)
+
+    (proof,) = store.practice_record(PRACTICE).key_proofs
+    assert (proof.opened, proof.reason) == (False, "this key does not open it")

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ def protected() -> Iterator[Protected]:
     """Make a practice that was backed up and tested once."""
     with new_site(repository=False) as site:
         make_small_practice(site)
-        backup = site.dro("backup", "riverside", "--json", "--label", "first")
+        backup = site.dro("backup", "riverside", "--json", "--label", "first", "--hold", "90d")
         assert backup.code == 0, backup.said
         test = site.dro("test", "riverside", "--json")
         assert test.code == 0, test.said
@@ -78,6 +79,21 @@ def test_points_lists_the_point_with_its_label(protected: Protected) -> None:
     ]
 
 
+def test_point_is_held_as_long_as_was_said_and_its_label_with_it(protected: Protected) -> None:
+    site, backup, _ = protected
+    (point,) = backup["points"]
+    until = datetime.fromisoformat(point["as_of"]) + timedelta(days=90)
+    assert point["hold"] == {"until": until.isoformat(), "reason": "first"}
+
+    assert f"  first  held until {until:%Y-%m-}" in site.dro("points", "riverside").stdout
+    shown = site.dro("retention", "show", "riverside").stdout
+    assert "): first" in shown
+    assert "labelled" not in shown
+    for wrong in ("90", "0d", "until Friday"):
+        refused = site.dro("backup", "riverside", "--hold", wrong)
+        assert (refused.code, "write 90d" in refused.stderr) == (2, True)
+
+
 def test_status_says_kept_after_a_passed_test(protected: Protected) -> None:
     site, _, _ = protected
     status = site.dro("status", "riverside", "--json")
@@ -128,7 +144,8 @@ def test_points_rebuild_finds_the_same_points_on_an_empty_machine(protected: Pro
         other.plan.write_text(site.plan.read_text())
         rebuilt = other.dro("points", "rebuild", "riverside", "--repository", "onsite", "--json")
         assert rebuilt.code == 0, rebuilt.said
-        assert _by_id(rebuilt.json["points"]) == _by_id(backup["points"])
+        made = [{**point, "hold": None} for point in backup["points"]]
+        assert _by_id(rebuilt.json["points"]) == _by_id(made)
         test = other.dro("test", "riverside", "--json")
         assert test.code == 0, test.said
         place = other.folder / "restored"

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dr_orchestrator.core.finding import Verdict
+from dr_orchestrator.custody.sheet import html_of as key_sheet_html
 from dr_orchestrator.evidence.chain import verify
 from dr_orchestrator.fleet.page import render_sites
 from dr_orchestrator.plan.model import Reader
@@ -25,6 +26,7 @@ from dr_orchestrator.runbook.kit.build import build_kit
 from tests.support.browser import look_at
 from tests.support.documents import make_document
 from tests.support.fleet import Shelf, practice, problem, read, signed, site
+from tests.support.key_sheets import make_sheet
 from tests.support.kits import make_input
 from tests.support.pdf import read_pdf, squeezed
 from tests.support.practices import NOW
@@ -77,6 +79,7 @@ def test_pages_are_accessible_and_wholly_in_view(made: Made, tmp_path: Path) -> 
         "one of everything": render_document(make_document()),
         "sites": render_sites(sites, NOW),
         "kit": kit["START-HERE.html"],
+        "key sheet": key_sheet_html(make_sheet()),
     }
     looks = look_at(pages, tmp_path)
     assert len(looks) == 2 * len(pages)

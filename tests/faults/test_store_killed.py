@@ -8,16 +8,20 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import closing
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from alembic import command
+from sqlalchemy import create_engine
 
 from dr_orchestrator.clock import SystemClock
 from dr_orchestrator.core.record import RunOpened
@@ -27,6 +31,8 @@ from dr_orchestrator.process import ProcessIdentity
 from dr_orchestrator.store.base import JournalLine, Store
 from dr_orchestrator.store.codec import decode_entry
 from dr_orchestrator.store.ledger import close_dead_runs
+from dr_orchestrator.store.migration import configuration
+from dr_orchestrator.store.schema import STORE_VERSION
 from dr_orchestrator.store.sqlite import FILE_NAME, open_store
 from tests.support.clock import FakeClock
 from tests.support.evidence import PRACTICE, make_run
@@ -109,6 +115,39 @@ def test_store_is_whole_when_it_is_killed_while_it_is_made(tmp_path: Path) -> No
         _assert_whole(state, written, tmp_path / f"replayed-{attempt}")
 
     assert unfinished, "no writer was killed before it had made its store"
+
+
+def test_store_is_the_old_or_the_new_one_when_it_is_killed_while_it_is_upgraded(
+    tmp_path: Path,
+) -> None:
+    instants, found = random.Random(20261123), Counter[str]()
+    old = tmp_path / "old" / FILE_NAME
+    old.parent.mkdir()
+    engine = create_engine(f"sqlite:///{old}")
+    with engine.begin() as connection:
+        command.upgrade(configuration(connection), "0001")
+    engine.dispose()
+    for attempt in range(5):
+        state = tmp_path / str(attempt)
+        shutil.copytree(old.parent, state)
+        writer = _writer(state, "first", 0)
+        deadline = time.monotonic() + 30
+        while not list(state.glob("*.lock")) and time.monotonic() < deadline:
+            time.sleep(0.001)  # from here on it is being brought up to date
+        if attempt == 0:
+            assert writer.stdout is not None
+            writer.stdout.readline()  # the last instant there is: all is done
+        elif attempt > 1:  # the second is killed at the first one
+            time.sleep(instants.uniform(0, 0.25))
+        _kill(writer)
+        with closing(sqlite3.connect(state / FILE_NAME)) as store:
+            ((version,),) = store.execute("SELECT version_num FROM alembic_version").fetchall()
+            assert store.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        found[version] += 1
+        open_store(state, FakeClock()).close()
+        assert [each.name for each in state.glob("*.before-*")] == [f"{FILE_NAME}.before-0001"]
+
+    assert found.keys() == {"0001", STORE_VERSION}
 
 
 def test_store_loses_nothing_when_several_processes_make_it_and_write_at_once(

@@ -607,7 +607,10 @@ DEFECTS: dict[str, Defect] = {
         Kind.NOT_CAPTURABLE, f"{BACKUP_USER} may not read emr.", _no_right_to_read
     ),
     "no server programs of that version": Defect(
-        Kind.NOT_LOADABLE, "emr/database: PostgreSQL's programs initdb", _clients_only
+        Kind.NOT_LOADABLE,
+        "emr/database: production runs PostgreSQL 1",
+        _clients_only,
+        also=frozenset({Kind.POINTS_NOT_LOADABLE}),
     ),
     "a share that is not mounted": Defect(
         Kind.NOT_CAPTURABLE,

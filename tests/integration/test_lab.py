@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from dr_orchestrator.assets.base import RestoreRequest
 from dr_orchestrator.core.point import AssetKind, AssetState, Method
 from dr_orchestrator.plan.load import load_plan
-from dr_orchestrator.process import Command, Completed
+from dr_orchestrator.process import Command, Completed, SystemLauncher
 from dr_orchestrator.sandbox.lab import LabDriver
 from dr_orchestrator.settings import LabServer
 from tests.support import mariadb
+from tests.support.dumps import MARIADB, dump_state
 from tests.support.lab import (
     LAB_PASSWORD,
     MariadbLab,
@@ -107,6 +110,41 @@ def test_a_mariadb_database_is_proven_on_a_lab_and_nothing_is_left_there(
     assert {each["result"] for each in test["verifications"]} == {"passed"}
     assert lab.databases() == set()
     assert lab.made() == 0
+
+
+def test_a_dump_that_another_tool_wrote_is_loaded_into_the_lab_and_makes_nothing_else_there(
+    mariadb_made: tuple[dict[str, Any], MariadbLab], tmp_path: Path
+) -> None:
+    _, lab = mariadb_made
+    settings = {"kind": "mariadb", "host": lab.host, "port": lab.port, "user": "dro_lab"}
+    driver = LabDriver(
+        {"lab1": LabServer.model_validate(settings | {"password": {"file": "/not-read"}})},
+        secrets=FixedSecrets(LAB_PASSWORD),
+        notes=tmp_path / "labs",
+        owner=lambda: "our state",
+        plans=tuple,
+    )
+    dump = tmp_path / "emr.sql"
+    begin = "CREATE DATABASE /*!32312 IF NOT EXISTS*/ `emr`;\nUSE `emr`;\nDROP TABLE"
+    dump.write_text(MARIADB.replace("DROP TABLE", begin, 1))
+    states = {"emr": dump_state(AssetKind.MARIADB, dump)}
+    plan = load_plan(ROOT / "plans" / "example.yaml").plan
+    launcher = SystemLauncher(mariadb.SEARCH_PATH)
+    with open_sandbox() as sandbox, driver.open(RUN, {"emr": "lab1"}, states, plan) as labs:
+        there = sandbox.target.path / "emr.sql"
+        shutil.copy(dump, there)
+        sandbox.adopt(there)
+        request = RestoreRequest(
+            asset_id="emr", state=states["emr"], place=sandbox, sidecars={}, jobs=1, lab=labs["emr"]
+        )
+        with mariadb.Bench(launcher, tmp_path).driver.restoration(request) as restoration:
+            restoration.prepare()
+            restoration.load(there)
+            assert restoration.compare()[0].actual == "1 table, 2 rows"
+            assert "loaded into the lab server lab1" in restoration.conditions[-1]
+        assert lab.databases() == {f"dro_{RUN.replace('-', '_')}"}
+    launcher.close()
+    assert lab.databases() == set()
 
 
 def test_a_program_in_a_sandbox_reaches_the_lab_by_its_door_only(

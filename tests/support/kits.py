@@ -74,6 +74,7 @@ def shipped() -> dict[str, LoadedRunbook]:
 def make_input(**changes: Any) -> KitInput:
     """Return what the kit of the practice is made of."""
     plain = KitInput(
+        kept={},
         loaded=plan_of(),
         runbooks=shipped(),
         points=(OLDER, POINT),

@@ -8,6 +8,7 @@ from typing import Any
 
 from dr_orchestrator.compliance.case import open_case
 from dr_orchestrator.compliance.judge import judge
+from dr_orchestrator.core.custody import CustodyStanding, KeyProof
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress, TestsDue
 from dr_orchestrator.core.promise import PromiseMade
@@ -144,6 +145,35 @@ def make_due(at: datetime, **changes: Any) -> OccurrenceState:
         reason="",
     )
     return replace(plain, **changes)
+
+
+def make_key_proof(at: datetime, **changes: Any) -> KeyProof:
+    """Return that the manager's key did not open what is offsite."""
+    proof = KeyProof(
+        practice=PRACTICE,
+        holder="manager",
+        repository="offsite",
+        at=at,
+        by="Kim",
+        key="",
+        opened=False,
+        reason="this key does not open it",
+    )
+    return replace(proof, **changes)
+
+
+def make_standing(**changes: Any) -> CustodyStanding:
+    """Return a holder whose key was never tried, and of whom no proof is asked."""
+    standing = CustodyStanding(
+        holder="manager",
+        form="sealed sheet",
+        prove_every=None,
+        proven=None,
+        failed=(),
+        unproven=(),
+        due=None,
+    )
+    return replace(standing, **changes)
 
 
 def make_custody() -> Any:

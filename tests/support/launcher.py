@@ -29,6 +29,7 @@ class ScriptedLauncher:
     def __init__(self, *answers: Answer) -> None:
         self._answers = list(answers)
         self.commands: list[Command] = []
+        self.stdins: list[int | bytes | None] = []
 
     @property
     def unused(self) -> list[Answer]:
@@ -44,6 +45,7 @@ class ScriptedLauncher:
         on_error_line: OnLine | None = None,
     ) -> Completed:
         self.commands.append(command)
+        self.stdins.append(stdin)
         if not self._answers or not _in_order(self._answers[0].argv, command.argv):
             text = f"unexpected call: {command.argv}, expected: {self._answers[:1]}"
             raise AssertionError(text)

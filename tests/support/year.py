@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from dr_orchestrator.core.custody import KeyProof
 from dr_orchestrator.core.immutability import LocksExtended
 from dr_orchestrator.core.occurrence import Occurrence
 from dr_orchestrator.core.point import RecoveryPoint
@@ -29,6 +30,7 @@ from dr_orchestrator.core.record import (
     Anchored,
     DrillRecorded,
     Entry,
+    KeyTried,
     KitMade,
     OccurrenceDue,
     OccurrenceSettled,
@@ -170,6 +172,7 @@ FAILED, MENDED = date(2026, 6, 17), date(2026, 7, 2)
 """Its corrective action was due a week later, and done after more than two."""
 NO_RESULT = date(2026, 2, 11)
 DRILLED, STARTED_COLD = date(2026, 9, 12), date(2026, 8, 8)
+KEY_TRIED = frozenset({date(2026, 3, 3), date(2026, 8, 25)})
 INCIDENT = date(2026, 7, 22)
 RPO_LOOSER = date(2026, 10, 20)
 SIGNED_WITH_KEY = date(2025, 11, 21)
@@ -464,6 +467,8 @@ class Year:
                 self.store.record(*self._incident())
             case d if d == STARTED_COLD:
                 self._drill(DrillKind.COLD_START)
+            case d if d in KEY_TRIED:
+                self.store.record(*self._key_tried())
             case d if d == DRILLED:
                 self._drill(DrillKind.PRACTICE)
             case d if d == RPO_LOOSER:
@@ -569,6 +574,20 @@ class Year:
             DrillRecorded(drill=drill),
             RunClosed(run=drill.id, finished_at=drill.finished_at, outcome=Outcome.DONE),
         )
+
+    def _key_tried(self) -> Iterator[Entry]:
+        """Yield that the manager opened both repositories with the key on her sheet."""
+        for name in ("onsite", "offsite"):
+            proof = KeyProof(
+                practice="riverside",
+                holder="manager",
+                repository=name,
+                at=self.now,
+                by="Tom Miller",
+                key=full_id("key", name)[:8],
+                opened=True,
+            )
+            yield KeyTried(proof=proof)
 
     def _kit(self) -> KitMade:
         return KitMade(

@@ -136,6 +136,20 @@ def test_open_records_a_run_with_all_that_it_takes_to_go_on(here: Machine) -> No
     assert run.folder == str(here.folder / "restored")
 
 
+def test_nothing_is_trusted_where_the_machine_refuses_commands(here: Machine) -> None:
+    here.write("dro.yaml", f"{(here.folder / 'dro.yaml').read_text()}commands: refused\n")
+    with contextlib.closing(App(load_settings(), FakeClock())) as app:
+        here.responder = Responder(app)
+        run = here.open()
+        write_state(here.folder / "state.json", run, (), (), ())
+        taken = here.responder.take_over(here.folder / "state.json")
+
+        assert not run.trusted
+        assert not taken.trusted
+        with pytest.raises(SecretUnavailable, match="commands of a plan"):
+            app.secrets.read(SecretReference(command=("echo", "secret")))
+
+
 def test_open_of_a_runbook_about_the_practice_is_about_no_system(here: Machine) -> None:
     run = here.open("paper", lane="desk", incident="the-first")
 

@@ -10,7 +10,7 @@ import pytest
 from dr_orchestrator import settings as module
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import SettingsInvalid
-from dr_orchestrator.settings import environment_value, load_settings
+from dr_orchestrator.settings import environment_value, load_settings, settings_in
 
 
 @pytest.fixture
@@ -195,6 +195,14 @@ def test_settings_can_be_varied(settings_file: Path) -> None:
     assert replace(load_settings(), sandbox_uid=50002).sandbox_uid == 50002
 
 
+def test_commands_run_unless_the_file_refuses_them(settings_file: Path) -> None:
+    settings_file.write_text("slots: 2\n")
+    assert load_settings().commands_allowed
+    settings_file.write_text("commands: refused\n")
+    assert not load_settings().commands_allowed
+    assert not settings_in(settings_file).commands_allowed
+
+
 def test_environment_is_read_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMR_DB_PASSWORD", "x")
     monkeypatch.delenv("NOT_SET", raising=False)
@@ -217,6 +225,16 @@ def test_storage_environment_names_places_and_no_secret(
     assert "AWS_PROFILE" not in settings.storage_environment(None)
     assert "secret" not in settings.storage_environment("riverside").values()
     assert settings.storage_environment(region="eu-west-1")["AWS_DEFAULT_REGION"] == "eu-west-1"
+
+
+def test_own_environment_leads_another_process_of_ours_here_and_has_no_secret(
+    monkeypatch: pytest.MonkeyPatch, settings_file: Path
+) -> None:
+    settings_file.write_text("{}")
+    monkeypatch.setenv("EMR_DB_PASSWORD", "secret")
+    ours = load_settings().own_environment()
+    assert ours["DRO_SETTINGS"] == str(settings_file)
+    assert set(ours) <= {"DRO_SETTINGS", "HOME", "PYTHONPATH", "XDG_CACHE_HOME", "XDG_STATE_HOME"}
 
 
 def test_storage_keys_are_those_of_the_environment_where_both_halves_are(

@@ -21,6 +21,7 @@ _MANIFEST = "MANIFEST"
 _POWERSHELL_QUOTES = re.compile("(['\u2018\u2019\u201a\u201b])")
 """Each of them ends a text in single quotes there (about_Quoting_Rules), and doubled stands for
 itself."""
+_PATTERN_SIGNS = re.compile(r"([*?\[\\])")
 _BOM, _CRLF = "\ufeff", "\r\n"
 """Windows PowerShell 5 takes a file without the mark for one in the machine's old code page."""
 
@@ -177,9 +178,16 @@ def _point_words(each: Held, zone: tzinfo) -> str:
     return f"as of {instant_words(each.point.as_of, zone)}, {size_words(each.bytes)}"
 
 
-def _snapshots(each: Held) -> Iterator[tuple[str, str]]:
-    yield from each.copy.snapshots.items()
-    yield _MANIFEST, each.copy.manifest_snapshot
+def _snapshots(given: KitInput, each: Held) -> Iterator[tuple[str, str, str]]:
+    """Yield what comes back: the folder it comes to, its snapshot, and which part of that, as a
+    pattern of restic's; empty is all of it.
+    """
+    manifest = given.manifests.get(each.point.id)
+    for asset, snapshot in each.copy.snapshots.items():
+        part = manifest.assets[asset].path if manifest and each.copy.is_existing else "/"
+        yield asset, snapshot, "" if part == "/" else _PATTERN_SIGNS.sub(r"\\\1", part)
+    if not each.copy.is_existing:
+        yield _MANIFEST, each.copy.manifest_snapshot, ""
 
 
 def _indented(lines: Iterator[str], by: int) -> Iterator[str]:
@@ -210,9 +218,9 @@ encoded() { # each byte as %XX, so that nothing in it ends the address
   printf '%s' "$1" | od -An -v -tx1 | tr -d ' \n' | sed 's/../%&/g'
 }
 
-bring_back() { # SNAPSHOT FOLDER
+bring_back() { # SNAPSHOT FOLDER [PART]
   say "restoring to $2"
-  "$restic" restore "$1" --no-lock --target "$2"
+  "$restic" restore "$1" --no-lock --target "$2" ${3:+"--include=$3"}
 }
 
 move_small_files() { # ASSET...: what the manifest has of each, to where its data is
@@ -303,9 +311,11 @@ def _bash_systems(given: KitInput) -> Iterator[str]:
     for system, each in _points(given):
         yield f"{shlex.quote(f'{system}/{each.copy.repository}')})"
         yield f"  say {shlex.quote(_point_words(each, zone))}"
-        for asset, snapshot in _snapshots(each):
-            yield f'  bring_back {shlex.quote(snapshot)} "$target/"{shlex.quote(asset)}'
-        yield f"  move_small_files {shlex.join(each.copy.snapshots)}"
+        for asset, snapshot, part in _snapshots(given, each):
+            only = f" {shlex.quote(part)}" if part else ""
+            yield f'  bring_back {shlex.quote(snapshot)} "$target/"{shlex.quote(asset)}{only}'
+        if not each.copy.is_existing:
+            yield f"  move_small_files {shlex.join(each.copy.snapshots)}"
         yield "  steps=("
         for line in _steps(given, system, each):
             yield f"    {shlex.quote(line)}"
@@ -343,9 +353,13 @@ function Invoke-Restic {
     if ($LASTEXITCODE -ne 0) { throw "restic ended with $LASTEXITCODE" }
 }
 
-function Restore-Snapshot([string]$Snapshot, [string]$Folder) {
+function Restore-Snapshot([string]$Snapshot, [string]$Folder, [string]$Part) {
     Write-Host "restoring to $Folder"
-    Invoke-Restic restore $Snapshot --no-lock --target $Folder
+    if ($Part) {
+        Invoke-Restic restore $Snapshot --no-lock --target $Folder --include $Part
+    } else {
+        Invoke-Restic restore $Snapshot --no-lock --target $Folder
+    }
 }
 
 function Move-SmallFiles([string]$Target, [string[]]$Assets) {
@@ -440,10 +454,13 @@ def _ps_systems(given: KitInput) -> Iterator[str]:
     for system, each in _points(given):
         yield f"{_ps_quoted(f'{system}/{each.copy.repository}')} {{"
         yield f"    Write-Host {_ps_quoted(_point_words(each, zone))}"
-        for asset, snapshot in _snapshots(each):
+        for asset, snapshot, part in _snapshots(given, each):
             folder = f"(Join-Path $Target {_ps_quoted(asset)})"
-            yield f"    Restore-Snapshot {_ps_quoted(snapshot)} {folder}"
-        yield f"    Move-SmallFiles $Target @({', '.join(map(_ps_quoted, each.copy.snapshots))})"
+            only = f" {_ps_quoted(part)}" if part else ""
+            yield f"    Restore-Snapshot {_ps_quoted(snapshot)} {folder}{only}"
+        if not each.copy.is_existing:
+            assets = ", ".join(map(_ps_quoted, each.copy.snapshots))
+            yield f"    Move-SmallFiles $Target @({assets})"
         yield "    $script:Steps = @("
         for line in _steps(given, system, each):
             yield f"        {_ps_quoted(line)}"

@@ -43,7 +43,7 @@ def kit_json(given: KitInput) -> bytes:
             }
             for number, name in enumerate(order, start=1)
         },
-        "points": {name: [_point(each) for each in held(given, name)] for name in order},
+        "points": {name: [_point(each, given) for each in held(given, name)] for name in order},
     }
     return encode_json(content)
 
@@ -52,8 +52,10 @@ def _way(way: Way) -> dict[str, Any]:
     return {name: value for name, value in vars(way).items() if name != "repository"}
 
 
-def _point(each: Held) -> dict[str, Any]:
+def _point(each: Held, given: KitInput) -> dict[str, Any]:
+    kept = given.kept.get(each.point.id) if each.copy.is_existing else None
     return {
+        **({"manifest": kept} if kept else {}),
         "id": each.point.id,
         "as_of": _iso(each.point.as_of),
         "repository": each.copy.repository,

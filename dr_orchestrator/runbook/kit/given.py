@@ -36,6 +36,8 @@ class KitInput:
     """The newest of each system that is held in each repository."""
     manifests: Mapping[str, Manifest]
     """By point, where one could be read: what a server must offer, and how much space it takes."""
+    kept: Mapping[str, str]
+    """By point, the manifests (JSON) that no repository holds: another tool saved what it is of."""
     restic: Mapping[str, bytes]
     """File name -> program, checked against its hash."""
     script: bytes

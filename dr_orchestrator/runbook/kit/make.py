@@ -183,6 +183,7 @@ def _given(loaded: LoadedPlan, tools: KitTools) -> KitInput:
         runbooks=shelf_of(loaded).runbooks,
         points=_newest(plan, record),
         manifests={},
+        kept={},
         restic=read_programs(tools.programs),
         script=SCRIPT_FILE.read_bytes(),
         made=made,
@@ -195,7 +196,12 @@ def _given(loaded: LoadedPlan, tools: KitTools) -> KitInput:
         },
     )
     manifests, unread = _manifests(known, tools)
-    return replace(known, manifests=manifests, unread=unread)
+    kept = {
+        each.id: content
+        for each in known.points
+        if (content := tools.store.kept_manifest(practice, each.id))
+    }
+    return replace(known, manifests=manifests, unread=unread, kept=kept)
 
 
 def _newest(plan: Plan, record: PracticeRecord) -> tuple[RecoveryPoint, ...]:
@@ -220,7 +226,14 @@ def _manifests(given: KitInput, tools: KitTools) -> tuple[dict[str, Manifest], d
                 continue
             try:
                 repository = tools.open_repository(given.plan, name)
-                found = find_manifest(repository, practice, system, each.point.id, each.copy)
+                found = find_manifest(
+                    repository,
+                    practice,
+                    system,
+                    each.point.id,
+                    each.copy,
+                    kept=tools.store.kept_manifest,
+                )
             except DroError as error:
                 unread[name] = error.message
             else:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dr_orchestrator.assets.mariadb_dump import BLOCK, for_loading, is_complete
+from dr_orchestrator.assets.mariadb_dump import for_loading, is_complete
+from dr_orchestrator.assets.script_lines import BLOCK
 
 SIGNS = [
     ");",

@@ -105,7 +105,7 @@ def test_judge_finds_every_promise_met_when_all_is_well() -> None:
 
     findings = judge(EVERYTHING, _good_record(points=points), NOW)
 
-    assert [finding.objective for finding in findings] == list(Objective)[:-3]
+    assert [finding.objective for finding in findings] == list(Objective)[:-4]
     assert {finding.verdict for finding in findings} == {MET}
     assert practice_verdict(findings) is MET
     assert not any(is_overdue(finding, NOW) for finding in findings)
@@ -114,7 +114,7 @@ def test_judge_finds_every_promise_met_when_all_is_well() -> None:
 def test_judge_proves_nothing_when_nothing_is_known() -> None:
     findings = judge(EVERYTHING, make_record(), NOW)
 
-    assert [finding.objective for finding in findings] == list(Objective)[:-3]
+    assert [finding.objective for finding in findings] == list(Objective)[:-4]
     assert {finding.verdict for finding in findings} == {UNPROVEN}
     assert all(finding.due is None and is_overdue(finding, NOW) for finding in findings)
 

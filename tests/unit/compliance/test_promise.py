@@ -55,6 +55,16 @@ _WHOLE["systems"]["pharmacy"] = {
     },
     "verify": [{"title": "orders", "asset": "dump", "run": ["/opt/ask", "1"], "expect": "> 0"}],
 }
+_WHOLE["systems"]["archive"] = {
+    "rto": "2d",
+    "rpo": "2d",
+    "assets": {
+        "dump": {
+            "kind": "mariadb",
+            "existing": {"path": "/srv/dumps/old.sql.gz", "tag": "nightly", "host": "old"},
+        }
+    },
+}
 _WHOLE["systems"]["emr"]["assets"]["documents"]["exclude"] = ["*.tmp", "cache/**"]
 
 
@@ -386,6 +396,14 @@ def test_every_shape_of_a_field_is_in_some_promise() -> None:
     assert {shape_of(field) for field in PROMISE} == all_shapes()
 
 
+def test_own_backups_in_the_place_of_another_tools_promise_no_less() -> None:
+    own = {"kind": "mariadb", "host": "old", "user": "backup", "database": "old"}
+    after = _promise(_set("systems.archive.assets.dump", own))
+
+    assert {each.direction for each in changes(PROMISE, after)} == {TIGHTENED}
+    assert LOOSENED in {each.direction for each in changes(after, PROMISE)}
+
+
 def test_changes_names_what_went_as_a_whole_and_not_its_parts() -> None:
     after = _promise(_set("systems.billing", None))
 
@@ -582,15 +600,18 @@ PROMISED = {
     *(f"AnchorSpec.{each}" for each in ("schedule", "mail", "s3", "keep")),
     "EvidenceSpec.schedule", "EvidenceSpec.anchor",
     "ActionSpec.owner", "ActionSpec.due",
+    "ExistingAsset.kind", "ExistingAsset.existing",
+    *(f"Existing.{each}" for each in ("path", "tag", "host")),
     *(f"KitSpec.{each}" for each in ("schedule", "folder", "s3", "mail", "valid")),
     *(f"Plan.{each}" for each in
       ("contacts", "custody", "repositories", "systems", "notify", "report", "evidence",
        "corrective_actions", "policies", "kit", "practice")),
 }  # fmt: skip
 NOT_PROMISED = {
-    "Plan.version", "Practice.id", "Practice.name",
+    "Plan.version", "Plan.extends", "Practice.id", "Practice.name",
     "Contact.role", "Contact.phone", "Contact.verified",
     "RepositorySpec.password", "RepositorySpec.credentials", "RepositorySpec.bucket",
+    "RepositorySpec.sheet_credentials",
     "RepositorySpec.bandwidth", "RepositorySpec.maintenance",
     *(f"Credentials.{each}" for each in
       ("aws_profile", "access_key_id", "secret_access_key", "user", "password")),
@@ -608,6 +629,7 @@ NOT_PROMISED = {
     *(f"SmbAsset.{each}" for each in
       ("host", "port", "user", "domain", "password", "made_by", "timeout")),
     *(f"CommandAsset.{each}" for each in ("output", "secrets", "made_by", "lab", "timeout")),
+    "ExistingAsset.lab",
     "DataTime.settled", "RecoveryStep.by", "RecoveryStep.rehearsed",
     *(f"ProtectedSystem.{each}" for each in ("title", "depends_on", "runbook")),
     "ProtectedElsewhere.title", "NotProtected.title",

@@ -97,9 +97,12 @@ def test_equal_manifests_are_equal_bytes() -> None:
 
 
 def test_manifest_of_a_newer_schema_is_refused_with_what_to_do() -> None:
-    with pytest.raises(ManifestInvalid, match="schema 3, this version reads up to 2") as caught:
-        decode_manifest(_changed("schema", to=3))
-    assert "update" in caught.value.hint
+    raw = json.loads(_changed("schema", to=3)) | {"made_by": "dr-orchestrator 7.1\x1b[31m" * 9}
+    with pytest.raises(ManifestInvalid, match=r"by dr-orchestrator 7\.1.* \(schema 3\)") as caught:
+        decode_manifest(json.dumps(raw).encode())
+    assert "\x1b" not in caught.value.message
+    assert "reads up to 2" in caught.value.message
+    assert "or a newer one" in caught.value.hint
 
 
 def test_manifest_of_schema_1_is_read_without_what_it_could_not_say() -> None:

@@ -10,6 +10,8 @@ from dr_orchestrator.doctor.keys import look_at_keys, look_at_settings
 from dr_orchestrator.plan.load import read_plan
 from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.settings import LabServer, load_settings
+from tests.support.clock import START
+from tests.support.evidence import make_record
 
 
 def test_secret_of_the_environment_is_noted_only_where_it_is_set(
@@ -45,6 +47,6 @@ repositories:
 systems:
   emr: {{rto: 4h, rpo: 1h, assets: {{files: {{kind: files, path: /srv/emr}}}}}}
 """
-    found = look_at_keys(read_plan(plan.encode(), "riverside.yaml"))
+    found = look_at_keys(read_plan(plan.encode(), "riverside.yaml"), make_record(), START)
     git = {each.what.split()[3] for each in found if each.kind is Kind.SECRET_IN_GIT}
     assert git == {str(tmp_path / name) for name in ("id", "key", "login", "password")}

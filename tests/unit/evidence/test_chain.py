@@ -60,6 +60,16 @@ def test_nothing_is_no_evidence() -> None:
     )
 
 
+def test_line_of_a_newer_version_is_said_to_be_one_and_proves_nothing() -> None:
+    lines = written(SITE)
+    lines.append(lines[-1].replace(b'"schema":1}', b'"schema":2}'))
+
+    found = verify(lines)
+
+    assert not found.is_sound
+    assert "it says schema 2, which only a newer version reads" in found.faults[0].what
+
+
 def test_clock_that_was_put_back_is_no_fault() -> None:
     lines = [*SITE.lines]
     lines[2] = replace(lines[2], at="2021-01-01T00:00:00.000000Z")

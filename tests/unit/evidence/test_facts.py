@@ -76,6 +76,13 @@ TEXTS = {
     "anchored": "Anchored.chain Anchored.head Anchored.place Anchored.reason",
     "report_delivered": "ReportDelivered.place ReportDelivered.reason ReportDelivered.report"
     " ReportDelivered.run ReportDelivered.says ReportDelivered.sha256",
+    "key_made": "HeldKey.form HeldKey.holder HeldKey.key HeldKey.made_by HeldKey.repository",
+    "key_tried": "KeyProof.by KeyProof.holder KeyProof.key KeyProof.reason KeyProof.repository",
+    "key_revoked": "KeyRevoked.by KeyRevoked.key KeyRevoked.repository KeyRevoked.why",
+    "repository_retired": "RepositoryRetired.by RepositoryRetired.replaced_by"
+    " RepositoryRetired.repository RepositoryRetired.why",
+    "handed_over": "HandedOver.by HandedOver.to HandedOver.why",
+    "taken_over": "TakenOver.by TakenOver.chain TakenOver.giver TakenOver.head",
 }
 
 

@@ -85,10 +85,10 @@ def made(point: RecoveryPoint, result: Result, at: datetime, **more: Any) -> Res
     return make_test(at, result, point=point.id, point_as_of=point.as_of, **more)
 
 
-def held(point: RecoveryPoint, until: datetime | None) -> dict[str, HoldPlaced]:
-    placed = HoldPlaced(
-        practice=PRACTICE, point=point.id, at=NOW, until=until, by="kim", why="an audit"
-    )
+def held(
+    point: RecoveryPoint, until: datetime | None, why: str = "an audit"
+) -> dict[str, HoldPlaced]:
+    placed = HoldPlaced(practice=PRACTICE, point=point.id, at=NOW, until=until, by="kim", why=why)
     return {point.id: placed}
 
 
@@ -193,6 +193,17 @@ def test_labelled_and_held_points_are_kept_until_released() -> None:
     assert point.as_of not in stay(*others, plain, holds=held(plain, NOW))
 
 
+def test_label_keeps_as_long_as_the_hold_says_that_was_given_for_it() -> None:
+    newest, before = make_point(NOW), make_point(NOW - DAY)
+    point = make_point(NOW - 9 * DAY, label="before\t8.1")
+    others = (newest, before)
+    ended, lasting = held(point, NOW, "before 8.1"), held(point, NOW + MINUTE, "before 8.1")
+
+    assert point.as_of in stay(*others, point, holds=lasting)
+    assert point.as_of not in stay(*others, point, holds=ended)
+    assert point.as_of in stay(*others, point, holds=held(point, NOW, "for the audit"))
+
+
 def test_complete_point_stands_for_its_day_before_a_newer_one_that_lacks_an_asset() -> None:
     complete = make_point(NOW - 5 * DAY)
     partial = make_point(NOW - 5 * DAY + HOUR, assets={"database": complete.assets["database"]})
@@ -271,7 +282,7 @@ def _is_kept(point: RecoveryPoint, case: Case) -> bool:
     believed = [p for p in case.points if p.copies and p.as_of <= case.now + 5 * MINUTE]
     if point not in believed:
         return True
-    if point.label and point.id not in case.released:
+    if point.label and point.id not in case.released and not (hold and hold.why == point.label):
         return True
     if hold and (hold.until is None or hold.until > case.now):
         return True
@@ -384,7 +395,8 @@ def cases(draw: st.DrawFn) -> Case:
     ]
     holds: dict[str, HoldPlaced] = {}
     for point in draw(st.lists(some, max_size=2)):
-        holds |= held(point, draw(st.sampled_from([None, NOW, NOW + MINUTE])))
+        why = draw(st.sampled_from(["an audit", "before 8.1"]))
+        holds |= held(point, draw(st.sampled_from([None, NOW, NOW + MINUTE])), why)
     counts = {name: draw(st.integers(0, 3)) for name in ("keep_last", *_BUCKETS)}
     return Case(
         points=points,

@@ -12,7 +12,7 @@ from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.compliance.suspicion import Suspicion
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.immutability import Answer
-from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress
+from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress, Skipped
 from dr_orchestrator.core.problem import OpenProblem, Problem, ProblemKind
 from dr_orchestrator.core.record import RetentionFrozen, SystemPaused
 from dr_orchestrator.core.run import Operation, Outcome, Run
@@ -225,6 +225,11 @@ def test_what_was_skipped_as_too_late_was_never_started_until_one_begins() -> No
     assert keys(situation(now=later, known=known)) == ["never_started/emr/backup"]
     begun = ended(Outcome.DONE, START + MINUTE)
     assert keys(situation(begun, now=later, known=known)) == []
+
+
+def test_what_was_called_off_for_a_handover_is_no_problem() -> None:
+    called_off = state(START - HOUR, Progress.SKIPPED, skipped=Skipped.HANDED_OVER)
+    assert keys(situation(occurrences=(called_off,))) == []
 
 
 def test_what_never_started_is_over_with_its_place_in_the_plan() -> None:

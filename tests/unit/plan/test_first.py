@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import UsageMistake
-from dr_orchestrator.plan.first import write_first_plan
+from dr_orchestrator.plan.first import Draft, DraftedAsset, write_first_plan
 from dr_orchestrator.plan.load import load_plan
 
 
@@ -15,7 +18,7 @@ def test_first_plan_is_valid_and_says_what_a_person_must_decide(tmp_path: Path) 
     loaded = load_plan(first.plan)
     assert loaded.plan.practice.id == "riverside"
     assert loaded.plan.repositories["onsite"].password.file == str(first.key)
-    assert loaded.text.count("# DECIDE") == 9
+    assert loaded.text.count("# DECIDE") == 11
 
 
 def test_first_plan_shows_other_assets_to_uncomment(tmp_path: Path) -> None:
@@ -42,6 +45,57 @@ def test_first_plan_shows_whom_to_tell_and_a_report_to_uncomment(tmp_path: Path)
     plan = load_plan(first.plan).plan
     assert len(plan.notify) == 1
     assert plan.report is not None
+
+
+def test_first_plan_shows_a_second_copy_and_who_holds_keys_to_uncomment(tmp_path: Path) -> None:
+    first = write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
+    text = first.plan.read_text().replace("# custody", "custody").replace("# backup:", "backup:")
+
+    first.plan.write_text(re.sub(r"  # (offsite|  location|  password)", r"  \1", text))
+
+    plan = load_plan(first.plan).plan
+    assert set(plan.repositories) == {"onsite", "offsite"}
+    assert plan.protected["emr"].backup.copy_to == ("offsite",)
+    assert [each.holder for each in plan.custody] == ["msp"]
+
+
+def test_passwords_are_files_that_the_plan_may_refer_to(tmp_path: Path) -> None:
+    def describe(files: Mapping[str, Path]) -> Draft:
+        assert files["database"].read_text() == "canary-password\n"
+        stated = {
+            "kind": "postgres", "host": "on", "database": "emr: main", "user": "backup",
+            "password": {"file": str(files["database"])},
+        }  # fmt: skip
+        remarks = ("a name with a line\nbreak: \x1b[31m" + "word " * 40,)
+        asset = DraftedAsset(name="database", stated=stated, remarks=remarks)
+        return Draft(assets=(asset,), timezone="America/Chicago", location="s3:https://x/y #1")
+
+    passwords = {"database": Secret("canary-password")}
+    first = write_first_plan(
+        "riverside", tmp_path / "riverside.yaml", passwords=passwords, describe=describe
+    )
+
+    assert "canary-password" not in first.plan.read_text()
+    assert "\x1b" not in first.plan.read_text()
+    assert first.passwords["database"].stat().st_mode & 0o777 == 0o600
+    plan = load_plan(first.plan).plan
+    asset = plan.protected["emr"].assets["database"]
+    assert (asset.host, asset.database) == ("on", "emr: main")  # type: ignore[union-attr]
+    assert plan.repositories["onsite"].location == "s3:https://x/y #1"
+
+
+@pytest.mark.parametrize("location", ["", "carrier-pigeon:home"])
+def test_nothing_is_left_where_what_was_asked_for_makes_no_plan(
+    tmp_path: Path, location: str
+) -> None:
+    def describe(_files: Mapping[str, Path]) -> Draft:
+        stated = {"kind": "postgres", "host": "x", "database": "emr", "user": "u", "port": 0}
+        return Draft(location=location, assets=(DraftedAsset(name="database", stated=stated),))
+
+    with pytest.raises(UsageMistake, match="makes no plan"):
+        write_first_plan("riverside", tmp_path / "riverside.yaml", describe=describe)
+
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
 
 
 def test_key_is_random_private_and_outside_of_the_plans_folder(tmp_path: Path) -> None:

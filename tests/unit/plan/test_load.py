@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dr_orchestrator import __version__
 from dr_orchestrator.errors import PlanInvalid, UsageMistake
 from dr_orchestrator.plan.effective import leaves, plan_data
 from dr_orchestrator.plan.load import (
@@ -75,7 +76,7 @@ def _only_problem(text: str, at: str) -> Problem:
 
 
 def test_example_plans_are_valid() -> None:
-    assert {path.name for path in _PLANS} == {"example.yaml", "least.yaml"}
+    assert {path.name for path in _PLANS} == {"example.yaml", "lakeside.yaml", "least.yaml"}
     for path in _PLANS:
         load_plan(path)
 
@@ -560,8 +561,16 @@ def test_unknown_key_names_the_known_ones_where_none_is_near() -> None:
     (problem,) = _problems(_LEAST.replace("{env: KEY}", "{env: KEY, zzz: 1}"))
 
     assert problem.hint == (
-        "known here: env, file, command, aws_secret, key, aws_profile, region, obtain"
+        f"dro {__version__} knows here: env, file, command, aws_secret, key, aws_profile, region, "
+        "obtain"
     )
+
+
+def test_version_of_the_format_that_only_a_newer_program_reads_says_which_one_this_is() -> None:
+    (problem,) = _problems(_LEAST.replace("version: 1", "version: 2"))
+
+    assert problem.message == "must be 1"
+    assert problem.hint == f"this is dro {__version__}; a newer one may read another"
 
 
 def _warnings(text: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ def test_reference_pages_are_in_step_with_their_models() -> None:
 def test_schema_describes_what_a_plan_may_say() -> None:
     schema = schema_of(Plan)
 
-    assert schema["required"] == ["version", "practice", "repositories", "systems"]
+    assert schema["else"]["required"] == ["version", "practice", "repositories", "systems"]
     assert schema["additionalProperties"] is False
     definitions = schema["$defs"]
     assert {"rto", "rpo", "assets"} == set(definitions["ProtectedSystem"]["required"])

@@ -343,3 +343,21 @@ def test_repository_is_reached_by_another_way_to_remove_from_it_where_there_is_o
     assert spec.reached() == (_S3, spec.credentials)
     assert spec.reached(directly=True)[1].aws_profile == "removes"
     assert alone.reached(directly=True) == alone.reached()
+
+
+_HALVES = "access_key_id: {env: A}, secret_access_key: {env: B}"
+
+
+@pytest.mark.parametrize(
+    ("printed", "own", "at", "message"),
+    [
+        ("aws_profile: reads", "", "reads", "cannot be printed"),
+        (_HALVES, f"credentials: {{{_HALVES}}}", "{access_key_id", "are those of the backup"),
+        ("access_key_id: {env: A}", "", "{env: A}", "needs `secret_access_key` beside it"),
+    ],
+)
+def test_credentials_for_a_key_sheet_can_be_printed_and_are_others(
+    printed: str, own: str, at: str, message: str
+) -> None:
+    lines = [own, f"sheet_credentials: {{{printed}}}"]
+    assert message in _only_problem(_text(_S3, *filter(None, lines)), at).message

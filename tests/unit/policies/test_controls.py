@@ -44,9 +44,11 @@ from tests.support.known import (
     make_action,
     make_anchor,
     make_due,
+    make_key_proof,
     make_kit,
     make_promise,
     make_sign_off,
+    make_standing,
     met_findings,
     nothing_known,
     with_findings,
@@ -363,6 +365,13 @@ CASES: list[tuple[str, Change, Verdict, str]] = [
     ("documented", known(head=""), UNPROVEN, "activity_recorded.none"),
     ("criticality", known(plan=WITHOUT_IMPORTANCE), UNPROVEN, "criticality.unsaid"),
     ("key_holders", known(plan=WITHOUT_IMPORTANCE), UNPROVEN, "key_holders.none"),
+    ("key_holders", known(custody=(make_standing(due=NOW),)), UNPROVEN, "key_holders.late"),
+    (
+        "key_holders",
+        known(custody=(make_standing(failed=(make_key_proof(NOW - DAY),)),)),
+        BREACHED,
+        "key_holders.failed",
+    ),
     ("failures_told", known(), UNPROVEN, "failures_told.nobody"),
     ("not_known", known(), UNPROVEN, "not_known"),
 ]
@@ -462,6 +471,7 @@ def test_every_text_on_controls_is_said_of_something_and_finds_its_values() -> N
         ask(all_well(plan=OF_OTHERS, findings=()), "exact_copies"),
         ask(all_well(plan=_plan_that_tells()), "failures_told"),
         ask(OVERDUE, "tested_and_revised"),
+        ask(all_well(custody=(make_standing(proven=NOW - DAY),)), "key_holders"),
         *(
             ask(replace(all_well(), drills=drills), "emergency_access")
             for drills in (

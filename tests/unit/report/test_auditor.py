@@ -44,6 +44,7 @@ from tests.support.known import (
     DAY,
     all_well,
     make_action,
+    make_key_proof,
     make_promise,
     make_sign_off,
     nothing_known,
@@ -438,3 +439,20 @@ def test_nothing_is_called_due_that_a_person_started() -> None:
     assert tables(auditor_document(subject(tests=(test,), due=due)), "calendar")[
         "Restore tests since 2025-12-01 00:00 CST"
     ] == [["emr, from onsite", "1", "1", "0", "0", "0", "0", "1"]]
+
+
+def test_custody_says_of_each_holder_whether_their_key_opened_the_backups() -> None:
+    opened = tuple(
+        make_key_proof(NOW - DAY, repository=name, opened=True, reason="", key="23e673c3")
+        for name in ("onsite", "offsite")
+    )
+    failed = make_key_proof(NOW - DAY, holder="msp")
+    made = with_record(subject(), key_proofs=(*opened, failed))
+
+    ((manager, msp),) = tables(auditor_document(made), "custody").values()
+
+    assert manager[-1].startswith("for every repository, the oldest proof of 2026-")
+    assert msp[-1].startswith("did NOT open offsite when tried, 2026-")
+    assert msp[-1].endswith("; this key does not open it")
+    (plain,) = tables(auditor_document(subject()), "custody").values()
+    assert {each[-1] for each in plain} == {"not on record for onsite, offsite"}

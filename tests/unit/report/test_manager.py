@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.compliance.verdict import practice_verdict
+from dr_orchestrator.core.custody import KeyProof
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.promise import PromiseMade
 from dr_orchestrator.core.restore_test import RestoreTest
@@ -22,6 +23,7 @@ from dr_orchestrator.report.model import Page
 from dr_orchestrator.report.subject import EvidenceSeen
 from tests.support import practices
 from tests.support.evidence import looked_after, make_drill, make_locks, make_point
+from tests.support.known import make_key_proof
 from tests.support.practices import (
     NOW,
     Practice,
@@ -520,11 +522,53 @@ def test_a_test_without_a_result_is_no_missing_test_and_is_asked_about() -> None
     assert any("came to no result" in need.text for need in page.needs)
 
 
-def test_keys_are_never_called_proven() -> None:
+def _key_tried(*proofs: KeyProof) -> Page:
+    practice = practices.healthy()
+    return page_of(replace(practice, record=replace(practice.record, key_proofs=proofs)))
+
+
+def _tried_everywhere(at: datetime, **changes: object) -> tuple[KeyProof, ...]:
+    return tuple(
+        make_key_proof(at, repository=name, opened=True, reason="", key="23e673c3", **changes)
+        for name in ("onsite", "offsite")
+    )
+
+
+def test_keys_that_were_never_tried_are_not_called_proven() -> None:
     page = page_of(practices.healthy())
     assert [note.label for note in page.keys] == ["Practice manager", "Your IT provider"]
     assert all("never proven" in note.text for note in page.keys)
     assert "Nobody" in one(custody=[]).keys[0].label
+
+
+def test_keys_say_when_they_were_tried_and_how_that_went() -> None:
+    tried = _key_tried(*_tried_everywhere(NOW - DAY)).keys[0].text
+    assert tried == (
+        "sealed sheet; opened all backups when tried on 20 November (to be shown every 180 days)"
+    )
+    late = _key_tried(*_tried_everywhere(NOW - 200 * DAY)).keys[0].text
+    assert late.startswith("sealed sheet; last tried on 5 May, ")
+    assert "too long ago" in late
+    some = _key_tried(*_tried_everywhere(NOW - DAY)[:1]).keys[0].text
+    assert some.startswith("sealed sheet; never proven to open what is in offsite")
+    failed = _key_tried(make_key_proof(NOW - DAY)).keys[0].text
+    assert failed.startswith("sealed sheet; did NOT open offsite when tried on 20 November")
+
+
+def test_needs_ask_for_a_key_again_a_month_before_its_proof_is_due() -> None:
+    def asked(page: Page) -> bool:
+        return any(need.text.startswith("Prove that the key") for need in page.needs)
+
+    assert not asked(_key_tried(*_tried_everywhere(NOW - 140 * DAY)))
+    assert asked(_key_tried(*_tried_everywhere(NOW - 160 * DAY)))
+
+
+def test_key_that_did_not_open_makes_the_page_say_not_kept() -> None:
+    practice = practices.healthy()
+    failed = replace(practice.record, key_proofs=(make_key_proof(NOW - DAY),))
+    page = page_of(replace(practice, record=failed, findings=judge(practice.plan, failed, NOW)))
+    assert page.verdict is Verdict.BREACHED
+    assert page.needs[0].text.startswith("Have whoever holds a key to the backups try it")
 
 
 def test_trend_is_the_last_twelve_tests_newest_first() -> None:

@@ -502,11 +502,46 @@ def test_restore_takes_many_paths_in_batches_and_unreadable_signs_as_any(
     assert len({command.argv[3] for command in launcher.commands[1:]}) == 1
 
 
+def test_restore_tells_no_name_in_its_arguments_when_names_are_hidden(
+    tmp_path: Path, target: NewDirectoryTarget
+) -> None:
+    launcher = ScriptedLauncher(version(), Answer(("restore",)))
+    paths = ("/srv/docs/Anna/1.pdf", "/srv/docs/Emil/2.pdf", "/srv/docs/x\ufffd")
+
+    with pytest.raises(RepositoryDamaged, match=r"does not hold what was to be restored$"):
+        driver(launcher, tmp_path).restore(
+            ID, target, "x", paths=paths, hidden_below="/srv/docs", timeout=MINUTE
+        )
+
+    asked = [word for word in launcher.commands[-1].argv if word.startswith("--include")]
+    assert asked == ["--include=/srv/docs/??", "--include=/srv/docs/????/?????"]
+
+
+def test_restore_reads_its_paths_from_a_file_where_restic_can(
+    tmp_path: Path, target: NewDirectoryTarget
+) -> None:
+    launcher = ScriptedLauncher(version("0.17.0"), Answer(("restore",)))
+    paths = ("/srv/docs/Anna $1 ", "/srv/docs/new\nline", "/srv/docs/[x]", "/srv/docs/b\ufffd")
+
+    with pytest.raises(RepositoryDamaged, match=r"3 of 4 paths missing$"):
+        driver(launcher, tmp_path).restore(
+            ID, target, "x", paths=paths, hidden_below="/srv/docs", timeout=MINUTE
+        )
+
+    argv = launcher.commands[-1].argv
+    assert [word for word in argv if "include" in word] == ["--include-file=/dev/stdin"]
+    assert not any("docs" in word for word in argv)
+    # as it reads them: blanks at the ends are cut off, `$` begins a variable
+    assert launcher.stdins[-1] == (
+        b"/srv/docs/Anna $$1?\n/srv/docs/\\[x]\n/srv/docs/b?\n/srv/docs/new?line"
+    )
+
+
 def test_list_files_hands_over_files_and_links_only(tmp_path: Path) -> None:
     nodes = (
         {"struct_type": "snapshot", "paths": ["/srv"]},
         {"path": "/srv", "type": "dir", "struct_type": "node"},
-        {"path": "/srv/a\nb", "type": "file", "size": 7, "struct_type": "node"},
+        {"path": "/srv/a\nb", "type": "file", "size": 7, "mtime": "2026-11-20T14:02:03.5-06:00"},
         {"path": "/srv/empty", "type": "file", "struct_type": "node"},
         {"path": "/srv/link", "type": "symlink", "size": 9, "struct_type": "node"},
         {"path": "/srv/pipe", "type": "fifo", "struct_type": "node"},
@@ -517,8 +552,9 @@ def test_list_files_hands_over_files_and_links_only(tmp_path: Path) -> None:
 
     driver(launcher, tmp_path).list_files(ID, found.append, timeout=MINUTE)
 
+    changed_at = datetime(2026, 11, 20, 20, 2, 3, 500_000, tzinfo=UTC)
     assert found == [
-        Listed("/srv/a\nb", is_link=False, size=7),
+        Listed("/srv/a\nb", is_link=False, size=7, changed_at=changed_at),
         Listed("/srv/empty", is_link=False, size=0),
         Listed("/srv/link", is_link=True, size=0),
     ]

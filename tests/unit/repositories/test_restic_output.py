@@ -197,3 +197,23 @@ def test_lock_is_none_when_its_process_is_none(pid: str) -> None:
 
 def test_lock_ids_are_full_ids_only() -> None:
     assert restic_output.listed_ids(f"warning: x\n{_ID}\n".encode()) == (_ID,)
+
+
+def test_keys_are_read_as_every_version_lists_them() -> None:
+    old = {"id": "23e673c3", "userName": "manager", "hostName": "riverside"}
+    new = old | {"id": "23e673c3" + "0" * 56}
+    for each in (old, new):
+        line = json.dumps([each | {"current": True, "created": "2026-11-22 15:02:12"}]).encode()
+        (key,) = restic_output.keys(line) or ()
+        assert (key.id, key.user, key.is_current) == ("23e673c3", "manager", True)
+        assert key.made_at == datetime(2026, 11, 22, 15, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("printed", [b"", b"{}", b"[1]", b'[{"id": "23e673c3"}]', b"[" * 9999])
+def test_keys_that_cannot_be_read_are_none_at_all(printed: bytes) -> None:
+    assert restic_output.keys(printed) in {None, ()}
+
+
+def test_key_without_a_time_is_a_key() -> None:
+    (key,) = restic_output.keys(b'[{"current":false,"id":"23e673c3","created":"?"}]') or ()
+    assert key.made_at is None

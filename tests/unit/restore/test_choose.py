@@ -10,7 +10,14 @@ import pytest
 
 from dr_orchestrator.core.point import PointCopy, RecoveryPoint
 from dr_orchestrator.errors import PointNotFound
-from dr_orchestrator.restore.choose import choose_point, doubts_about, holders, point_before
+from dr_orchestrator.restore.choose import (
+    choose_point,
+    doubts_about,
+    holders,
+    point_after,
+    point_at,
+    point_before,
+)
 
 _START = datetime(2026, 11, 1, tzinfo=UTC)
 _NOW = _START + timedelta(days=5)
@@ -193,3 +200,29 @@ def test_holders_come_by_what_they_have_of_a_point_and_then_as_the_plan_lists_th
     assert holders(("onsite", "offsite"), held, ("database",)) == ("onsite", "offsite")
     with pytest.raises(PointNotFound, match="no repository of the plan"):
         holders(("elsewhere",), held)
+
+
+def _at(at: datetime, repository: str | None = "onsite") -> RecoveryPoint:
+    return point_at(_POINTS, at, system="emr", repository=repository, now=_NOW, zone=UTC)
+
+
+def test_point_at_is_the_newest_that_was_begun_by_then() -> None:
+    day = timedelta(days=1)
+    assert _at(_START + 2 * day).id.startswith("20261102")
+    assert _at(_START + 3 * day - timedelta(seconds=1)).id.startswith("20261102")
+    assert _at(_START + 3 * day, "offsite").id.startswith("20261102")
+    assert _at(_NOW).id.startswith("20261103")
+
+
+def test_point_at_takes_no_younger_one_when_none_is_as_old() -> None:
+    with pytest.raises(PointNotFound, match="no recovery point is as old as") as refused:
+        _at(_START + timedelta(hours=1))
+    assert "20261101-000000" in refused.value.hint
+
+
+def test_point_after_is_the_next_of_the_system_there() -> None:
+    second = _at(_START + timedelta(days=2))
+    after = point_after(_POINTS, second, "onsite")
+    assert after is not None
+    assert after.id.startswith("20261103")
+    assert point_after(_POINTS, second, "offsite") is None

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,8 @@ from dr_orchestrator.core.record import Entry, RunbookMoved, RunbookOpened
 from dr_orchestrator.core.runbook import Drill, DrilledSystem, Ending, Event, Mode
 from dr_orchestrator.core.verification import Result
 from dr_orchestrator.errors import Interrupted
-from dr_orchestrator.plan.load import LoadedPlan
+from dr_orchestrator.plan.effective import written
+from dr_orchestrator.plan.load import read_plan
 from dr_orchestrator.runbook.desk import Report
 from dr_orchestrator.runbook.drill import DrillRequest, drill_practice
 from dr_orchestrator.runbook.load import LoadedRunbook
@@ -37,6 +37,9 @@ PLAN = plan(
         "emr": system("Record", depends_on=["directory"]),
         "shares": system("Shares", depends_on=["directory"]),
     }
+)
+LOADED = replace(
+    read_plan(written(PLAN).encode(), "riverside.yaml"), plan=PLAN, commands_allowed=True
 )
 UNPLUG = {"id": "unplug", "kind": "manual", "do": "Pull the cable.", "normal": "5m"}
 RESTORE = {"id": "restore", "kind": "restore", "do": "Restore.", "restore": {}}
@@ -125,15 +128,7 @@ class Drilled:
     ) -> Drill:
         """Drill systems by a runbook of these steps, but for those with `others`."""
         request = DrillRequest(
-            loaded=LoadedPlan(
-                plan=PLAN,
-                path=Path("riverside.yaml"),
-                text="",
-                sha256="",
-                lines={},
-                warnings=(),
-                commands_allowed=True,
-            ),
+            loaded=LOADED,
             systems=systems,
             runbooks={each: others.get(each) or runbook(*steps) for each in systems},
             on_moment=lambda system, text: self.moments.append((system, text)),

@@ -15,13 +15,17 @@ from typing import Any, cast
 import pytest
 import schedule
 
+from dr_orchestrator.core.record import HandedOver
 from dr_orchestrator.errors import StoreUnusable
+from dr_orchestrator.plan.load import load_plan
 from dr_orchestrator.schedule.dispatcher import Dispatcher
 from dr_orchestrator.schedule.log import scheduler_log
 from dr_orchestrator.schedule.loop import Chore, Planning, Scheduler, Ticker
 from dr_orchestrator.schedule.trouble import Troubles
 from dr_orchestrator.store.sqlite import open_store
+from dr_orchestrator.takeover.handover import withdraw
 from tests.support.clock import START, FakeClock
+from tests.support.site import ROOT
 
 
 class Desk:
@@ -188,3 +192,30 @@ def test_chore_that_hangs_keeps_no_other_from_being_done(desk: Desk, tmp_path: P
 
 def _nothing(**_how: object) -> None:
     pass
+
+
+def test_nothing_comes_due_for_a_practice_that_was_handed_over(desk: Desk, tmp_path: Path) -> None:
+    with open_store(tmp_path, desk.clock) as store:
+        loaded = load_plan(ROOT / "plans" / "least.yaml")
+        planning = Planning(
+            shelf=cast(
+                "Any", SimpleNamespace(plans={"riverside": loaded}, refresh=tuple, problems=tuple)
+            ),
+            store=store,
+            dispatcher=cast("Any", SimpleNamespace(submit=lambda *_: None, wake=lambda: None)),
+            clock=desk.clock,
+            troubles=desk.troubles,
+            log=desk.log,
+        )
+        planning.tick()
+        store.record(HandedOver(practice="riverside", at=START, by="Ada", to="Lakeview IT", why=""))
+        desk.clock.advance(timedelta(days=1))
+        planning.tick()
+        assert store.occurrences(since=START, limit=99) == ()
+        assert desk.troubles.problems() == ()
+
+        withdraw("riverside", store, by="Ada", at=desk.clock.now())
+        planning.tick()
+        assert "backup" in {
+            each.occurrence.operation.value for each in store.occurrences(since=START, limit=99)
+        }

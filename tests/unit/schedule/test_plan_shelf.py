@@ -58,6 +58,29 @@ def test_shelf_takes_over_a_new_version(desk: Desk) -> None:
     assert desk.shelf.problems() == ()
 
 
+def test_shelf_takes_over_what_a_template_says_and_keeps_both_as_one_file(desk: Desk) -> None:
+    template = desk.plans / "templates" / "small.yaml"
+    template.parent.mkdir(mode=0o755)
+    template.write_text(desk.write(rto="4h").read_text().replace("id: riverside, ", ""))
+    plan = desk.plans / "riverside.yaml"
+    plan.write_text("extends: templates/small.yaml\npractice: {id: riverside}\n")
+    desk.shelf.refresh()
+    template.write_text(template.read_text().replace("rto: 4h", "rto: 8h"))
+
+    assert desk.shelf.refresh() == ("riverside: a new version runs",)
+    assert desk.shelf.refresh() == ()
+    assert desk.rto() == timedelta(hours=8)
+    kept = kept_plan(desk.kept, "riverside", desk.plans)
+    assert kept is not None
+    assert kept.sha256 == desk.shelf.plans["riverside"].sha256
+
+    template.write_text("rto: [")
+    desk.shelf.refresh()
+    (problem,) = desk.shelf.problems()
+    assert "the version before goes on" in problem.what
+    assert desk.another().refresh() == ()
+
+
 def test_shelf_goes_on_with_the_version_before_and_tells(desk: Desk) -> None:
     desk.write()
     desk.shelf.refresh()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dr_orchestrator.servers.relay import dial_path, relay
+from dr_orchestrator.servers.relay import dial_path, loopback_port, passing_on, relay
 
 OURS = (os.getuid(), os.getgid())
 
@@ -69,3 +69,19 @@ def test_relay_cuts_a_line_to_a_server_that_is_gone(door: Path) -> None:
         line = dial_path(door)
         assert line.recv(1) == b""
         line.close()
+
+
+def test_a_port_is_of_this_machine_alone_and_of_nobody_afterwards() -> None:
+    with loopback_port(0) as listening:
+        address = listening.getsockname()
+        assert address[0] == "127.0.0.1"
+        with pytest.raises(OSError, match="in use"):
+            loopback_port(address[1])
+        with passing_on(listening, Echo().dial):
+            line = socket.create_connection(address)
+            line.sendall(b"x")
+            assert line.recv(1) == b"X"
+        assert line.recv(1) == b""
+        line.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(address)

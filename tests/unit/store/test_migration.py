@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
+from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import MetaData, create_engine, insert
 
+from dr_orchestrator import __version__
 from dr_orchestrator.core.point import AssetKind, AssetSummary, Method
 from dr_orchestrator.core.record import PointRecorded, RunOpened
 from dr_orchestrator.core.run import Outcome
-from dr_orchestrator.store.codec import decode_entry
+from dr_orchestrator.errors import SpaceExhausted
+from dr_orchestrator.store.codec import decode_entry, encode_entry, instant_text
 from dr_orchestrator.store.migration import configuration
+from dr_orchestrator.store.rows import copy_row, restore_test_row, run_row
 from dr_orchestrator.store.schema import STORE_VERSION, metadata
 from dr_orchestrator.store.sqlite import FILE_NAME, open_store
-from tests.support.clock import FakeClock
-from tests.support.evidence import DOCUMENTS, make_point
+from tests.support.clock import START, FakeClock
+from tests.support.evidence import DOCUMENTS, PRACTICE, make_point, make_run, make_test
 
+POINT = make_point(START)
+VERSIONS = [f"{number:04}" for number in range(1, int(STORE_VERSION))]
 _POINT_OF_0001 = (
     '{"point":{"as_of":"2026-11-21T19:15:00.000000Z","assets":{"database":{"bytes":7,'
     '"kind":"sqlite","level":"full","method":"copy"}},"copies":[{'
@@ -129,6 +138,83 @@ def test_upgrade_from_0003_keeps_the_runs(tmp_path: Path) -> None:
         store.record(RunOpened(run=again))
         with pytest.raises(ValueError, match="attempt"):
             store.record(RunOpened(run=replace(again, id="r4")))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_upgrade_from_any_version_keeps_its_rows_and_a_copy_of_it(
+    version: str, tmp_path: Path
+) -> None:
+    _make_old_store(tmp_path / FILE_NAME, version)
+
+    with open_store(tmp_path, FakeClock()) as store:
+        (point,) = store.points("riverside")
+        (test,) = store.tests("riverside")
+        (ended,) = store.runs(since=START, limit=2).closed
+        assert point.id == test.point == POINT.id
+        assert point.assets.keys() == POINT.assets.keys()
+        assert {each.server for each in point.assets.values()} == {""}
+        assert (ended.id, ended.outcome) == ("old", Outcome.DONE)
+        assert [line.kind for line in store.journal()] == ["run_opened"]
+        store.record(PointRecorded(point=make_point(START + timedelta(hours=1))))
+        assert len(store.points("riverside")) == 2
+        assert list(store.evidence.lines("riverside"))
+    (kept,) = tmp_path.glob(f"{FILE_NAME}.before-*")
+    assert kept.name == f"{FILE_NAME}.before-{version}"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(kept)) as copy:
+        assert copy.execute("SELECT version_num FROM alembic_version").fetchall() == [(version,)]
+        assert copy.execute("SELECT id FROM run").fetchall() == [("old",)]
+        assert copy.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    assert not list(tmp_path.glob("*.part*"))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as now:
+        assert now.execute("SELECT version FROM written_by").fetchall() == [(__version__,)]
+
+
+def _make_old_store(file: Path, version: str) -> None:
+    """Make a store as an older version of this program did: the columns that it had."""
+    old = create_engine(f"sqlite:///{file}")
+    run = make_run(START, id="old", finished_at=START, outcome=Outcome.DONE)
+    rows: dict[str, list[dict[str, Any]]] = {
+        "run": [run_row(run) | {"cancel_requested": 0}],
+        "point": [vars(POINT)],
+        "point_asset": [
+            vars(each) | {"practice": PRACTICE, "point": POINT.id, "asset": name}
+            for name, each in POINT.assets.items()
+        ],
+        "point_copy": [copy_row(POINT, each) for each in POINT.copies],
+        "restore_test": [restore_test_row(make_test(START, point=POINT.id))],
+    }
+    with old.begin() as connection:
+        command.upgrade(configuration(connection), version)
+        there = MetaData()
+        there.reflect(connection)
+        for name, values in rows.items():
+            table = there.tables[name]
+            for each in values:
+                known = {key: _plain(value) for key, value in each.items() if key in table.c}
+                connection.execute(insert(table).values(known))
+        connection.exec_driver_sql(
+            "INSERT INTO journal (at, kind, practice, payload) VALUES (?, 'run_opened', ?, ?)",
+            (instant_text(START), PRACTICE, encode_entry(RunOpened(run=run))),
+        )
+    old.dispose()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return instant_text(value)
+    return value.value if isinstance(value, Enum) else value
+
+
+def test_upgrade_that_finds_no_room_for_a_copy_changes_nothing(tmp_path: Path) -> None:
+    _make_old_store(tmp_path / FILE_NAME, "0008")
+    (tmp_path / f"{FILE_NAME}.before-0008").mkdir()  # nothing can take its place
+
+    with pytest.raises(SpaceExhausted, match="no copy of"):
+        open_store(tmp_path, FakeClock())
+
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as store:
+        assert store.execute("SELECT version_num FROM alembic_version").fetchall() == [("0008",)]
 
 
 def test_store_version_is_the_newest_migration() -> None:

@@ -95,19 +95,26 @@ assert not {"sqlalchemy", "alembic", "sqlite3"} & set(sys.modules)
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
-def test_open_store_refuses_what_a_newer_version_wrote(state: Path) -> None:
+@pytest.mark.parametrize(
+    ("made", "writer"),
+    [("UPDATE written_by SET version = '7.1'", "dro 7.1"), ("DROP TABLE written_by", "a newer .*")],
+)
+def test_open_store_refuses_what_a_newer_version_wrote_and_touches_nothing(
+    state: Path, made: str, writer: str
+) -> None:
     with sqlite3.connect(state / FILE_NAME) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0999'")
+        connection.execute(made)
     connection.close()
-    content = (state / FILE_NAME).read_bytes()
+    before = {file.name: file.read_bytes() for file in state.iterdir() if file.is_file()}
 
     with pytest.raises(
-        StoreUnusable, match=rf"newer version of dro \(store 0999, .* {STORE_VERSION}\)"
+        StoreUnusable, match=rf"by {writer} \(store 0999\), and .* knows up to {STORE_VERSION}"
     ) as it:
         open_store(state, FakeClock())
 
-    assert "update" in it.value.hint
-    assert (state / FILE_NAME).read_bytes() == content
+    assert "install that version or a newer one" in it.value.hint
+    assert {file.name: file.read_bytes() for file in state.iterdir() if file.is_file()} == before
 
 
 @pytest.mark.parametrize("damage", ["not a database", "head", "tables"])

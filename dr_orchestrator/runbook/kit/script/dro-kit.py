@@ -614,6 +614,8 @@ class Point:
     manifest: Json = field(default_factory=dict)
     sha256: str = ""
     trouble: str = ""
+    kept: str = ""
+    """Its manifest, where the kit has it: another tool saved the point, and no repository does."""
 
     @property
     def bytes(self) -> int:
@@ -687,10 +689,22 @@ class Points:
                 hint="name one: --practice",
                 code=USAGE,
             )
-        self.practice = practice or "".join(there)
+        self.practice = practice or "".join(there) or kit.practice
         mine = [each for each in manifests if _tag(each, "practice") == self.practice]
-        self.all = sorted(filter(None, map(_listed, mine)), key=lambda each: each.as_of)
+        known = [*filter(None, map(_listed, mine)), *self._of_others()]
+        self.all = sorted(known, key=lambda each: each.as_of)
         self.all.reverse()
+
+    def _of_others(self) -> Iterator[Point]:
+        """Yield the points that another tool saved here: the kit alone knows what they are."""
+        ids = {str(each.get("id")) for each in self._snapshots}
+        for system in self._kit.systems if self.practice in ("", self._kit.practice) else ():
+            for each in self._kit.points(system):
+                here = each.get("repository") == self.repository.name
+                whole = ids.issuperset(map(str, (each.get("assets") or {}).values()))
+                if here and whole and each.get("manifest"):
+                    as_of, kept = read_time(each.get("as_of")), str(each["manifest"])
+                    yield Point(system, str(each.get("id")), as_of, "", "", kept=kept)
 
     def of(self, system: str) -> list[Point]:
         """Return the points of a system, the newest first."""
@@ -715,7 +729,7 @@ class Points:
         if point.trust is not UNREAD:
             return point
         try:
-            content = self.repository.run(
+            content = point.kept.encode() or self.repository.run(
                 "dump", point.snapshot, f"{point.folder}/manifest.json", doing="reading a manifest"
             )
             point.manifest = read_manifest(content)
@@ -1106,8 +1120,13 @@ def _restore_system(folder: Path, points: Points, point: Point, kit: Kit) -> Jso
 def _restore_manifest(folder: Path, points: Points, point: Point) -> None:
     """Bring the small files back: the manifest, the plan, runbooks, roles and accounts.
 
-    As an archive, of which only plain files are taken: it may hold anything.
+    As an archive, of which only plain files are taken: it may hold anything. Of what another tool
+    saved there is the manifest alone.
     """
+    if point.kept:
+        (folder / "point").mkdir()
+        (folder / "point" / "manifest.json").write_text(point.kept, encoding="utf-8")
+        return
     packed = points.repository.run(
         "dump", point.snapshot, point.folder, doing="restoring the manifest"
     )
@@ -1145,8 +1164,10 @@ def _restore_asset(folder: Path, points: Points, point: Point, asset: str) -> Js
         snapshot, odd = points.snapshot_of(point, asset)
         if odd:
             warn(odd)
+        is_part = bool(point.kept) and said["path"] != "/"
         points.repository.run(
             *("restore", snapshot, "--target", str(folder / "assets" / asset)),
+            *((f"--include={_as_pattern(said['path'])}",) if is_part else ()),
             doing=f"restoring {asset}",
             seconds=None,
             output=False,
@@ -1161,6 +1182,11 @@ def _restore_asset(folder: Path, points: Points, point: Point, asset: str) -> Js
             say(trouble.hint, "    ")
     entry["seconds"] = round(time.monotonic() - begun, 1)
     return entry
+
+
+def _as_pattern(path: str) -> str:
+    """Return a path as a pattern of restic's that fits nothing else."""
+    return re.sub(r"([*?\[\\])", r"\\\1", path)
 
 
 def _located(folder: Path, path: str) -> Path:
@@ -1189,6 +1215,8 @@ def next_steps(said: Json, place: Path, sidecars: Path) -> list[str]:
     """Return what a person does with what came back: sentences, and commands after `$ `."""
     kind, method, server = said["kind"], said["method"], said.get("server") or {}
     path, database = shlex.quote(str(place)), shlex.quote(str(server.get("database", "DATABASE")))
+    if method == "dump":
+        return _dump_steps(kind, path)
     if kind == "postgres" and method == "logical":
         major = _digits(server.get("major")) or "15"
         folder = f"/usr/lib/postgresql/{major}/bin"
@@ -1232,6 +1260,25 @@ def next_steps(said: Json, place: Path, sidecars: Path) -> list[str]:
         return [f"what the practice's own program dumped is {place}: its program loads it"]
     came_from = shlex.quote(printable(str(said["path"])))
     return ["look at it, then put it back:", f"$ cp -a {path}/. {came_from}/"]
+
+
+def _dump_steps(kind: str, path: str) -> list[str]:
+    """Return what is done with a dump that another tool wrote."""
+    what = f"{path} is a dump that another tool wrote (where it ends in .gz: `gunzip` it first)."
+    if kind == "mariadb":
+        return [
+            f"{what} It is SQL; where it makes its database itself, leave DATABASE out:",
+            "$ mariadb-admin create DATABASE",
+            f"$ mariadb --binary-mode DATABASE < {path}",
+        ]
+    login = "--host=HOST --username=postgres"
+    return [
+        f"{what} Into a new database, where it is SQL:",
+        f"$ createdb {login} --template=template0 DATABASE",
+        f"$ psql --no-psqlrc --set=ON_ERROR_STOP=1 {login} --dbname=DATABASE --file={path}",
+        "where it begins with PGDMP it is an archive instead:",
+        f"$ pg_restore --exit-on-error --no-owner --jobs=4 {login} --dbname=DATABASE {path}",
+    ]
 
 
 def _cluster_steps(major: str, place: Path) -> list[str]:
