@@ -97,6 +97,7 @@ from dr_orchestrator.restore.restore import (
     restore_point,
 )
 from dr_orchestrator.restore.restore_test import RestoreTestRequest, RestoreTestTools, prove
+from dr_orchestrator.restore.unfinished import sweep_unfinished
 from dr_orchestrator.runbook.shelf import (
     blanks_on,
     files_to_keep,
@@ -126,6 +127,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.core.letter import Letter
     from dr_orchestrator.core.occurrence import Serves
+    from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.core.restore_test import RestoreTest
     from dr_orchestrator.core.run import Run
@@ -147,6 +149,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.runbook.kit.make import MadeKit
     from dr_orchestrator.sandbox.base import SandboxDriver
     from dr_orchestrator.sandbox.lab import LabDriver
+    from dr_orchestrator.sandbox.live import LiveAddress
     from dr_orchestrator.settings import Settings
     from dr_orchestrator.store.base import Store
     from dr_orchestrator.takeover.folder import Giver, Handed
@@ -222,6 +225,7 @@ class App:
         self.state = StateFolder(settings.state)
         self._runtime = settings.state / "runtime"
         self._lab_notes = settings.state / "labs"
+        self._restore_notes = settings.state / "unfinished"
         # a cached property may be made twice by two threads (Python 3.12 and later)
         self._making = threading.Lock()
         self._noted: dict[str, str] = {}
@@ -440,6 +444,10 @@ class App:
         left: list[SandboxNotRemoved] = []
         sandboxes = 0
         try:
+            sweep_unfinished(self._restore_notes, self._living_runs)
+        except SandboxNotRemoved as error:
+            left.append(error)
+        try:
             sandboxes = self.sandboxes.sweep()
         except SandboxNotRemoved as error:
             left.append(error)
@@ -580,6 +588,7 @@ class App:
                 drivers=self.drivers,
                 open_repository=self.repositories.open_for_reading,
                 lock_wait=self.settings.lock_wait,
+                notes=self._restore_notes,
                 on_progress=on_progress,
             )
 
@@ -619,6 +628,14 @@ class App:
             label="dro open_watch",
         )
         return self.launcher.start_apart(command, stdin=source)
+
+    def database_to_load(
+        self, plan: Plan, point: RecoveryPoint, asset: str, address: LiveAddress
+    ) -> str:
+        """Return which asset `restore_into` is to load there, as `into.database_to_load` says."""
+        from dr_orchestrator.restore.into import database_to_load
+
+        return database_to_load(point, asset, address, (*self._all_plans(), plan))
 
     def restore_into(
         self, request: RestoreIntoDatabase, on_progress: OnProgress
@@ -860,6 +877,14 @@ class App:
             self.note_promise(request.loaded)
             self.note_standing(request.loaded)
         return hand_over(request, self._handover_tools(although_altered=although_altered))
+
+    def gone_on_elsewhere(self, plan: Plan) -> Mapping[str, DroError | None]:
+        """Return the repositories in which another machine went on with a practice that was handed
+        over from here; with why, those that could not be looked into.
+        """
+        from dr_orchestrator.takeover.handover import gone_on_in
+
+        return gone_on_in(plan, self.store, self.repositories.open_for_reading)
 
     def withdraw_handover(self, loaded: LoadedPlan, *, by: str) -> bool:
         """Go on with a practice that was handed over from here, and that nobody took; whether it

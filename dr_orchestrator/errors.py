@@ -11,6 +11,7 @@ DroError                        base: text for a person, `hint`, `exit_code`
 │   ├── ProgramPrintedTooMuch   1   … or printed more than it may, and was ended by us
 │   └── ProgramTimedOut         1   … or did not end in time and was ended by us
 ├── CaptureFailed               1   an asset could not be captured completely
+│   └── PasswordRefused         1   … since its server does not take our password
 ├── RepositoryError             1   the repository did not do what was asked
 │   ├── RepositoryAbsent        1   certain: there is none at this place
 │   ├── RepositoryUnreachable   1   unknown: we could not look
@@ -152,6 +153,10 @@ class ProgramTimedOut(ProgramFailed):
 
 class CaptureFailed(DroError):
     """An asset could not be captured completely, so there is no recovery point of it."""
+
+
+class PasswordRefused(CaptureFailed):
+    """The server of an asset does not take the password that we have of it."""
 
 
 class RepositoryError(DroError):

@@ -23,6 +23,7 @@ from dr_orchestrator.errors import (
     Interrupted,
     RepositoryAbsent,
     RepositoryChanged,
+    SecretUnavailable,
     StorageUnusable,
     UsageMistake,
 )
@@ -96,7 +97,7 @@ class RepositoryAccess:
         key = (plan.practice.id, name, directly)
         with self._lock:
             if key not in self._known:
-                password = self._secrets.read(spec.password)
+                password = self._password(plan, name)
                 made = self._reached(
                     name,
                     spec,
@@ -118,7 +119,12 @@ class RepositoryAccess:
         """
         spec = plan.repositories[name]
         repository = self._reached(
-            name, spec, spec.reached(), password=password, hostname=plan.practice.id
+            name,
+            spec,
+            spec.reached(),
+            password=password,
+            hostname=plan.practice.id,
+            only_read=plan.only_reads(name),
         )
         known = self._open_store().repository_id(plan.practice.id, name)
         answered = repository.identity()
@@ -183,11 +189,33 @@ class RepositoryAccess:
         login = spec.credentials.password if spec.location.startswith("rest:") else None
         region = stated_region(spec.location, spec.bucket.region)
         return RepositoryKey(
-            password=self._secrets.read(spec.password),
+            password=self._password(plan, name),
             rest_password=self._secrets.read(login) if login else None,
             aws_credentials=self._aws_credentials(spec.location, spec.credentials),
             environment=self._settings.storage_environment(spec.credentials.aws_profile, region),
         )
+
+    def _password(self, plan: Plan, name: str) -> Secret:
+        """Return the plan's own key of a repository.
+
+        Raises:
+            SecretUnavailable: it cannot be had; where its file is gone, it is said who else has a
+                key that opens the repository.
+        """
+        reference = plan.repositories[name].password
+        try:
+            return self._secrets.read(reference)
+        except SecretUnavailable as error:
+            if reference.file is None or Path(reference.file).exists():
+                raise
+            others = (
+                f"the key of {key.holder}'s {key.form} opens it too: put it into "
+                f"{reference.file}, mode 600"
+                for key in self._open_store().practice_record(plan.practice.id).keys
+                if key.repository == name and key.holder and not key.is_revoked
+            )
+            hints = dict.fromkeys(hint for hint in (error.hint, *others) if hint)
+            raise SecretUnavailable(error.message, hint="; ".join(hints)) from None
 
     def _with_login(self, location: str, credentials: Credentials) -> Secret:
         if not (location.startswith("rest:") and credentials.user and credentials.password):

@@ -124,6 +124,12 @@ class ForeignDump:
         """
         total = 0
         for block in _unpacked(self.path, self.packing):
+            # psql passes over what follows a zero byte in a line, and rows are gone without a word
+            if self.format is Format.SQL and b"\0" in block:
+                raise LoadFailed(
+                    "the dump is damaged: it has zero bytes, as no program writes them into SQL",
+                    hint="the machine or its disk failed while it was written, or later",
+                )
             total += len(block)
             if at_most is not None and total > at_most:
                 raise SpaceExhausted(

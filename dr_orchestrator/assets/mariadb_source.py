@@ -20,7 +20,7 @@ from dr_orchestrator.assets.mariadb_catalog import Facts
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.core.wording import count_words, duration_words
-from dr_orchestrator.errors import CaptureFailed
+from dr_orchestrator.errors import CaptureFailed, PasswordRefused
 from dr_orchestrator.plan.model import MariadbAsset
 from dr_orchestrator.servers.mariadb_connection import (
     Address,
@@ -151,9 +151,11 @@ class Source:
 
     def _refusal(self, error: Exception) -> CaptureFailed:
         asset = self.asset
-        words, hint = _REFUSALS.get(failure_code(error) or 0, _UNKNOWN_REFUSAL)
+        code = failure_code(error) or 0
+        words, hint = _REFUSALS.get(code, _UNKNOWN_REFUSAL)
         parts = {"where": self._where, "user": asset.user, "database": asset.database}
-        return CaptureFailed(words.format(**parts), hint=hint.format(**parts))
+        kind = PasswordRefused if code == _ACCESS_DENIED else CaptureFailed
+        return kind(words.format(**parts), hint=hint.format(**parts))
 
 
 _UNKNOWN_REFUSAL = (
@@ -165,6 +167,7 @@ _UNREACHABLE = (
     "is it running, and does a firewall let this machine in?",
 )
 _FULL = ("the MariaDB server at {where} has no connection left", "raise its max_connections")
+_ACCESS_DENIED = 1045
 _REFUSALS = {
     1040: _FULL,
     1203: _FULL,
@@ -173,7 +176,7 @@ _REFUSALS = {
         "the MariaDB server at {where} does not let {user} use the database {database}",
         "check the asset's `database`; GRANT SELECT, SHOW VIEW, TRIGGER, EVENT ON {database}.*",
     ),
-    1045: (
+    _ACCESS_DENIED: (
         "the MariaDB server at {where} refused {user}: wrong password, or no such user",
         "check what the asset's `password` refers to, and that {user} may come from this machine",
     ),

@@ -70,7 +70,7 @@ def _check_indexes(
     allowed = baseline.objects.get(_INVALID, 0) if method is Method.PHYSICAL else 0
     found = restored.objects.get(_INVALID, 0)
     return Verification(
-        title="every index is usable",
+        title="no unusable indexes",
         asset=asset,
         result=Result.FAILED if found > allowed else Result.PASSED,
         expected=allowed,

@@ -6,7 +6,7 @@ database holds no roles: those that it names are made first, so that any error t
 dump's own. The first one ends the load.
 
 psql runs inside, in its restricted mode where it has one: a script that holds commands for it gets
-no further. What it says may hold rows, and is only ever classified.
+no further, with no version of psql. What it says may hold rows, and is only ever classified.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from dr_orchestrator.assets.foreign_dump import (
 )
 from dr_orchestrator.assets.postgres_baseline import Looker, settle_session
 from dr_orchestrator.assets.postgres_catalog import Table, read_tables
+from dr_orchestrator.assets.postgres_commands import HOLDS_COMMANDS, WHO_WRITES, without_commands
 from dr_orchestrator.assets.postgres_logical_restoration import LogicalRestoration
 from dr_orchestrator.assets.postgres_restoration import short_name
 from dr_orchestrator.assets.postgres_script import PostgresScript, parts, survey
@@ -63,8 +64,8 @@ _FAILURES: tuple[tuple[tuple[str, ...], type[DroError], str, str], ...] = (
     (
         ("backslash commands are restricted", "invalid command"),
         LoadFailed,
-        "the dump holds commands for psql, as none of pg_dump's does: it is not only a dump",
-        "who can write to the place where it lay?",
+        HOLDS_COMMANDS,
+        WHO_WRITES,
     ),
     (
         ('role "', "must be member of role"),
@@ -178,7 +179,7 @@ class DumpRestoration(LogicalRestoration):
         def restricted() -> Iterator[bytes]:
             if _has_restricted_mode(self._folder):
                 yield f"\\restrict {secrets.token_hex(16)}\n".encode()
-            yield from pieces
+            yield from without_commands(pieces)
 
         command = Command(
             argv=(
@@ -195,6 +196,8 @@ class DumpRestoration(LogicalRestoration):
             timeout=_LOAD_LIMIT,
         )
         fed = feed(self._request.place.inside, command, restricted())
+        if isinstance(fed.error, LoadFailed):
+            raise fed.error
         if fed.returncode:
             completed = Completed(command.program, fed.returncode, b"", fed.stderr, 0.0)
             raise self._explain(completed, server)

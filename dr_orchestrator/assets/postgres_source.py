@@ -20,7 +20,7 @@ import psycopg
 from dr_orchestrator.clock import Clock
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.core.wording import duration_words
-from dr_orchestrator.errors import CaptureFailed
+from dr_orchestrator.errors import CaptureFailed, PasswordRefused
 from dr_orchestrator.plan.model import PostgresAsset
 from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.servers.postgres_connection import (
@@ -116,7 +116,8 @@ class Source:
         where = f"{asset.host}:{asset.port}"
         for sign, words, hint in _REFUSALS:
             if sign in text:
-                return CaptureFailed(
+                kind = PasswordRefused if sign == _WRONG_PASSWORD else CaptureFailed
+                return kind(
                     words.format(where=where, user=asset.user, database=asset.database),
                     hint=hint.format(user=asset.user, database=asset.database),
                 )
@@ -126,9 +127,10 @@ class Source:
         )
 
 
+_WRONG_PASSWORD = "password authentication failed"  # noqa: S105 - what libpq says
 _REFUSALS = (
     (
-        "password authentication failed",
+        _WRONG_PASSWORD,
         "the PostgreSQL server at {where} refused {user}: wrong password",
         "check what the asset's `password` refers to",
     ),

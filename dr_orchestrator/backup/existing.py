@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
 from glob import escape
-from itertools import islice
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -49,8 +49,16 @@ _AT_ONCE = 30
 """Points that one look puts on record, the newest first: for each, restic lists files for a second
 or so, and a repository may have thousands."""
 _LIST_TIMEOUT = timedelta(hours=2)
+_CLOCKS_APART = timedelta(days=1)
+"""How far ahead the clock that a file was written by may have been, or its time zone."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _SCOPES = {Method.TREE: "tree", Method.COPY: "file", Method.DUMP: "file"}
+_LOGS = {
+    "wal": "that were not in it yet (its write-ahead log) and do not come back",
+    "journal": "by which half a change is taken back (its rollback journal), and without them it "
+    "may be half done",
+}
+"""What SQLite keeps beside a database that is written to -> what it means that it stays behind."""
 _NOTHING_NOTED = "another tool saved it, and noted nothing that it could be compared with"
 _REMOVED = "whoever saves there let go of it"
 _PAIRED_ANEW = "its parts belong to other points, by what is there now or by what the plan says"
@@ -116,8 +124,8 @@ class _Lying:
     bytes: int
     changed_at: datetime | None
     """Of a file: when its content was last changed."""
-    beside: int = 0
-    """Bytes of a write-ahead log that lies beside it."""
+    beside: Mapping[str, int] = field(default_factory=dict)
+    """Of the logs of SQLite that lie beside it: name's ending -> bytes."""
 
 
 @dataclass
@@ -157,7 +165,7 @@ class _Look:
         pairs = {self._id(each): each for each in pair(held)}
         known = {point.id for point in self._on_record()}
         lacking = sorted((point for point in pairs if point not in known), reverse=True)
-        new = sum(self._record(point, pairs[point]) for point in islice(lacking, _AT_ONCE))
+        new, asked = self._record_some(lacking, pairs)
         gone = self._forget(pairs, {each.id for each in listed})
         points = self._on_record()
         failures = tuple(self._failures(held, points))
@@ -166,9 +174,7 @@ class _Look:
             point=points[-1] if points else None,
             failures=failures,
             outcome=outcome if points else Outcome.FAILED,
-            existing=Found(
-                points=len(points), new=new, gone=gone, left=max(len(lacking) - _AT_ONCE, 0)
-            ),
+            existing=Found(points=len(points), new=new, gone=gone, left=len(lacking) - asked),
         )
 
     def _on_record(self) -> tuple[RecoveryPoint, ...]:
@@ -185,6 +191,19 @@ class _Look:
         return derived_id(each.as_of, json.dumps([self.request.system, each.led_by, parts]))
 
     # --- what is new ----------------------------------------------------------------------------
+
+    def _record_some(self, lacking: Sequence[str], pairs: Mapping[str, Pair]) -> tuple[int, int]:
+        """Put the newest that are lacking on record; return how many are points, and how many were
+        looked into. Where none of these is one, as they were not at the look before, any of the
+        older ones are looked into: what is no point is remembered nowhere.
+        """
+        chosen, older = list(lacking[:_AT_ONCE]), lacking[_AT_ONCE:]
+        new = sum(self._record(point, pairs[point]) for point in chosen)
+        if older and not new:
+            more = secrets.SystemRandom().sample(older, min(len(older), _AT_ONCE))
+            new = sum(self._record(point, pairs[point]) for point in more)
+            chosen += more
+        return new, len(chosen)
 
     def _record(self, point: str, each: Pair) -> bool:
         """Put a point on record; tell whether it is one: its snapshots may hold something else."""
@@ -239,10 +258,15 @@ class _Look:
     def _state(self, asset: str, snapshot: Snapshot, lying: _Lying, as_of: datetime) -> AssetState:
         planned = self.assets[asset]
         conditions = [_NOTHING_NOTED]
-        if lying.beside:
+        conditions += [
+            f"beside {asset} lay {size_words(size)} {_LOGS[log]}: have it saved as "
+            "`sqlite3 .backup` does"
+            for log, size in lying.beside.items()
+            if size
+        ]
+        if lying.changed_at and lying.changed_at > snapshot.time + _CLOCKS_APART:
             conditions.append(
-                f"beside {asset} lay {size_words(lying.beside)} that were not in it yet (its "
-                "write-ahead log) and do not come back: have it saved as `sqlite3 .backup` does"
+                f"{asset} says that it was written after it was saved: nobody knows how old it is"
             )
         is_made = planned.method is Method.DUMP or "*" in planned.existing.path
         written_at = lying.changed_at if is_made and lying.changed_at else snapshot.time
@@ -264,10 +288,10 @@ class _Look:
         if not snapshot.tree or key not in self.seen:
             planned = self.assets[asset]
             look = self._tree if planned.method is Method.TREE else self._file
-            self.seen[key] = look(snapshot.id, planned.existing.path)
+            self.seen[key] = look(snapshot, planned.existing.path)
         return self.seen[key]
 
-    def _tree(self, snapshot: str, path: str) -> _Lying | None:
+    def _tree(self, snapshot: Snapshot, path: str) -> _Lying | None:
         files = size = 0
 
         def take(listed: Listed) -> None:
@@ -276,11 +300,13 @@ class _Look:
                 files, size = files + 1, size + listed.size
 
         within = path if path != "/" else ""
-        self.repository.list_files(snapshot, take, within=within, timeout=_LIST_TIMEOUT)
+        self.repository.list_files(snapshot.id, take, within=within, timeout=_LIST_TIMEOUT)
         return _Lying(path, size, None) if files else None
 
-    def _file(self, snapshot: str, path: str) -> _Lying | None:
-        """Return the file, or of those that fit a pattern the one that was written last."""
+    def _file(self, snapshot: Snapshot, path: str) -> _Lying | None:
+        """Return the file, or of those that fit a pattern the one that was written last; one that
+        says it was written after it was saved would otherwise be the newest for years.
+        """
         folder, name = str(PurePosixPath(path).parent), PurePosixPath(path).name
         found: dict[str, Listed] = {}
 
@@ -288,13 +314,19 @@ class _Look:
             if not listed.is_link:
                 found[PurePosixPath(listed.path).name] = listed
 
-        self.repository.list_files(snapshot, take, within=folder, deep=False, timeout=_LIST_TIMEOUT)
+        self.repository.list_files(
+            snapshot.id, take, within=folder, deep=False, timeout=_LIST_TIMEOUT
+        )
         fitting = [each for each in found if fnmatchcase(each, _as_pattern(name))]
-        newest = max(fitting, key=lambda each: (_changed_at(found[each]), each), default=None)
+        latest = snapshot.time + _CLOCKS_APART
+        newest = max(
+            fitting, key=lambda each: (_changed_at(found[each], latest), each), default=None
+        )
         if newest is None:
             return None
-        file, log = found[newest], found.get(f"{newest}-wal")
-        return _Lying(file.path, file.size, file.changed_at, log.size if log else 0)
+        file = found[newest]
+        logs = {each: log.size for each in _LOGS if (log := found.get(f"{newest}-{each}"))}
+        return _Lying(file.path, file.size, file.changed_at, logs)
 
     # --- what is gone, or missing ---------------------------------------------------------------
 
@@ -346,5 +378,6 @@ def _as_pattern(name: str) -> str:
     return "*".join(map(escape, name.split("*")))
 
 
-def _changed_at(listed: Listed) -> datetime:
-    return listed.changed_at or _LONG_AGO
+def _changed_at(listed: Listed, latest: datetime) -> datetime:
+    changed = listed.changed_at
+    return changed if changed and changed <= latest else _LONG_AGO

@@ -14,7 +14,7 @@ import click
 
 from dr_orchestrator.cli.backup import back_up
 from dr_orchestrator.cli.each_repository import EXIT
-from dr_orchestrator.cli.options import REST_PASSWORD, REST_USER, whole_location
+from dr_orchestrator.cli.options import REST_PASSWORD, REST_USER, told_by_location, whole_location
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
@@ -157,7 +157,8 @@ def _look(context: Context, stated: Mapping[str, Any], typed: Secret | None) -> 
     name = "offsite" if spec.is_elsewhere else "onsite"
     password = typed or context.app.secrets.read(spec.password)
     repository = context.app.repositories.outside(name, spec, password)
-    repository.identity()
+    with told_by_location(spec.location):
+        repository.identity()
     groups = group_snapshots(repository.snapshots({}))
     if not groups:
         raise UsageMistake(

@@ -155,7 +155,8 @@ def _where(
     younger = f" since {since}" if since else ""
     raise PointNotFound(
         f"{system}: no recovery point is known{there}{younger}",
-        hint="`dro points` lists them; `dro points rebuild` finds those that a repository holds",
+        hint="`dro points` lists them; `dro points rebuild` finds those that a repository holds, "
+        "`dro backup` those of another tool",
     )
 
 
@@ -172,6 +173,7 @@ def _lines(result: SearchResult, plan: Plan) -> Iterator[tuple[Span, ...]]:
         return
     versions = count_words(len(result.versions), "version")
     yield (Span(f"{versions} {among}; times by the clock of {zone}"),)
+    yield (Span("each under its asset: the path is what stands after the colon"),)
     yield (_row("", "size", "changed", "first saved", "last saved"),)
     number = 0
     for (asset, path), group in groupby(result.versions, key=lambda each: (each.asset, each.path)):
@@ -212,13 +214,7 @@ def _say_limits(result: SearchResult) -> None:
 def _bring_back(
     context: Context, plan: Plan, result: SearchResult, place: str, why: str
 ) -> ExitCode:
-    number = click.prompt(
-        "which one is to come back? its number (Enter: none)",
-        type=click.IntRange(0, len(result.versions)),
-        default=0,
-        show_default=False,
-        err=True,
-    )
+    number = _asked_number(len(result.versions))
     if not number:
         return ExitCode.OK
     version = result.versions[number - 1]
@@ -236,6 +232,22 @@ def _bring_back(
         files=(version.path,),
         why=why,
     )
+
+
+def _asked_number(highest: int) -> int:
+    """Return the number of a version, asked for until there is one of it; 0 for none."""
+    while True:
+        typed = click.prompt(
+            "which one is to come back? its number (Enter: none)",
+            default="",
+            show_default=False,
+            err=True,
+        ).strip()
+        if not typed:
+            return 0
+        if typed.isdecimal() and int(typed) <= highest:
+            return int(typed)
+        click.echo(f"there is none of that number: 1 to {highest}, or Enter", err=True)
 
 
 def _json_of(result: SearchResult, system: str, repository: str) -> dict[str, object]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from dr_orchestrator.cli.options import person
+from dr_orchestrator.cli.options import confirm, person
 from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import ExitCode, UsageMistake, most_important
+from dr_orchestrator.takeover.folder import ANOTHER_MAY_HAVE_IT
 
 if TYPE_CHECKING:
     from dr_orchestrator.cli.main import Context
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   dro handover riverside --out /media/usb/riverside --to "Lakeview IT"
+  dro handover riverside --out /root/riverside --to "Lakeview IT" --yes riverside
   dro handover riverside --withdraw
 """
 )
@@ -40,6 +42,7 @@ Examples:
     help="even where the record is not as it was written; no machine takes that over",
 )
 @click.option("--by", metavar="NAME", help="who does this; your login name unless stated")
+@click.option("--yes", metavar="PRACTICE", help="go on without asking: the practice's id, again")
 @click.option("--json", "_json", is_flag=True, help="print one JSON object")
 @click.pass_obj
 def command(
@@ -52,25 +55,33 @@ def command(
     withdraw: bool,
     although_altered: bool,
     by: str | None,
+    yes: str | None,
     _json: bool,
 ) -> ExitCode:
     """Write all that another machine needs to go on with PRACTICE to a new folder, with a page for
-    both sides to sign; from then on nothing is started for it here.
+    both sides to sign; from then on nothing is started for it here, so it asks first.
 
     In the folder are plan, runbooks, recovery kit, evidence and record: no password and no
     patient's data. Given once more, only the folder is made anew. `dro takeover` goes on from it.
 
     Exit codes: 0 done; 3 done, and the page says what is missing; 75 something runs for the
-    practice just now; 1 the record is not as it was written; 2 the folder is there already.
+    practice just now; 1 the record is not as it was written; 2 the folder is there already, or it
+    was not confirmed.
     """
     loaded = context.one_plan(practice)
     swept = context.sweep()
     if withdraw:
-        return most_important((*swept, _withdraw(context, loaded, person(by))))
+        return most_important((*swept, _withdraw(context, loaded, person(by), yes)))
     if out is None:
         raise UsageMistake("it is not said where to", hint="add --out DIR, a folder to be made")
     from dr_orchestrator.takeover.handover import HandoverRequest
 
+    name = loaded.plan.practice.id
+    if name not in context.store().handed_over():
+        context.say(
+            f"{name}: from then on nothing is started for it here, and nobody is told of it"
+        )
+        confirm(name, yes)
     request = HandoverRequest(
         loaded=loaded,
         out=out.absolute(),
@@ -83,15 +94,23 @@ def command(
     return most_important((*swept, ExitCode.PARTIAL if handed.notes else ExitCode.OK))
 
 
-def _withdraw(context: Context, loaded: LoadedPlan, by: str) -> ExitCode:
+def _withdraw(context: Context, loaded: LoadedPlan, by: str, yes: str | None) -> ExitCode:
     practice = loaded.plan.practice.id
+    seen = context.app.gone_on_elsewhere(loaded.plan)
+    for name, error in seen.items():
+        if error is None:
+            context.say(
+                f"{name}: another machine went on with {practice} there: hand it over from that "
+                "one instead, or both look after it"
+            )
+        else:
+            click.echo(f"warning: {name} was not looked into: {error}", err=True)
+    if None in seen.values():
+        confirm(practice, yes)
     if not context.app.withdraw_handover(loaded, by=by):
         raise UsageMistake(f"{practice} was not handed over from here")
     context.say(f"{practice}: this machine looks after it again")
-    context.say(
-        "if another machine went on with it meanwhile, both do now: stop that one, and hand it "
-        "over from there instead"
-    )
+    context.say(ANOTHER_MAY_HAVE_IT)
     context.print_json_if_asked({"practice": practice, "withdrawn": True})
     return ExitCode.OK
 

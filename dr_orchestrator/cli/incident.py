@@ -63,7 +63,7 @@ def command(
     commands are printed first.
 
     Exit codes: 0 the last step was reached; 130 you left, and can go on; 1 you ended it before; 75
-    somebody else has gone on with it.
+    somebody else has gone on with it; 2 nobody is there to answer.
     """
     mode = Mode.REHEARSAL if rehearse else Mode.INCIDENT
     sitting = sit_down(context, by=by, plain=plain, export=export, folder=folder)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from dr_orchestrator.cli.options import whole_location
 from dr_orchestrator.core.secret import Secret
-from dr_orchestrator.errors import ExitCode
+from dr_orchestrator.errors import ExitCode, PasswordRefused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from dr_orchestrator.adopt.probe import Found
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.plan.first import Draft
+
+_MORE_TRIES = 2
+"""For a password that a server refused: three in all, as elsewhere where people type one."""
 
 
 @click.command(
@@ -84,6 +88,7 @@ def command(
     from dr_orchestrator.adopt.address import named_assets
     from dr_orchestrator.plan.first import write_first_plan
 
+    location = _whole(location)
     named = named_assets(urls, folders)
     called = str(out or practice)
     out = out or context.settings.plans / f"{practice}.yaml"
@@ -93,7 +98,8 @@ def command(
     def describe(files: Mapping[str, Path]) -> Draft:
         for each in named:
             context.say(f"looking at {each.name} …")
-            found.append(context.app.probe(practice, _with_password(each, files, password_env)))
+            asset = _with_password(each, files, password_env)
+            found.append(_probed(context, practice, asset, files.get(each.name), out))
         return _draft(found, out, location)
 
     first = write_first_plan(practice, out, passwords=passwords, describe=describe)
@@ -119,17 +125,47 @@ def command(
     return ExitCode.PARTIAL if any(each.trouble for each in found) else ExitCode.OK
 
 
+def _probed(context: Context, practice: str, named: Named, file: Path | None, plan: Path) -> Found:
+    """Look at an asset; where its server refuses the password in `file`, a person at a terminal may
+    type it again, and is told at last what to correct.
+    """
+    from dataclasses import replace
+
+    found = context.app.probe(practice, named)
+    for _ in range(_MORE_TRIES if file and sys.stdin.isatty() else 0):
+        if not isinstance(found.trouble, PasswordRefused):
+            break
+        click.echo(f"{found.trouble.message}: type it again", err=True)
+        if file and (typed := _typed(_password_words(named))):
+            file.write_text(f"{typed}\n", encoding="utf-8")
+        found = context.app.probe(practice, named)
+    if isinstance(found.trouble, PasswordRefused):
+        where = f"{file} or the plan" if file else "the plan"
+        hint = f"correct {where}, then `dro plan validate {plan}`"
+        return replace(found, trouble=PasswordRefused(found.trouble.message, hint=hint))
+    return found
+
+
+def _whole(location: str) -> str:
+    """Return where the backups go; a folder's full path, while a scheme stays for the plan."""
+    has_scheme = ":" in location.partition("/")[0]
+    return whole_location(location) if location and not has_scheme else location
+
+
 def _asked_passwords(named: tuple[Named, ...]) -> dict[str, Secret]:
     """Return the passwords that a person types, or one a line where there is no terminal."""
     passwords = {}
     for each in named:
         if each.asks_for_password:
-            asset = each.asset
-            who = f"{getattr(asset, 'user', '')} at {getattr(asset, 'host', '')}"
-            words = f"password of {who} (Enter: none is asked for)"
+            words = f"{_password_words(each)} (Enter: none is asked for)"
             if typed := _typed(words):
                 passwords[each.name] = Secret(typed)
     return passwords
+
+
+def _password_words(named: Named) -> str:
+    asset = named.asset
+    return f"password of {getattr(asset, 'user', '')} at {getattr(asset, 'host', '')}"
 
 
 def _typed(words: str) -> str:

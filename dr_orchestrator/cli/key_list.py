@@ -70,13 +70,15 @@ def _lines(
     yield (Span(f"{plan.practice.name} ({plan.practice.id})", TITLE),)
     for each in seen:
         yield (Span(f"  {each.repository}{': does not answer' if each.error else ''}"),)
+        tells = any(key.is_plans_own for key in each.keys)
         for key in each.keys:
-            style = "" if key.is_known else STYLES[Verdict.UNPROVEN]
-            yield (Span(f"    {key.listed.id}  {_words(plan, key)}", style),)
+            style = "" if key.is_known or not tells else STYLES[Verdict.UNPROVEN]
+            words = _words(plan, key, tells_plans_own=tells)
+            yield (Span(f"    {key.listed.id}  {words}", style),)
         for gone in each.gone:
             yield (
                 Span(
-                    f"    {gone.key}  of {gone.holder}: made here, and NOT there any more",
+                    f"    {gone.key}  of {gone.holder}: was there, and is NOT any more",
                     STYLES[Verdict.UNPROVEN],
                 ),
             )
@@ -89,7 +91,7 @@ def _lines(
         yield (Span("  the plan's `custody` names nobody"),)
 
 
-def _words(plan: Plan, key: KnownKey) -> str:
+def _words(plan: Plan, key: KnownKey, *, tells_plans_own: bool) -> str:
     zone, made = plan.practice.timezone, key.listed.made_at
     since = day_words(made.astimezone(zone).date()) if made else "nobody knows when"
     label = "" if key.made else f", {_label(key)}"
@@ -98,7 +100,8 @@ def _words(plan: Plan, key: KnownKey) -> str:
     if key.is_plans_own:
         whose = f"the plan's own{f', held by {holders}' if holders else ''}"
     tried = f"; proven {instant_words(key.proven, zone)}" if key.proven else ""
-    return f"{whose or 'made by NOBODY WE KNOW'}, {since}{label}{tried}"
+    unknown = "made by NOBODY WE KNOW" if tells_plans_own else "of another tool, or the plan's own"
+    return f"{whose or unknown}, {since}{label}{tried}"
 
 
 def _label(key: KnownKey) -> str:

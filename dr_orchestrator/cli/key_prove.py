@@ -56,8 +56,9 @@ def command(
     a key sheet is looked over first, and the group that was mistyped is named. A wrong key locks
     nobody out. How it went is recorded as evidence; a repository that does not answer is not.
 
-    Exit codes: 0 it opens all; 3 some; 1 none; 2 it is not as it was printed, so nothing was tried;
-    4 there is no recovery point yet that a file could come back from; 75 all are busy.
+    Exit codes: 0 it opens all; 3 some; 1 none; 2 it is not as it was printed, so nothing was tried,
+    or it is somebody else's; 4 there is no recovery point yet that a file could come back from; 75
+    all are busy.
     """
     from dr_orchestrator.custody.prove import prove_key
 
@@ -129,7 +130,10 @@ def _say(context: Context, each: Trial) -> None:
     if proof is None:
         click.echo(f"error: {name}: not tried: {each.error}", err=True)
     elif proof.opened:
-        context.say(f"{name}: opened by key {proof.key}, and a file of each system came back")
+        by = f"by key {proof.key}" if proof.key else "with it"
+        context.say(f"{name}: opened {by}, and a file of each system came back")
+        if each.remark:
+            context.say(f"{name}: {each.remark}")
     else:
         context.say(f"{name}: NOT opened: {proof.reason}")
 
@@ -141,6 +145,7 @@ def _json_of(each: Trial) -> dict[str, object]:
         "tried": proof is not None,
         "opened": proof is not None and proof.opened,
         "key": (proof.key if proof else "") or None,
+        "remark": each.remark,
         "reason": proof.reason if proof else each.error.message if each.error else "",
     }
 

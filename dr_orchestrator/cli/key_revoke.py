@@ -60,7 +60,10 @@ def command(
     plan, tools = loaded.plan, context.app.custody
     record = context.store().practice_record(plan.practice.id)
     swept = context.sweep()
-    seen = list_keys(plan, record, repositories_of_keys(plan, record), tools)
+    held = (each.repository for each in record.keys if not each.is_revoked)
+    names = dict.fromkeys((*repositories_of_keys(plan, record), *held))  # a retired one opens too
+    there = [name for name in names if name in plan.repositories]
+    seen = list_keys(plan, record, there, tools)
     unseen = [each for each in seen if each.error]
     for each in unseen:
         click.echo(f"error: {each.repository}: no key there is taken back: {each.error}", err=True)

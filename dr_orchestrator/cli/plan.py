@@ -12,7 +12,7 @@ from dr_orchestrator.core.wording import count_words, duration_words, printable
 from dr_orchestrator.errors import ExitCode, PlanInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from dr_orchestrator.cli.main import Context
     from dr_orchestrator.plan.load import LoadedPlan
@@ -200,7 +200,7 @@ def changes(
     """Show what plans promise else than before: what an edited template does to each of them.
 
     Exit codes: 0 nothing is loosened; 4 something is, and counts as not proven until the practice
-    accepts it; 2 a plan is not valid.
+    accepts it, or a plan is gone; 2 a plan is not valid.
     """
     from dr_orchestrator.compliance.promise import changes as changes_between
     from dr_orchestrator.core.promise import Direction
@@ -208,7 +208,11 @@ def changes(
 
     told: list[dict[str, Any]] = []
     loosened = 0
-    for loaded in context.plans(practices):
+    now = context.plans(practices)
+    gone = [] if practices else _gone(before, {each.plan.practice.id for each in now})
+    for practice in gone:
+        context.say(f"{practice}: has no plan any more")
+    for loaded in now:
         practice = loaded.plan.practice.id
         known = _promised_before(context, practice, before)
         found = changes_between(known, promised_by(loaded)) if known else ()
@@ -216,12 +220,20 @@ def changes(
         loosened += less
         context.say(_change_line(practice, len(found), less, is_known=bool(known)))
         for each in found:
-            was, now = (printable(value) or "-" for value in (each.before, each.after))
-            context.say(f"  {each.direction.value:<9}  {each.field}: {was} -> {now}")
+            was, is_now = (printable(value) or "-" for value in (each.before, each.after))
+            context.say(f"  {each.direction.value:<9}  {each.field}: {was} -> {is_now}")
         said = [{**vars(each), "direction": each.direction.value} for each in found]
         told.append({"practice": practice, "known": bool(known), "changes": said})
-    context.print_json_if_asked({"plans": told, "loosened": loosened})
-    return ExitCode.UNPROVEN if loosened else ExitCode.OK
+    context.print_json_if_asked({"plans": told, "gone": gone, "loosened": loosened})
+    return ExitCode.UNPROVEN if loosened or gone else ExitCode.OK
+
+
+def _gone(folder: Path | None, practices: Collection[str]) -> list[str]:
+    """Return the practices that only the folder of before has a plan for."""
+    from dr_orchestrator.plan.load import find_plans, practice_id
+
+    before = (practice_id(each) for each in find_plans(folder)) if folder else ()
+    return sorted({each for each in before if each} - set(practices))
 
 
 def _promised_before(context: Context, practice: str, folder: Path | None) -> Mapping[str, str]:

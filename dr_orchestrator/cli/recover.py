@@ -14,7 +14,13 @@ import click
 from dr_orchestrator.cli import incident
 from dr_orchestrator.cli.backup import point_json
 from dr_orchestrator.cli.evidence_verify import digits
-from dr_orchestrator.cli.options import REST_PASSWORD, REST_USER, person, whole_location
+from dr_orchestrator.cli.options import (
+    REST_PASSWORD,
+    REST_USER,
+    person,
+    told_by_location,
+    whole_location,
+)
 from dr_orchestrator.cli.output import say_error
 from dr_orchestrator.cli.recover_words import (
     evidence_faults,
@@ -22,7 +28,7 @@ from dr_orchestrator.cli.recover_words import (
     listed_lines,
     next_lines,
 )
-from dr_orchestrator.cli.would_run import read_by_a_person, would_run
+from dr_orchestrator.cli.would_run import read_by_a_person, would_read, would_run
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.core.wording import count_words, printable
 from dr_orchestrator.custody.key_groups import looks_like_groups, read_groups
@@ -85,7 +91,11 @@ Examples:
     callback=digits,
     help="believe no evidence that another key signed; may be given again",
 )
-@click.option("--trust-commands", is_flag=True, help="let commands run: you have read them")
+@click.option(
+    "--trust-commands",
+    is_flag=True,
+    help="let commands run and secrets be read: you have read the list",
+)
 @click.option("--by", metavar="NAME", help="who does this; your login name unless stated")
 @click.option("--json", "_json", is_flag=True, help="print one JSON object")
 @click.pass_context
@@ -108,7 +118,8 @@ def command(  # noqa: PLR0917 - click passes them by name
     For the day on which plan, settings, runbooks and state are gone. Keys of S3 are found where
     AWS's own programs find them, the login of a REST server in RESTIC_REST_USERNAME and
     RESTIC_REST_PASSWORD. Nothing in the repository is changed. Commands in plan and runbooks do
-    not run until somebody has read them.
+    not run, and no secret of this machine that the plan names is read, until somebody has read
+    the list.
 
     Exit codes: 0 done; 3 done, but some manifests or some of the evidence cannot be used; 1 it
     cannot be read; 2 there is nothing of ours, or it is not said which practice.
@@ -126,15 +137,19 @@ def command(  # noqa: PLR0917 - click passes them by name
     name = repository_name(found, place, repository)
     _say(context, found_lines(found, is_key_known=bool(keys)))
     commands = would_run(found.loaded.plan, found.runbooks)
+    reads = would_read(found.loaded.plan, name)
+    is_nothing = not commands and not reads
+    allowed = is_nothing or trust_commands or read_by_a_person(commands, reads)
     recovery = Recovery(
         found=found,
         opened=opened,
         repository=name,
         folder=target,
-        commands_allowed=not commands or trust_commands or read_by_a_person(commands),
+        commands_allowed=allowed or not commands,
+        reads_allowed=allowed,
     )
     write_folder(recovery)
-    code = _remember(context, recovery, person(by), commands)
+    code = _remember(context, recovery, person(by), commands, reads)
     if _wants_triage(context, found.practice):
         ctx.invoke(incident.command, practice=found.practice)
     return code
@@ -182,7 +197,9 @@ def _repository(context: Context, opened: Opened) -> Iterator[Repository]:
         app = context.work_with(replace(context.settings, state=state, cache=cache))
         asked = SecretReference(env="RESTIC_PASSWORD"), SecretReference(env=REST_PASSWORD)
         try:
-            yield app.repositories.outside("LOCATION", opened.as_in_a_plan(*asked), opened.password)
+            spec = opened.as_in_a_plan(*asked)
+            with told_by_location(opened.location):
+                yield app.repositories.outside(printable(opened.location), spec, opened.password)
         finally:
             context.close()
 
@@ -257,7 +274,13 @@ def _the_only(listed: Collection[str]) -> str:
 # --- going on from it -----------------------------------------------------------------------------
 
 
-def _remember(context: Context, recovery: Recovery, by: str, commands: Collection[str]) -> ExitCode:
+def _remember(
+    context: Context,
+    recovery: Recovery,
+    by: str,
+    commands: Collection[str],
+    reads: Collection[str],
+) -> ExitCode:
     found, folder = recovery.found, recovery.folder
     app = context.work_with(settings_in(folder.settings))
     (loaded,) = app.plans((found.practice,))
@@ -286,6 +309,8 @@ def _remember(context: Context, recovery: Recovery, by: str, commands: Collectio
             "doubts": list(found.doubts),
             "commands": list(commands),
             "commands_allowed": recovery.commands_allowed,
+            "reads": list(reads),
+            "withheld": {field: str(file) for field, file in recovery.withheld.items()},
         }
     )
     bad = result.unusable or troubles or evidence_faults(found)

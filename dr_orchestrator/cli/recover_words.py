@@ -87,6 +87,13 @@ def next_lines(recovery: Recovery, known: int) -> Iterator[str]:
             key = printable(spec.password.obtain or str(spec.password))
             where = printable(spec.location)
             yield from _labelled("also there", f"{name}, {where}; its key: {key}")
+    if recovery.withheld:
+        yield from wrapped_words(
+            "the plan names secrets of the machine that is gone. Nothing is looked for where it "
+            "says: once you want to use one, put it into"
+        )
+        for file in recovery.withheld.values():
+            yield f"  {file}"
     yield "from now on, in this terminal:"
     yield f"  export DRO_SETTINGS={shlex.quote(str(folder.settings))}"
     yield "then:"

@@ -180,11 +180,12 @@ def _ask_for(until: date, days: int, given: str | None) -> None:
     if given is None:
         click.echo(
             f"compliance mode cannot be undone: what is saved stays for "
-            f"{count_words(days, 'day')}, and nobody can remove it, not even the owner of the "
-            f"account\ntype the date until which today's backup stays ({until}) to go on: ",
-            nl=False,
+            f"{count_words(days, 'day')}, today's backup until {until}, and nobody can remove it, "
+            "not even the owner of the account",
             err=True,
         )
+        if sys.stdin.isatty():
+            click.echo(f"type that date ({until}) to go on: ", nl=False, err=True)
         given = sys.stdin.readline().strip()
     if given != until.isoformat():
         raise UsageMistake(

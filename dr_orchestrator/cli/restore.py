@@ -183,7 +183,7 @@ def restore_to(
     finally:
         with contextlib.suppress(OSError):  # holds something: then it stays
             target.path.rmdir()
-    _show(context, result)
+    _show(context, result, files)
     context.print_json_if_asked(_json_of(result))
     if not result.failures and not result.missing:
         return ExitCode.OK
@@ -230,7 +230,7 @@ def _paths(content: bytes) -> tuple[str, ...]:
     return paths
 
 
-def _show(context: Context, result: RestoreResult) -> None:
+def _show(context: Context, result: RestoreResult, named: tuple[str, ...]) -> None:
     for restored in result.restored:
         files = f", {count_words(restored.files, 'file')}" if restored.files is not None else ""
         context.say(f"{restored.asset}: {restored.place}{files}")
@@ -240,13 +240,20 @@ def _show(context: Context, result: RestoreResult) -> None:
         click.echo(f"error: {asset}: {error}", err=True)
     if not result.missing:
         return
+    numbers = ", ".join(str(named.index(path) + 1) for path in result.missing)
     click.echo(
-        f"error: {count_words(len(result.missing), 'path')} not in this recovery point", err=True
+        f"error: {count_words(len(result.missing), 'path')} not in this recovery point: "
+        f"of those given, number {numbers}",
+        err=True,
     )
     if sys.stderr.isatty():  # else it may end up in a log
         for path in result.missing:
             click.echo(f"  {printable(path)}", err=True)
-    click.echo("hint: `dro find` looks for them in all recovery points", err=True)
+    click.echo(
+        "hint: the asset's name is no part of a path; `dro find` looks for them in all recovery "
+        "points",
+        err=True,
+    )
 
 
 def _json_of(result: RestoreResult) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from dr_orchestrator.cli.chosen_point import asked_why
-from dr_orchestrator.cli.options import person
+from dr_orchestrator.cli.options import person, typed_practice
 from dr_orchestrator.cli.progress import ProgressLine
 from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.core.target import LiveTarget, confirm_live_target
@@ -44,12 +44,13 @@ def restore_into(
     """
     if len(assets) > 1:
         raise UsageMistake("one database is restored into another at a time")
+    asset = context.app.database_to_load(plan, chosen.point, assets[0] if assets else "", address)
     target = _confirmed(plan, address, yes)
     request = RestoreIntoDatabase(
         plan=plan,
         point=chosen.point,
         repository=chosen.repository,
-        asset=assets[0] if assets else "",
+        asset=asset,
         address=address,
         password=_password(context, address, password_env),
         target=target,
@@ -68,13 +69,8 @@ def _confirmed(plan: Plan, address: LiveAddress, typed: str | None) -> LiveTarge
     """Let a person type the practice's id: its patients' data is about to leave the backups."""
     practice = plan.practice.id
     if typed is None:
-        click.echo(
-            f"this makes the {address.words} and loads data of {practice} into it\n"
-            "type the practice's id to go on: ",
-            nl=False,
-            err=True,
-        )
-        typed = sys.stdin.readline().strip()
+        click.echo(f"this makes the {address.words} and loads data of {practice} into it", err=True)
+        typed = typed_practice(practice)
     return confirm_live_target(address.database, practice=practice, typed=typed)
 
 

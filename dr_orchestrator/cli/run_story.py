@@ -90,7 +90,9 @@ def story_of(store: Store, run: Run, now: datetime, zones: Mapping[str, tzinfo])
     test = next((each for each in tests if each.id == run.id), None)
     follow_ups = tuple(each for each in tests if each.id != run.id)
     if test is not None:
-        test = replace(test, next=advise(test, follow_ups))  # recorded before they were made
+        points = store.points(run.practice, system=run.system)
+        advice = advise(test, follow_ups, points)  # it was recorded before they were made
+        test = replace(test, next=advice)
     before, after = _neighbours(store, run)
     attempts = store.attempts_beside(run)
     seen, waits = see(run, now, zones), attempts.occurrence

@@ -115,11 +115,20 @@ class Sitting:
         """Return what is typed; `default` where that is nothing.
 
         Raises:
+            UsageMistake: nobody is there to type.
             Interrupted: nobody types any more.
         """
         shown = f"{text} [{printable(default)}]: " if default else f"{text}: "
         click.echo(shown, nl=self.plain)
-        return (self._lines.next() or "").strip() or default
+        try:
+            return (self._lines.next() or "").strip() or default
+        except Interrupted:
+            if sys.stdin.isatty():
+                raise
+            raise UsageMistake(
+                "nobody is there to answer: this needs a terminal, or answers on standard input",
+                hint="run it where somebody can type",
+            ) from None
 
     def choose(self, text: str, choices: Sequence[tuple[str, str]]) -> str:
         """Return the key of one of the choices (key, label)."""

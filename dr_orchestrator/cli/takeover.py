@@ -9,11 +9,11 @@ import click
 
 from dr_orchestrator.cli.evidence_verify import key_option
 from dr_orchestrator.cli.options import person
-from dr_orchestrator.cli.would_run import read_by_a_person, would_run
+from dr_orchestrator.cli.would_run import read_by_a_person, would_read, would_run
 from dr_orchestrator.core.wording import instant_words, printable
 from dr_orchestrator.errors import ExitCode, UsageMistake
 from dr_orchestrator.takeover.commands import locations_that_run
-from dr_orchestrator.takeover.folder import read_handed
+from dr_orchestrator.takeover.folder import ANOTHER_MAY_HAVE_IT, read_handed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,11 @@ Examples:
     help="where plan and runbooks go; the plans folder of the settings unless stated",
 )
 @key_option
-@click.option("--trust-commands", is_flag=True, help="let commands run: you have read them")
+@click.option(
+    "--trust-commands",
+    is_flag=True,
+    help="let commands run and secrets be read: you have read the list",
+)
 @click.option("--by", metavar="NAME", help="who does this; your login name unless stated")
 @click.option("--json", "_json", is_flag=True, help="print one JSON object")
 @click.pass_obj
@@ -55,12 +59,13 @@ def command(
     """Verify what `dro handover` wrote to DIR, and go on with that practice on this machine.
 
     Record and evidence come along, so nothing begins anew and no proof is lost. The plan goes into
-    the plans folder once its commands were read; nothing there is written over. Stopped in
-    between, the same command goes on. On the machine that gave it away, it takes it back.
+    the plans folder once somebody has read what it runs, and which secrets it reads; nothing there
+    is written over. Stopped in between, the same command goes on. On the machine that gave it away,
+    it takes it back.
 
     Exit codes: 0 done; 3 done, and something is left to do: a secret is missing, or a repository
     did not answer; 1 what is in DIR is not as it was handed over, or another key signed it; 2 the
-    practice is known here already, or its commands were not read.
+    practice is known here already, or nobody read what it runs and reads.
     """
     handed = read_handed(folder.absolute(), keys=keys)
     for line in _found_lines(handed):
@@ -69,10 +74,11 @@ def command(
         *would_run(handed.loaded.plan, handed.runbooks),
         *map(printable, locations_that_run(handed.loaded.plan)),
     )
-    if commands and not trust_commands and not read_by_a_person(commands):
+    reads = would_read(handed.loaded.plan)
+    if (commands or reads) and not trust_commands and not read_by_a_person(commands, reads):
         raise UsageMistake(
-            "nobody has read its commands: nothing was taken over",
-            hint="read them above; if they may run on this machine: --trust-commands",
+            "nobody has read what it runs and reads: nothing was taken over",
+            hint="read it above; if all that may be on this machine: --trust-commands",
         )
     context.sweep()
     where = (plans or context.settings.plans).absolute()
@@ -103,6 +109,8 @@ def _taken_lines(handed: Handed, taken: Taken) -> Iterator[str]:
     practice = handed.practice
     before = "was taken over before" if taken.again else "taken over"
     yield f"{practice}: {before}; this machine goes on with it"
+    if taken.is_back:
+        yield f"  {ANOTHER_MAY_HAVE_IT}"
     for path in taken.written:
         yield f"  wrote {printable(str(path))}"
     for name, why in taken.retention.items():
@@ -127,6 +135,7 @@ def _taken_json(handed: Handed, taken: Taken) -> dict[str, object]:
         "key": handed.giver.fingerprint,
         "head": handed.giver.head,
         "again": taken.again,
+        "back": taken.is_back,
         "plan": str(taken.loaded.path),
         "written": [str(path) for path in taken.written],
         "retention": {name: why or None for name, why in taken.retention.items()},

@@ -1,6 +1,6 @@
-"""What plan and runbooks of another machine would have run here: shown, and asked about.
+"""What plan and runbooks of another machine would have run here, and read: shown, and asked about.
 
-Until a person has read it, none of it runs.
+Until a person has read it, none of it runs or is read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import click
 from dr_orchestrator.core.wording import printable
 from dr_orchestrator.runbook.shelf import saved_shelf
 from dr_orchestrator.takeover.commands import commands_in
+from dr_orchestrator.takeover.references import reads_in
 
 if TYPE_CHECKING:
     from dr_orchestrator.plan.model import Plan
@@ -33,17 +34,29 @@ def would_run(plan: Plan, runbooks: Mapping[str, bytes]) -> tuple[str, ...]:
     return tuple(map(printable, (*commands_in(plan), *of_runbooks)))
 
 
-def read_by_a_person(commands: Collection[str]) -> bool:
-    """Show commands, and return whether somebody wants them to run; nobody is asked where there is
-    no terminal.
+def would_read(plan: Plan, opened: str = "") -> tuple[str, ...]:
+    """Return every secret that the plan has read here, and for which address, but for what leads
+    to the repository `opened`.
     """
-    click.echo("plan and runbooks would have these run on this machine:", err=True)
+    return tuple(map(printable, reads_in(plan, opened)))
+
+
+def read_by_a_person(commands: Collection[str], reads: Collection[str]) -> bool:
+    """Show commands and what is read, and return whether somebody wants that; nobody is asked where
+    there is no terminal.
+    """
+    if commands:
+        click.echo("plan and runbooks would have these run on this machine:", err=True)
     for each in commands:
+        click.echo(f"  {each}", err=True)
+    if reads:
+        click.echo("the plan would have these read on this machine, to log in with:", err=True)
+    for each in reads:
         click.echo(f"  {each}", err=True)
     if not sys.stdin.isatty():
         return False
     typed = click.prompt(
-        "type yes once you have read them, or nothing: then none of them runs",
+        "type yes once you have read them, or nothing: then none runs or is read",
         default="",
         show_default=False,
         err=True,

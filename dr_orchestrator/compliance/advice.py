@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from dr_orchestrator.core.finding import Finding
+    from dr_orchestrator.core.point import RecoveryPoint
     from dr_orchestrator.core.restore_test import RestoreTest
 
 _ABOUT = {
@@ -86,11 +87,15 @@ def _good_elsewhere(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> l
     return [each.repository for each in passed if each.point == test.point]
 
 
-def advise(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> str:
+def advise(
+    test: RestoreTest,
+    follow_ups: tuple[RestoreTest, ...],
+    points: Iterable[RecoveryPoint] = (),
+) -> str:
     """Return one sentence for the person who has to act; for a passed test there is nothing to do.
 
     `follow_ups` are the tests that located the damage: the same point from other repositories, and
-    the point before it.
+    the point before it; among `points` is the one that was tested, where it is known.
     """
     if test.result is Result.PASSED:
         return "nothing to do"
@@ -102,6 +107,13 @@ def advise(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> str:
         return "remove the cause named above and run the test again: until then nothing is proven"
     before = [each for each in follow_ups if each.point != test.point]
     where = f"point {test.point} in {test.repository}"
+    is_theirs = any(
+        copy.is_existing for each in points if each.id == test.point for copy in each.copies
+    )
+    anew = "have the other tool save anew now" if is_theirs else "run a new backup now"
+    anew_elsewhere = f"{anew.removesuffix(' now')} to a new repository now"
+    moved = anew_elsewhere if is_theirs else "back up to a new repository now"
+    test_it = "have `dro backup` look again, and test it" if is_theirs else "test it"
     match extent(test, follow_ups):
         case Extent.ELSEWHERE_GOOD:
             others = " and ".join(_good_elsewhere(test, follow_ups))
@@ -114,21 +126,22 @@ def advise(test: RestoreTest, follow_ups: tuple[RestoreTest, ...]) -> str:
             good = [each.point for each in before if each.result is Result.PASSED]
             still = f" (the point before it, {good[0]}, is good)" if good else ""
             return (
-                f"{where} cannot be read back{still}: back up to a new repository now and test "
+                f"{where} cannot be read back{still}: {moved} and test "
                 f"that, for a new backup to {test.repository} would rest on what is damaged there; "
                 f"see how far the damage goes: {_check(test)}"
             )
         case Extent.BEFORE_GOOD:
             return (
-                f"{where} is damaged, the point before it ({before[0].point}) is good: run a new "
-                "backup now, test it, and find out what changed between the two"
+                f"{where} is damaged, the point before it ({before[0].point}) is good: {anew}, "
+                f"{test_it}, and find out what changed between the two"
             )
         case Extent.BEFORE_TOO:
             return (
-                f"{where} and the point before it are both damaged: run a new backup to a new "
-                "repository now, test it, and keep the old one for examination"
+                f"{where} and the point before it are both damaged: {anew_elsewhere}, "
+                f"{test_it}, and keep the old one for examination"
             )
-    return f"{where} is damaged: run a new backup now and test it"
+    joint = ", " if is_theirs else " and "
+    return f"{where} is damaged: {anew}{joint}{test_it}"
 
 
 def _check(test: RestoreTest) -> str:

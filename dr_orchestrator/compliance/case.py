@@ -161,8 +161,11 @@ class Case:
 
     def untested(self, test: RestoreTest) -> tuple[str, ...]:
         """Return the assets of the plan that a test said nothing about: they came into the plan
-        after its point was made, or were something else then.
+        after its point was made, were something else then, or were saved by another tool and now by
+        us, or the other way round: that theirs come back tells nothing of ours.
         """
+        if self._is_of_other_maker(test):
+            return tuple(self.system.assets)
         held = next((point.assets for point in self.points if point.id == test.point), None)
         if held is None:
             return ()
@@ -170,6 +173,20 @@ class Case:
             asset
             for asset, spec in self.system.assets.items()
             if asset not in held or held[asset].kind is not spec.kind
+        )
+
+    def _is_of_other_maker(self, test: RestoreTest) -> bool:
+        if self.system.is_existing:
+            return any(point.id == test.point for point in self.points) and not any(
+                point.id == test.point for point in self._theirs
+            )
+        # the point itself may be gone; where ours took over, all of theirs are older than ours
+        return any(test.point_as_of <= point.as_of for point in self._theirs)
+
+    @cached_property
+    def _theirs(self) -> tuple[RecoveryPoint, ...]:
+        return tuple(
+            point for point in self.points if any(copy.is_existing for copy in point.copies)
         )
 
     def oldest_dump(self, asset: str) -> timedelta | None:

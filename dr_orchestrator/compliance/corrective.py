@@ -72,7 +72,7 @@ def newest_advice(action: CorrectiveAction, record: PracticeRecord) -> str:
     newest = max(same, key=lambda test: (test.started_at, test.id), default=None)
     if newest is None or newest.result is not Result.FAILED:
         return ""
-    advice = advise(newest, follow_ups_of(newest, record.tests))
+    advice = advise(newest, follow_ups_of(newest, record.tests), record.points)
     return "" if action.what.endswith(advice) else advice
 
 
@@ -146,7 +146,8 @@ def _of_failures(case: Case, record: PracticeRecord) -> Iterator[CorrectiveActio
                 repository=test.repository,
                 cause=FAILED_TEST,
                 test=test.id,
-                what=f"{case.system.title}: {advise(test, follow_ups_of(test, record.tests))}",
+                what=f"{case.system.title}: "
+                f"{advise(test, follow_ups_of(test, record.tests), record.points)}",
                 owner=case.plan.corrective_actions.owner,
                 opened_at=test.finished_at,
                 due=test.finished_at + case.plan.corrective_actions.due,

@@ -29,8 +29,11 @@ def custody_standings(
 
 
 def repositories_of_keys(plan: Plan, record: PracticeRecord) -> tuple[str, ...]:
-    """Return the repositories that a key is to open: those in use, and not retired."""
-    return tuple(name for name in plan.used_repositories if name not in record.retired)
+    """Return the repositories that a key is to open: those in use, and not retired. Where all of
+    them are, whoever holds a key still needs it: the plan was not changed yet.
+    """
+    used = plan.used_repositories
+    return tuple(name for name in used if name not in record.retired) or used
 
 
 def judge_custody(case: Case, record: PracticeRecord) -> Iterator[Finding]:
@@ -86,11 +89,18 @@ def _standing(
         if each.holder == custody.holder and each.at <= latest
     }
     revoked = {(each.repository, each.key) for each in record.keys if each.is_revoked}
+    living = {
+        each.repository
+        for each in record.keys
+        if each.holder == custody.holder and not each.is_revoked
+    }
     first_day = min(record.first_seen.values(), default=now)
     counted: list[datetime] = []
     failed: list[KeyProof] = []
     unproven: list[str] = []
+    keyless: list[str] = []
     waits_since: list[datetime] = []
+    lost: list[datetime] = []
     for name in repositories_of_keys(plan, record):
         proof = proofs.get(name)
         began = max(first_day, record.repositories_seen.get(name, first_day))
@@ -99,9 +109,13 @@ def _standing(
             failed.append(proof)
         elif proof is None or (name, proof.key) in revoked:
             unproven.append(name)
+            if name not in living:
+                keyless.append(name)
+                lost += _lost(record, custody.holder, name, proof)
         else:
             counted.append(proof.at)
     asked = custody.prove_every
+    due = min([min(waits_since, default=now) + asked, *lost]) if asked else None
     return CustodyStanding(
         holder=custody.holder,
         form=custody.form,
@@ -109,8 +123,25 @@ def _standing(
         proven=None if failed or unproven else min(counted, default=None),
         failed=tuple(failed),
         unproven=tuple(unproven),
-        due=min(waits_since, default=now) + asked if asked else None,
+        due=due,
+        keyless=tuple(keyless),
     )
+
+
+def _lost(
+    record: PracticeRecord, holder: str, name: str, proof: KeyProof | None
+) -> Iterator[datetime]:
+    """Yield when a holder's key was taken back, or another repository began to stand for the one
+    that it opened. Nothing comes back by that key, so there is nothing to wait for.
+    """
+    for key in record.keys:
+        was_theirs = key.holder == holder or (proof is not None and proof.key == key.key)
+        if key.repository == name and was_theirs and key.revoked_at is not None:
+            yield key.revoked_at
+    held = {each.repository for each in record.keys if each.holder == holder}
+    held |= {each.repository for each in record.key_proofs if each.holder == holder and each.opened}
+    if not held.isdisjoint(record.retired):
+        yield from (each.at for each in record.retired.values() if each.replaced_by == name)
 
 
 def _failed_words(case: Case, each: CustodyStanding) -> str:
@@ -126,4 +157,15 @@ def _open_words(case: Case, each: CustodyStanding) -> str:
     whose = f"the key of {each.holder} ({each.form})"
     if each.proven is not None:
         return f"{whose} was last tried {case.at(each.proven)}"
-    return f"{whose} was never proven to open {some_names(each.unproven)}"
+    parts = []
+    if each.keyless:
+        addable = not all(case.plan.only_reads(name) for name in each.keyless)
+        command = f"dro key {'sheet' if addable else 'prove'} {case.plan.practice.id}"
+        parts.append(
+            f"no key of {each.holder} ({each.form}) is known that opens "
+            f"{some_names(each.keyless)}: `{command} --holder {each.holder}`"
+        )
+    made = [name for name in each.unproven if name not in each.keyless]
+    if made:
+        parts.append(f"{whose} was never proven to open {some_names(made)}")
+    return "; ".join(parts)

@@ -26,11 +26,9 @@ from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.record import PracticeRecord
 from dr_orchestrator.plan.model import Plan
 
-_TAKES_LONG = frozenset(
-    {Objective.REPOSITORY_CHECK, Objective.IMMUTABILITY, Objective.RETENTION, Objective.CUSTODY}
-)
-"""What looks after repositories takes a month to come round, and a holder of a key half a year. A
-practice whose records come back would not be called kept until then; when that is due, it is told.
+_TAKES_LONG = frozenset({Objective.REPOSITORY_CHECK, Objective.IMMUTABILITY, Objective.RETENTION})
+"""What looks after repositories takes a month to come round. A practice whose records come back
+would not be called kept until then; when that is due, it is told.
 """
 
 

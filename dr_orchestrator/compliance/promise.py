@@ -23,6 +23,7 @@ from dr_orchestrator.compliance.promised_field import (
     says_it_all,
     shape_of,
 )
+from dr_orchestrator.compliance.successor import under_successors
 from dr_orchestrator.core.promise import Direction, PromiseChange
 from dr_orchestrator.plan.anchoring import anchor_contacts
 from dr_orchestrator.plan.effective import leaves, plan_data
@@ -132,11 +133,11 @@ def _packs(fields: Mapping[str, str]) -> Mapping[str, str]:
 def not_accepted(record: PracticeRecord) -> tuple[NotAccepted, ...]:
     """Return what promises less now than the newest version that was signed; than the first one
     ever seen, where none was. What was loosened and taken back is not among them, nor what another
-    version of this program calls otherwise.
+    version of this program calls otherwise, nor a repository that was retired for one like it.
     """
     if not record.promises:
         return ()
-    versions = _since_accepted(record)
+    versions = under_successors(_since_accepted(record), record.retired)
     accepted, newest = versions[0], versions[-1]
     return tuple(
         NotAccepted(

@@ -66,6 +66,9 @@ class CustodyStanding:
     """The repositories of which no proof counts."""
     due: datetime | None
     """By when it is to be proven again; `None` where the plan does not ask."""
+    keyless: tuple[str, ...] = ()
+    """Of the unproven ones those of which no key of theirs is known: none was made, or none is left
+    of what they had."""
 
     def verdict(self, now: datetime) -> Verdict:
         """Return how that stands; where the plan does not ask, whether there is any proof."""

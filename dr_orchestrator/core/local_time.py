@@ -26,7 +26,7 @@ def typed_instant(text: str, now: datetime, zone: ZoneInfo) -> datetime:
         UsageMistake: it cannot be read, or has not come yet.
     """
     for form in (_TIME, _DAY):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OverflowError):
             read = datetime.strptime(text.strip(), form)  # noqa: DTZ007 - the zone follows
             if form == _TIME:
                 at = _last_time(read, now, zone)
@@ -62,7 +62,10 @@ def exact_instant(text: str, now: datetime, zone: ZoneInfo) -> datetime:
         read = None
     if read is None or len(typed) <= len("2026-11-21"):  # a day alone is all of its instants
         raise UsageMistake(f"no time: {text}", hint=_HOW)
-    at = _one_instant(read, zone) if read.tzinfo is None else read.astimezone(UTC)
+    try:
+        at = _one_instant(read, zone) if read.tzinfo is None else read.astimezone(UTC)
+    except OverflowError:  # at one of the two ends of the calendar
+        raise UsageMistake(f"no time: {text}", hint=_HOW) from None
     if at > now:
         raise UsageMistake(
             f"that is later than now: {text}",

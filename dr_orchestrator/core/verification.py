@@ -11,6 +11,11 @@ NO_BASELINE = "this point has no baseline"
 """Why restored data cannot be compared with anything."""
 NOTHING_TOLD = "another tool saved it, and no check says what must be in it"
 """Why what was restored is not proven, where there is no baseline and nobody asked for it."""
+BASELINE_OF_OTHERS = (
+    "another tool saved it, and took no baseline: take `baseline` out of `verify` in the plan, "
+    "whose other checks say what must be in it"
+)
+"""Likewise, where the plan asks for one beside other checks."""
 
 
 class Result(StrEnum):

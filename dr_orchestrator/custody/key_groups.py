@@ -44,9 +44,16 @@ def groups_of(values: list[int]) -> str:
 
 
 def looks_like_groups(typed: str) -> bool:
-    """Return whether somebody may have meant a key of groups: letters and digits, about 40."""
+    """Return whether somebody may have meant a key of groups: letters and digits, about 40, or half
+    a key of groups that are right somewhere in a key.
+    """
     signs = _BETWEEN.sub("", typed)
-    return signs.isalnum() and signs.isascii() and len(signs) in _ABOUT_ALL
+    if not (signs.isalnum() and signs.isascii()):
+        return False
+    parts = _BETWEEN.split(typed.upper().translate(_READ_AS))
+    return len(signs) in _ABOUT_ALL or any(
+        sum(map(_is_a_group, pieces)) >= _GROUPS // 2 for pieces in (parts, _pieces("".join(parts)))
+    )
 
 
 def read_groups(typed: str) -> Secret:
@@ -57,6 +64,8 @@ def read_groups(typed: str) -> Secret:
         UsageMistake: it is none; the first group that is not right is named.
     """
     groups = _groups(typed.upper().translate(_READ_AS))
+    if len(groups[-1]) == _WHOLE:
+        _require_all(groups)
     for number, group in enumerate(groups[:_GROUPS]):
         if len(group) != _WHOLE:
             raise _not_as_printed(number, f": it has {count_words(len(group), 'sign')}, not 5")
@@ -65,20 +74,35 @@ def read_groups(typed: str) -> Secret:
         *data, check = (_SIGNS.index(sign) for sign in group)
         if check != _check(number, data):
             raise _not_as_printed(number)
+    _require_all(groups)
+    return Secret("-".join(groups))
+
+
+def _require_all(groups: list[str]) -> None:
     if len(groups) != _GROUPS:
         raise UsageMistake(
             f"{count_words(len(groups), 'group')} were typed, and a key has {_GROUPS}",
             hint="type them from left to right, line by line",
         )
-    return Secret("-".join(groups))
 
 
 def _groups(typed: str) -> list[str]:
     parts = [part for part in _BETWEEN.split(typed) if part]
     if len(parts) == _GROUPS:
         return parts
-    signs = "".join(parts)
+    return _pieces("".join(parts))
+
+
+def _pieces(signs: str) -> list[str]:
     return [signs[start : start + _WHOLE] for start in range(0, len(signs), _WHOLE)]
+
+
+def _is_a_group(piece: str) -> bool:
+    """Return whether this is a group of a key, in whichever place."""
+    if len(piece) != _WHOLE or not set(piece) <= set(_SIGNS):
+        return False
+    *data, check = (_SIGNS.index(sign) for sign in piece)
+    return any(check == _check(number, data) for number in range(_GROUPS))
 
 
 def _check(number: int, data: list[int]) -> int:

@@ -6,16 +6,16 @@ opens every backup there is and will be.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dr_orchestrator.core.custody import HeldKey
 from dr_orchestrator.errors import DroError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from dr_orchestrator.core.custody import HeldKey
     from dr_orchestrator.core.record import PracticeRecord
     from dr_orchestrator.custody.tools import CustodyTools
     from dr_orchestrator.plan.model import Plan
@@ -53,7 +53,7 @@ class KeysOfRepository:
     keys: tuple[KnownKey, ...]
     """As it lists them; empty where it does not answer."""
     gone: tuple[HeldKey, ...]
-    """Made here, revoked by nobody here, and not there any more."""
+    """Made or proven here, revoked by nobody here, and not there any more."""
     without: tuple[str, ...]
     """Holders whom the plan names, and of whom no key there is known."""
     error: DroError | None = None
@@ -80,17 +80,35 @@ def _keys_of(
     return KeysOfRepository(
         repository=name,
         keys=keys,
-        gone=tuple(
-            each
-            for each in record.keys
-            if each.repository == name and not each.is_revoked and each.key not in there
-        ),
+        gone=gone_keys(record, name, there),
         without=tuple(
             holder
             for holder in dict.fromkeys(each.holder for each in plan.custody)
             if holder not in held
         ),
     )
+
+
+def gone_keys(record: PracticeRecord, name: str, there: Collection[str]) -> tuple[HeldKey, ...]:
+    """Return the keys that were made or proven here, and that a repository lists no more: it may be
+    the plan's own that somebody proved, and that was changed since. Pure.
+    """
+    made = {each.key: each for each in record.keys if each.repository == name}
+    proven = {
+        each.key: HeldKey(
+            practice=each.practice,
+            repository=name,
+            key=each.key,
+            holder=each.holder,
+            form="",
+            made_at=each.at,
+            made_by="",
+        )
+        for each in record.key_proofs
+        if each.opened and each.key and each.repository == name
+    }
+    known = (proven | made).values()
+    return tuple(each for each in known if not each.is_revoked and each.key not in there)
 
 
 def _known(listed: ListedKey, record: PracticeRecord, name: str) -> KnownKey:

@@ -213,14 +213,19 @@ def repository_to_add(rekey: Rekey, key: Path) -> str:
 
 def changes_to_make(rekey: Rekey, stated: Collection[str]) -> tuple[str, ...]:
     """Return what the plan says of the old repository, each a field and what it is to say. `stated`
-    are the fields that stand in the file: tests that do not follow what is saved.
+    are the fields that stand in the file: tests that do not follow what is saved, and a `backup`,
+    which is said as a whole where there is none yet.
     """
     changes = []
     for name, system in rekey.plan.protected.items():
         for key, named in (("to", system.backup.to), ("copy_to", system.backup.copy_to)):
             if rekey.old in named:
-                renamed = ", ".join(_renamed(named, rekey))
-                changes.append(f"systems.{name}.backup.{key}: [{renamed}]")
+                field, renamed = f"systems.{name}.backup", ", ".join(_renamed(named, rekey))
+                changes.append(
+                    f"{field}.{key}: [{renamed}]"
+                    if field in stated
+                    else f"{field}: {{schedule: {system.backup.schedule}, {key}: [{renamed}]}}"
+                )
         changes += [
             f"systems.{name}.restore_tests[{number}].from: {rekey.new}"
             for number, test in enumerate(system.restore_tests)

@@ -155,7 +155,7 @@ def _at_machine(patients: tuple[Patient, ...], tools: DoctorTools) -> Iterator[L
         ("the time zones", partial(look_at_time_zones, now)),
         ("the keys in the settings", partial(look_at_settings, settings)),
         ("the mail server", partial(look_at_mail, tools, plans)),
-        ("the scheduler", partial(look_at_scheduler, tools)),
+        ("the scheduler", partial(look_at_scheduler, tools, plans)),
         ("where it is watched from", partial(look_at_publishing, settings)),
     ):
         yield Look(at=at, complain=complain)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from dr_orchestrator.store.base import SCHEDULER_SILENT
 
 if TYPE_CHECKING:
     from dr_orchestrator.doctor.instruments import DoctorTools, Patient
+    from dr_orchestrator.plan.load import LoadedPlan
 
 _LATE = timedelta(hours=1)
 _LOOKED_BACK = timedelta(days=7)
@@ -20,8 +21,10 @@ _MOST = 1000
 _START_IT = "`dro schedule install` shows how it is started with the machine"
 
 
-def look_at_scheduler(tools: DoctorTools) -> Iterator[Complaint]:
-    """Complain where no scheduler shows that it runs."""
+def look_at_scheduler(tools: DoctorTools, plans: Collection[LoadedPlan]) -> Iterator[Complaint]:
+    """Complain where no scheduler shows that it runs, and there is a practice to look after."""
+    if not plans:
+        return
     store, now = tools.store(), tools.clock.now()
     seen = store.ledger.schedulers() if store is not None else ()
     if not seen:

@@ -241,9 +241,9 @@ class _Look:
         )
 
     def _after_failure(self, run: Run) -> str:
-        tests = self._at.record.tests
-        test = next((each for each in tests if each.id == run.id), None)
-        advice = advise(test, follow_ups_of(test, tests)) if test else ""
+        record = self._at.record
+        test = next((each for each in record.tests if each.id == run.id), None)
+        advice = advise(test, follow_ups_of(test, record.tests), record.points) if test else ""
         return advice or f"`dro runs show {run.id}` says more, and what to do"
 
     # --- what did not begin ---------------------------------------------------------------------

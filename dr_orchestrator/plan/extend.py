@@ -34,7 +34,9 @@ _DEEPEST = 5
 _SECRETS = frozenset({"env", "file", "command", "keyring", "aws_secret"})
 """The keys of a reference to a secret: of two, one alone is meant."""
 _FORMS = frozenset({"existing", "protected_by", "not_protected"})
-"""Keys that make of a thing another one than it is without them."""
+"""Keys that make of a system, or of an asset, another one than it is without them."""
+_THING = re.compile(r"systems\.[^.]+(\.assets\.[^.]+)?")
+"""The path of one. In a mapping of them the same words are names that somebody gave."""
 
 
 @dataclass(frozen=True)
@@ -180,11 +182,19 @@ def _laid(over: Mapping, under: Mapping) -> Mapping:
 
 
 def _is_one_thing(over: Mapping, under: Mapping) -> bool:
-    kinds = {text_of(kind) for each in (over, under) if (kind := child(each, "kind")) is not None}
-    forms = {frozenset(_FORMS & each.entries.keys()) for each in (over, under)}
-    if len(kinds) > 1 or (len(forms) > 1 and _says_what_it_is(over)):
-        return False
-    return not (_SECRETS & over.entries.keys() and _SECRETS & under.entries.keys())
+    if _THING.fullmatch(over.path):
+        kinds = {text_of(kind) for each in (over, under) if (kind := child(each, "kind"))}
+        forms = {frozenset(_FORMS & each.entries.keys()) for each in (over, under)}
+        return not (len(kinds) > 1 or (len(forms) > 1 and _says_what_it_is(over)))
+    return not (_is_secret(over) and _is_secret(under))
+
+
+def _is_secret(node: Mapping) -> bool:
+    """Whether it refers to one; an asset or a repository may have the name of such a key."""
+    return any(
+        key in _SECRETS and not isinstance(entry.node, Mapping)
+        for key, entry in node.entries.items()
+    )
 
 
 def _says_what_it_is(over: Mapping) -> bool:

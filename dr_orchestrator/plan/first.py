@@ -21,6 +21,7 @@ from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import PlanInvalid, UsageMistake
 from dr_orchestrator.plan.effective import written_data
 from dr_orchestrator.plan.load import read_plan
+from dr_orchestrator.plan.secret_reference import NOT_WRITTEN_DOWN
 
 SYSTEM = "emr"
 """What the one system of a first plan is called."""
@@ -41,7 +42,7 @@ repositories:
     location: {location}
     password:
       file: {key}
-      obtain: not written down yet # DECIDE: where a copy of the key is
+      obtain: {obtain} # DECIDE: where a copy of the key is
   # offsite: # DECIDE: a second copy, elsewhere; and `copy_to` below
   #   location: "sftp:backup@elsewhere:/restic/{practice}"
   #   password: {{file: {key}}}
@@ -141,9 +142,8 @@ def write_new_plan(
             f"{practice} is not an id",
             hint="lower-case letters, digits, - and _, beginning with a letter, 40 at most",
         )
-    for path in (plan, *keys):
-        if os.path.lexists(path):
-            _in_the_way(path)
+    if there := [path for path in (plan, *keys) if os.path.lexists(path)]:
+        _in_the_way(*there, plan=plan)
     with _our_words(), _removed_on_failure() as written:
         plan.parent.mkdir(parents=True, exist_ok=True)
         for file, secret in keys.items():
@@ -175,6 +175,7 @@ def first_plan_text(practice: str, key: Path, draft: Draft) -> str:
         zone_note=here,
         location=scalar(draft.location) if draft.location else default,
         key=scalar(str(key)),
+        obtain=NOT_WRITTEN_DOWN,
         assets=assets or _NO_ASSETS,
         more=indent(draft.of_system, "    "),
     )
@@ -240,8 +241,10 @@ def _write_new(path: Path, content: str, mode: int, written: list[Path]) -> None
         os.fsync(descriptor)
 
 
-def _in_the_way(path: Path) -> NoReturn:
-    raise UsageMistake(
-        f"{path} exists already: nothing is written over",
-        hint="name another file with --out, or move this one away",
-    )
+def _in_the_way(first: Path, *others: Path, plan: Path | None = None) -> NoReturn:
+    too = f", {' and '.join(map(str, others))} too" if others else ""
+    hint = "name another file with --out, or move what is there away"
+    if first == plan:
+        go_on = f"to go on with it correct it, then `dro plan validate {plan}`"
+        hint = f"{go_on}; to begin anew {hint}"
+    raise UsageMistake(f"{first} exists already{too}: nothing is written over", hint=hint)

@@ -16,6 +16,11 @@ from dr_orchestrator.plan.document import (
     writable_by_others,
 )
 from dr_orchestrator.plan.problem import Problem, did_you_mean
+from dr_orchestrator.plan.secret_reference import NOT_WRITTEN_DOWN
+
+_OBTAIN_HINT = (
+    "say where a person finds it when this machine is gone, such as: sealed envelope in the safe"
+)
 
 
 class Notes:
@@ -76,10 +81,14 @@ class Notes:
             self.mistake(node, "has no e-mail address", f"write one in `contacts.{name}.email`")
 
     def secret(self, reference: Node) -> None:
-        """Note a key in a work tree, since it gets committed, and a command others can write.
+        """Note a key in a work tree, since it gets committed, and a command others can write; warn
+        of one of which nobody says where else it is.
 
-        Both depend on the machine: of a file that is elsewhere nothing is noted.
+        The first two depend on the machine: of a file that is elsewhere nothing is noted.
         """
+        obtain = child(reference, "obtain")
+        if obtain is not None and text_of(obtain) == NOT_WRITTEN_DOWN:
+            self.warn(obtain, "nobody has written down where a copy of it is", _OBTAIN_HINT)
         if self.place is None:
             return
         file = child(reference, "file")

@@ -19,6 +19,8 @@ HINT = (
     "write {file: /etc/dro/keys/NAME}, {env: NAME}, {command: [program, argument]} or "
     "{aws_secret: NAME}"
 )
+NOT_WRITTEN_DOWN = "not written down yet"
+"""What a first plan says for `obtain`, until a person says it."""
 
 
 class SecretReference(BaseModel):

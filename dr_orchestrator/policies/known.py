@@ -68,20 +68,32 @@ class Known:
         return self.is_believed(at) and (limit is None or self.now - at <= limit)
 
     @cached_property
-    def concluded(self) -> tuple[RestoreTest, ...]:
-        """The restore tests that passed or failed, oldest first. One that only looks for the damage
-        another one found is not among them.
+    def made(self) -> tuple[RestoreTest, ...]:
+        """The restore tests that were made, oldest first, whatever came of them. One that only
+        looks for the damage another one found is not among them.
         """
         held = {name: self.plan.repositories_of(name) for name in self.plan.protected}
         told = (
             test
             for test in self.tests
-            if test.result is not Result.UNPROVEN
-            and test.follow_up_of is None
+            if test.follow_up_of is None
             and test.repository in held.get(test.system, ())
             and self.is_believed(test.finished_at)
         )
         return tuple(sorted(told, key=lambda test: (test.started_at, test.id)))
+
+    @cached_property
+    def concluded(self) -> tuple[RestoreTest, ...]:
+        """Those of them that passed or failed."""
+        return tuple(test for test in self.made if test.result is not Result.UNPROVEN)
+
+    @cached_property
+    def without_result(self) -> tuple[RestoreTest, ...]:
+        """The newest of each system from each place, where it came to no result: an older one that
+        passed does not tell what it would have shown.
+        """
+        newest = {(test.system, test.repository): test for test in self.made}
+        return tuple(test for test in newest.values() if test.result is Result.UNPROVEN)
 
     def newest_test(self, system: str) -> RestoreTest | None:
         """Return the newest restore test of a system that passed or failed."""

@@ -154,7 +154,9 @@ def late_actions(known: Known) -> Found | None:
 
 
 def corrected(known: Known, _control: Control) -> Found:
-    """Judge whether each restore test that failed led to an action, and none of these is late."""
+    """Judge whether each restore test that failed led to an action, and none of these is late; and
+    whether the newest came to a result, without which nobody knows what there is to correct.
+    """
     actions = tuple(each for each in known.record.actions if known.is_believed(each.opened_at))
     if late := late_actions(known):
         return late
@@ -174,9 +176,13 @@ def corrected(known: Known, _control: Control) -> Found:
         )
     if not known.concluded:
         return unproven("corrected.nothing_tested")
-    first = known.concluded[0].started_at
+    if unclear := known.without_result:
+        at = max(test.finished_at for test in unclear)
+        records = tuple(test.id for test in unclear)
+        return unproven("corrected.no_result", since=at, records=records, n=len(unclear), at=at)
+    first = known.made[0].started_at
     if not actions:
-        return met("corrected.none_needed", since=first, n=len(known.concluded), at=first)
+        return met("corrected.none_needed", since=first, n=len(known.made), at=first)
     return met(
         "corrected.met",
         since=max(each.closed_at for each in actions if each.closed_at),

@@ -11,7 +11,7 @@ from dr_orchestrator.policies.model import NOTHING, Found, breached, met, unprov
 from dr_orchestrator.policies.people import late_actions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from dr_orchestrator.core.restore_test import RestoreTest
@@ -206,7 +206,7 @@ def sample_restored(known: Known, control: Control) -> Found:
 
 def last_test(known: Known, control: Control) -> Found:
     """Judge whether the last restore test of each system passed, recently enough to count; from
-    each place.
+    each place. One that came to no result is a last one too.
     """
     failed = tuple(name for name in known.plan.protected if known.is_broken(name))
     if failed:
@@ -215,9 +215,26 @@ def last_test(known: Known, control: Control) -> Found:
     missing = tuple(name for name, test in fresh.items() if test is None)
     if missing or not fresh:
         return unproven("no_recent_test" if missing else NOTHING, systems=missing)
+    if known.without_result:
+        return _no_result(known.without_result, fresh)
     tests = [test for test in fresh.values() if test]
     at = _oldest(tests)
     return met("last_test.met", since=at, records=_ids(tests), n=len(tests), at=at)
+
+
+def _no_result(tests: tuple[RestoreTest, ...], fresh: Mapping[str, RestoreTest | None]) -> Found:
+    """Say that these tests came to no result, and when their systems last passed one."""
+    at = max(test.finished_at for test in tests)
+    passed = _oldest(each for test in tests if (each := fresh[test.system]))
+    return unproven(
+        "last_test.no_result",
+        since=at,
+        records=_ids(tests),
+        systems=tuple(dict.fromkeys(test.system for test in tests)),
+        n=len(tests),
+        at=at,
+        passed=passed,
+    )
 
 
 def _failed(known: Known, systems: tuple[str, ...]) -> Found:

@@ -164,7 +164,7 @@ class _Report:
         test = next((each for each in failed if each.repository == finding.repository), None)
         if test is None or finding.objective not in {Objective.RESTORE_TEST, Objective.RTO}:
             return what_to_do(finding, self._practice)
-        return advise(test, follow_ups_of(test, self._view.all_tests))
+        return advise(test, follow_ups_of(test, self._view.all_tests), self._view.record.points)
 
     def _state(self, finding: Finding, detail: str = "") -> Cell:
         words = verdict_words(finding.verdict)

@@ -160,6 +160,8 @@ def _key(view: View, each: CustodyStanding) -> Note:
     elif each.proven is not None:
         form = "proven_late" if each.verdict(view.now) is Verdict.UNPROVEN else "proven"
         text = say(f"manager.keys.{form}", **known, day=view.day(each.proven))
+    elif each.keyless and each.keyless == each.unproven:
+        text = say("manager.keys.none", **known, names=some_names(each.keyless))
     elif set(each.unproven) < set(repositories_of_keys(view.plan, view.record)):
         text = say("manager.keys.never_some", **known, names=some_names(each.unproven))
     else:

@@ -186,7 +186,8 @@ def _of_custody(view: View) -> Iterator[Need]:
         if each.due is None or each.failed or each.due <= view.now:
             continue
         if view.record.first_seen and (each.proven is None or each.due - view.now <= _SOON):
+            what = "no_key" if each.keyless else "key"
             yield Need(
-                text=say("manager.need.key", holder=view.person(each.holder), form=each.form),
+                text=say(f"manager.need.{what}", holder=view.person(each.holder), form=each.form),
                 by=_by(view, each.due),
             )

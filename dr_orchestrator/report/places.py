@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dr_orchestrator.core.custody import CustodyStanding
-    from dr_orchestrator.plan.model import Asset, RepositorySpec
+    from dr_orchestrator.plan.model import Asset, ProtectedSystem, RepositorySpec
     from dr_orchestrator.report.exact import Exact
 
 
@@ -252,11 +252,18 @@ def _covered(exact: Exact) -> Iterator[tuple[Cell, ...]]:
             case _:
                 promise = say(
                     "auditor.coverage.promise",
-                    importance=system.importance,
+                    importance=_importance(system),
                     rto=duration_words(system.rto),
                     rpo=duration_words(system.rpo),
                 )
                 yield row(title, say("auditor.coverage.ours"), promise)
+
+
+def _importance(system: ProtectedSystem) -> str:
+    """Return how important a system is, and where the plan does not say so, that it does not."""
+    if "importance" in system.model_fields_set:
+        return system.importance
+    return say("auditor.coverage.by_default", importance=system.importance)
 
 
 def custody_section(exact: Exact) -> Section:

@@ -370,9 +370,17 @@ def _shortfall(view: View, finding: Finding, *, told: bool, joined: bool) -> Sho
     return Shortfall(
         objective=objective,
         verdict=finding.verdict,
-        verdict_words=verdict_words(finding.verdict),
+        verdict_words=_verdict_said(view, finding),
         text="; ".join(part for part in parts if part) or say("manager.short.told"),
     )
+
+
+def _verdict_said(view: View, finding: Finding) -> str:
+    """Return the verdict in words; `not proven yet` where it is not due, as `dro status` says."""
+    words = verdict_words(finding.verdict)
+    if finding.verdict is not Verdict.UNPROVEN or is_overdue(finding, view.now):
+        return words
+    return say("manager.short.yet", verdict=words)
 
 
 def _why(view: View, finding: Finding, *, told: bool) -> str:

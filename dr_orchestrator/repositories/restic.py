@@ -464,9 +464,14 @@ class ResticRepository:
     def list_keys(self) -> tuple[ListedKey, ...]:
         """Return the keys that open it.
 
+        Where others save, none is said to be the one that opened it, unless it is the only one:
+        restic tells that under a lock of its own.
+
         Raises:
-            RepositoryError: by its class. restic lists keys under a lock of its own.
+            RepositoryError: by its class.
         """
+        if self._only_read:
+            return self._keys_without_a_lock()
 
         def attempt() -> Completed:
             return self._program.ask(
@@ -478,12 +483,25 @@ class ResticRepository:
             raise RepositoryError(f"restic's list of the keys of {self._name} cannot be read")
         return found
 
+    def _keys_without_a_lock(self) -> tuple[ListedKey, ...]:
+        def ask(*words: str) -> bytes:
+            doing = "listing its keys"
+            return self._program.ask(*words, "--no-lock", doing=doing, timeout=_KEY_TIMEOUT).stdout
+
+        ids = restic_output.listed_ids(ask("list", "keys"))
+        is_only = len(ids) == 1
+        return tuple(
+            restic_output.key(each, ask("cat", "key", each), is_current=is_only) for each in ids
+        )
+
     def add_key(self, password: Secret, *, user: str, host: str) -> None:
         """Let another password open it too, and label its key.
 
         Raises:
+            UsageMistake: others save there.
             RepositoryError: by its class.
         """
+        self._require_ours()
 
         def attempt() -> None:
             self._program.ask(

@@ -168,6 +168,19 @@ def keys(stdout: bytes) -> tuple[ListedKey, ...] | None:
         return None
 
 
+def key(identity: str, stdout: bytes, *, is_current: bool) -> ListedKey:
+    """Return the key that `cat key` prints; whether it is the current one, that does not say."""
+    message = _message(stdout)
+    made = _time(str(message.get("created", "")))
+    return ListedKey(
+        id=identity[:_SHORT_ID_LENGTH],
+        user=str(message.get("username", "")),
+        host=str(message.get("hostname", "")),
+        made_at=None if made == _NO_TIME else made,
+        is_current=is_current,
+    )
+
+
 def lock(identity: str, stdout: bytes) -> Lock | None:
     """Return the lock that `cat lock` prints, or `None` where it cannot be read."""
     message = _message(stdout)

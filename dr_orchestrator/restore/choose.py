@@ -55,7 +55,8 @@ def choose_point(
         then = f" from before {instant_words(before, before.tzinfo or UTC)}" if before else ""
         raise PointNotFound(
             f"{system}: no recovery point is known{where}{then}",
-            hint="`dro backup` makes one; `dro points rebuild` finds those that a repository holds",
+            hint="`dro backup` makes one, or looks for those of another tool; `dro points rebuild` "
+            "finds those that this program made",
         )
     if wanted == LATEST:
         among = certain or held

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from dr_orchestrator.core.manifest_codec import decode_manifest
 from dr_orchestrator.core.record import Restored
 from dr_orchestrator.core.run import Operation
+from dr_orchestrator.core.share import UNREADABLE
 from dr_orchestrator.core.wording import count_words, some_names
 from dr_orchestrator.errors import PointNotFound, UsageMistake
 from dr_orchestrator.restore.hold import held
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _LISTED_AT_ONCE = 40
 """Different states of trees that one search lists: of a small tree each takes restic a second."""
 _MOST_VERSIONS = 1000
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 
 Fits = Callable[[str], bool]
 
@@ -72,7 +74,7 @@ class Version:
     points: list[RecoveryPoint]
     """Newest first."""
     is_newest: bool = False
-    """Whether the newest point that was looked through has it: then it is still there."""
+    """Whether the newest point that has its asset has it: then it is still there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +135,8 @@ class _Search:
 
 def name_pattern(text: str) -> Fits:
     """Return whether a path in a tree fits what somebody typed, capital letters or not: a part of
-    the path; or with `*` and `?` all of the file's name, and of the path where it has a slash.
+    the path; or with `*` and `?` all of the file's name, and of the path where it has a slash. Of a
+    name that is no UTF-8, as old programs wrote it, the letters that can be read have to fit.
 
     Raises:
         UsageMistake: there is nothing to look for.
@@ -141,13 +144,23 @@ def name_pattern(text: str) -> Fits:
     wanted = _folded(text.strip())
     if not wanted.strip("*?/"):
         raise UsageMistake("there is nothing to look for", hint="type a name, or a part of it")
+    fits = _folded_pattern(wanted)
+    # of one that is no UTF-8 each sign beyond ASCII is listed as the same one
+    listed = _folded(_NOT_ASCII.sub(UNREADABLE, unicodedata.normalize("NFC", text.strip())))
+    if listed == wanted or not listed.strip(f"*?/{UNREADABLE}"):
+        return lambda path: fits(_folded(path))
+    fits_listed = _folded_pattern(listed)
+    return lambda path: fits(folded := _folded(path)) or fits_listed(folded)
+
+
+def _folded_pattern(wanted: str) -> Fits:
     if not {"*", "?"} & set(wanted):
-        return lambda path: wanted in _folded(path)
+        return lambda path: wanted in path
     # no sign but these two means anything: names hold brackets
     fit = re.compile(fnmatch.translate(wanted.replace("[", "[[]"))).match
     if "/" in wanted:
-        return lambda path: fit(_folded(path)) is not None
-    return lambda path: fit(_folded(path.rpartition("/")[2])) is not None
+        return lambda path: fit(path) is not None
+    return lambda path: fit(path.rpartition("/")[2]) is not None
 
 
 def _folded(text: str) -> str:
@@ -195,7 +208,7 @@ def search(
         if searched:
             tools.store.record(_as_recorded(request, trees, searched, run.id, tools.clock.now()))
     return SearchResult(
-        versions=_in_order(found.versions.values(), searched),
+        versions=_in_order(found.versions.values(), searched, request.repository),
         searched=searched,
         left_out=left_out,
         databases=databases,
@@ -299,11 +312,15 @@ def _as_recorded(
 
 
 def _in_order(
-    versions: Collection[Version], searched: Sequence[RecoveryPoint]
+    versions: Collection[Version], searched: Sequence[RecoveryPoint], repository: str
 ) -> tuple[Version, ...]:
-    newest = searched[0].id if searched else ""
+    newest: dict[str, str] = {}
+    for point in searched:
+        copy = point.copy_in(repository)
+        for asset in copy.snapshots if copy else ():  # a newer point may lack one of several
+            newest.setdefault(asset, point.id)
     for version in versions:
         version.points.sort(key=lambda each: each.as_of, reverse=True)
-        version.is_newest = version.points[0].id == newest
+        version.is_newest = version.points[0].id == newest[version.asset]
     by_age = sorted(versions, key=lambda each: each.points[0].as_of, reverse=True)
     return tuple(sorted(by_age, key=lambda each: (each.asset, each.path)))

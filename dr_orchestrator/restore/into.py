@@ -18,7 +18,7 @@ from dr_orchestrator.errors import UsageMistake
 from dr_orchestrator.repositories.manifests import find_manifest, read_sidecars
 from dr_orchestrator.restore.bring_back import fetch
 from dr_orchestrator.restore.hold import held
-from dr_orchestrator.sandbox.live import open_live, require_loadable
+from dr_orchestrator.sandbox.live import open_live, require_loadable, require_not_protected
 from dr_orchestrator.store.ledger import run_in_ledger
 
 if TYPE_CHECKING:
@@ -121,6 +121,25 @@ def restore_into(request: RestoreIntoDatabase, tools: IntoTools) -> RestoredData
         if any(each.result is Result.FAILED for each in restored.verifications):
             run.conclude(Outcome.PARTIAL, "what came back is not what was captured")
     return restored
+
+
+def database_to_load(
+    point: RecoveryPoint, asset: str, address: LiveAddress, plans: tuple[Plan, ...]
+) -> str:
+    """Return the asset that is meant, if nothing that can be seen before a person is asked to
+    confirm it speaks against loading it there.
+
+    Raises:
+        UsageMistake: the point holds no such asset, or several databases.
+        TargetRefused: nothing may land there.
+    """
+    wanted = asset or _only_database(point)
+    if wanted not in point.assets:
+        raise UsageMistake(
+            f"the point holds no asset {wanted}", hint=f"it holds: {', '.join(point.assets)}"
+        )
+    require_not_protected(address, plans)
+    return wanted
 
 
 def _only_database(point: RecoveryPoint) -> str:

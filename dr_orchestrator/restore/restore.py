@@ -22,6 +22,7 @@ from dr_orchestrator.repositories.restored import locate
 from dr_orchestrator.restore.bring_back import RESTORE_TIMEOUT
 from dr_orchestrator.restore.hold import held
 from dr_orchestrator.restore.single_files import SingleFiles
+from dr_orchestrator.restore.unfinished import unfinished
 from dr_orchestrator.store.ledger import run_in_ledger
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class RestoreTools:
     """Opens a repository of the plan for reading; never creates one."""
     lock_wait: timedelta
     """How long to wait where retention looks at the very point."""
+    notes: Path
+    """Where it is noted what is not finished, for the next start to remove."""
     on_progress: Callable[[str, Progress], None] = field(default=lambda _asset, _progress: None)
 
 
@@ -141,7 +144,7 @@ def restore_point(request: RestoreToDirectory, tools: RestoreTools) -> RestoreRe
                     missing -= single.found
                 if single is None or single.found:
                     came = _restore_asset(
-                        asset, found, repository, request.target, tools, single=single
+                        asset, found, repository, request.target, tools, run=run.id, single=single
                     )
                     restored.append(came)
             except DroError as error:
@@ -237,6 +240,7 @@ def _restore_asset(
     target: NewDirectoryTarget,
     tools: RestoreTools,
     *,
+    run: str,
     single: SingleFiles | None,
 ) -> RestoredAsset:
     state = found.manifest.assets[asset]
@@ -244,25 +248,21 @@ def _restore_asset(
     place = target.path / asset
     place.mkdir(mode=0o700)
     try:
-        folder = repository.restore(
-            state.snapshot,
-            target,
-            incoming.name,
-            paths=single.paths if single else found.paths(asset),
-            hidden_below=state.path,
-            timeout=RESTORE_TIMEOUT,
-            on_progress=lambda progress: tools.on_progress(asset, progress),
-        )
-        restored = locate(folder, state.path, asset)
-        if single is not None:
-            single.keep_only_these(restored)
-        sidecars = read_sidecars(repository, found, asset)
-        steps = tools.drivers[state.kind].hand_over(state, restored, sidecars, place)
+        with unfinished(incoming, run, tools.notes) as within:
+            folder = repository.restore(
+                state.snapshot,
+                within,
+                "tree",
+                paths=single.paths if single else found.paths(asset),
+                hidden_below=state.path,
+                timeout=RESTORE_TIMEOUT,
+                on_progress=lambda progress: tools.on_progress(asset, progress),
+            )
+            restored = locate(folder, state.path, asset)
+            files = single.keep_only_these(restored) if single is not None else None
+            sidecars = read_sidecars(repository, found, asset)
+            steps = tools.drivers[state.kind].hand_over(state, restored, sidecars, place)
     except BaseException:
         shutil.rmtree(place)  # what is not complete must not look as if it were
         raise
-    finally:
-        if incoming.exists():
-            shutil.rmtree(incoming)
-    files = len(single.listed) if single else None
     return RestoredAsset(asset=asset, place=place, next_steps=steps, files=files)

@@ -119,7 +119,7 @@ def prove(request: RestoreTestRequest, tools: RestoreTestTools) -> tuple[Restore
         share = _next_share(request, tools)
         asked = _test(request, point, share, tools, follow_up_of=None)
         follow_ups = _followed_up(asked, request, point, tools) if _is_failed(asked) else ()
-    advised = replace(asked, next=advise(asked, follow_ups))
+    advised = replace(asked, next=advise(asked, follow_ups, _points(request, tools)))
     return (advised, *follow_ups)
 
 
@@ -342,7 +342,7 @@ class _Attempt:
             parts=self._share.parts,
             follow_up_of=follow_up_of,
         )
-        return replace(test, next=advise(test, ()))
+        return replace(test, next=advise(test, (), (point,)))
 
     def _judgement(self) -> tuple[Result, str]:
         if self._error is not None:

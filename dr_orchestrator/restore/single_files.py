@@ -67,15 +67,16 @@ class SingleFiles:
         """What is to be restored, full, as the repository lists it."""
         return tuple(each.path for each in self.listed.values())
 
-    def keep_only_these(self, tree: Path) -> None:
-        """Remove all else from the tree that came back.
+    def keep_only_these(self, tree: Path) -> int:
+        """Remove all else from the tree that came back; return how many files stay. That are more
+        than are listed where names that are no UTF-8 are listed alike.
 
         Raises:
             RepositoryDamaged: one of these did not come back, or not all of it.
         """
         if not tree.is_dir():  # it is the one file
-            return
-        came = 0
+            return 1
+        stay, whole = 0, set[str]()
         folders = set(_all_folders(self.listed))
         root = beneath.open_root(tree)
         try:
@@ -90,15 +91,18 @@ class SingleFiles:
                     elif (listed := self.listed.get(path)) is None:
                         os.unlink(entry.name, dir_fd=folder.descriptor)
                     else:
-                        came += entry.is_link or entry.stat.st_size == listed.size
+                        stay += 1
+                        if entry.is_link or entry.stat.st_size == listed.size:
+                            whole.add(path)
         finally:
             os.close(root)
-        if came < len(self.listed):
+        if len(whole) < len(self.listed):
             raise RepositoryDamaged(
-                f"{len(self.listed) - came} of {count_words(len(self.listed), 'file')} did not "
-                "come back as the repository lists them",
+                f"{len(self.listed) - len(whole)} of {count_words(len(self.listed), 'file')} did "
+                "not come back as the repository lists them",
                 hint="try the same point from another repository",
             )
+        return stay
 
 
 def in_tree(root: str, name: str) -> str:

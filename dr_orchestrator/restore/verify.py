@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dr_orchestrator.assets.files_listed import check_listed
 from dr_orchestrator.core.verification import (
+    BASELINE_OF_OTHERS,
     NO_BASELINE,
     NOTHING_TOLD,
     Depth,
@@ -105,8 +106,10 @@ class Verifier:
             )
         if not self.system.is_existing or self.manifest.assets[asset].baseline is not None:
             return answers
+        only = all(isinstance(check, BaselineCheck) for check in self.system.verify)
+        reason = BASELINE_OF_OTHERS if self._compares and not only else NOTHING_TOLD
         return tuple(
-            replace(each, title=f"{asset} is what it was", reason=NOTHING_TOLD)
+            replace(each, title=f"{asset} is what it was", reason=reason)
             if each.reason == NO_BASELINE
             else each
             for each in answers
@@ -156,7 +159,11 @@ class Verifier:
         if self._compares:
             return []
         asked = {check.asset for check in checks if isinstance(check, SqlCheck | RunCheck)}
-        asked |= {check.files.asset for check in checks if isinstance(check, FilesCheck)}
+        asked |= {
+            check.files.asset
+            for check in checks
+            if isinstance(check, FilesCheck) and (check.files.listed_by or check.files.at_least)
+        }
         for check in checks:
             if isinstance(check, PackCheck) and check.pack in self.packs:
                 asked |= self._pack_checks(check).asked
@@ -246,7 +253,11 @@ class Verifier:
             rows = self._point.living(listed.asset).rows(listed.sql)
             share = self.shares.get(wanted.asset)
             found = check_listed(rows, listed.prefix, files.root, share=share)
-            return found.verification(check.title, wanted.asset)
+            told = found.verification(check.title, wanted.asset)
+            if found.listed or self._compares:
+                return told
+            reason = "the rows name no file, so none was looked for"
+            return replace(told, result=Result.UNPROVEN, reason=reason)
         return self._at_least(check.title, wanted.asset, files.root, wanted.at_least or 0)
 
     def _at_least(self, title: str, asset: str, root: Path, wanted: int) -> Verification:

@@ -40,6 +40,8 @@ _URL = re.compile(
     r"(?P<scheme>[a-z]+)://(?P<user>[^:@/?#]+)(?P<password>:[^@/]*)?@"
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:@/?#\[\]]+)(?::(?P<port>\d{1,5}))?/(?P<database>[^/?#]+)"
 )
+_LONGEST_NAME = 63
+"""NAMEDATALEN of PostgreSQL, less one; a server cuts what is longer, and says so to nobody."""
 _FORM = "postgres://USER@HOST:PORT/NAME or mariadb://USER@HOST:PORT/NAME"
 _ANOTHER_NAME = "give it another name, and rename it once you have looked at it"
 
@@ -59,7 +61,8 @@ class LiveAddress:
         """Read `postgres://USER@HOST:PORT/NAME`, or `mariadb://…`; `%2F` begins a unix socket.
 
         Raises:
-            UsageMistake: it is none, or has a password in it.
+            UsageMistake: it is none, or has a password in it, or a name that no server takes as it
+                is.
         """
         found = _URL.fullmatch(url)
         kind = _KINDS.get(found["scheme"]) if found else None
@@ -70,13 +73,20 @@ class LiveAddress:
                 "a password in --into is seen by other programs of this machine",
                 hint="leave it out: it is asked for; --password-env NAME takes it from a variable",
             )
-        return cls(
+        address = cls(
             kind=kind,
             host=unquote(found["host"]).strip("[]"),
             port=int(found["port"] or ENGINES[kind].default_port),
             user=unquote(found["user"]),
             database=unquote(found["database"]),
         )
+        if not f"{address.user}{address.words}".isprintable():
+            raise UsageMistake("--into has a sign in it that nobody can see", hint=f"as {_FORM}")
+        if len(address.database.encode()) > _LONGEST_NAME:
+            raise UsageMistake(
+                f"a database's name has {_LONGEST_NAME} bytes at most: PostgreSQL would cut it"
+            )
+        return address
 
     @property
     def words(self) -> str:
@@ -122,7 +132,7 @@ def open_live(
     access = ServerAccess(
         host=address.host, port=address.port, user=address.user, password=password
     )
-    _require_not_protected(address, plans)
+    require_not_protected(address, plans)
     with _session(access, address.kind) as session:
         if address.database in session.databases():
             raise TargetRefused(f"{address.words} exists already", hint=_ANOTHER_NAME)
@@ -146,7 +156,12 @@ def open_live(
     )
 
 
-def _require_not_protected(address: LiveAddress, plans: tuple[Plan, ...]) -> None:
+def require_not_protected(address: LiveAddress, plans: tuple[Plan, ...]) -> None:
+    """Make sure that no plan protects a database of that name there.
+
+    Raises:
+        TargetRefused: one does.
+    """
     there = addresses(address.kind, address.host, address.port)
     for asset in databases_of(plans):
         is_named_alike = asset.database.casefold() == address.database.casefold()

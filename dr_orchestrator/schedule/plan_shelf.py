@@ -8,6 +8,7 @@ an operation reads it there, and never a file that somebody is just writing.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import shutil
 from collections.abc import Iterable, Mapping
@@ -188,7 +189,7 @@ def kept_version(kept: Path, path: Path) -> LoadedPlan | None:
 
     A kept version that this version of the program takes for invalid counts as none.
     """
-    for file in kept.glob(f"*/{path.name}"):
+    for file in kept.glob(f"*/{glob.escape(path.name)}"):
         with contextlib.suppress(DroError):
             return replace(load_plan(file), path=path)
     return None

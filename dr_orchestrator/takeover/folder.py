@@ -45,6 +45,12 @@ RECORD = "record.jsonl"
 EVIDENCE = "evidence.zip"
 FILES_KEY = "files.key"
 
+ANOTHER_MAY_HAVE_IT = (
+    "if another machine went on with it meanwhile, both do now: stop that one, and hand it "
+    "over from there instead"
+)
+"""What whoever takes a practice back is to know: no folder tells."""
+
 _SIGNATURE = "signature"
 _LARGEST = 4 * 1024 * 1024
 """Bytes of a file that is read at once; far more than any plan has."""

@@ -119,11 +119,12 @@ def read_practice(
     listed = repository.snapshots({"practice": practice})
     evidence = saved_evidence(repository, practice, keys)
     doubts: list[str] = []
+    passed_over: set[str] = set()
     for snapshot in _newest_first(listed, now, point):
         try:
             manifest = read_manifest(repository, snapshot, listed)
             loaded = _plan_beside(repository, manifest)
-            doubts += _doubts(repository, manifest, listed, evidence, now)
+            doubts += _doubts(repository, manifest, listed, evidence, now, passed_over=passed_over)
             return FoundPractice(
                 manifest=manifest,
                 loaded=loaded,
@@ -138,6 +139,7 @@ def read_practice(
             if not _is_of_one(error):
                 raise
             why = "; ".join(error.message.splitlines()[:2])
+            passed_over.add(snapshot.id)
             doubts.append(f"passed over the manifest in snapshot {snapshot.id[:8]}: {why}")
     which = f"of point {point}" if point else f"of {practice}"
     raise PointNotFound(
@@ -229,6 +231,8 @@ def _doubts(
     listed: Collection[Snapshot],
     evidence: SavedEvidence,
     now: datetime,
+    *,
+    passed_over: Collection[str],
 ) -> Iterator[str]:
     """Yield what a person should know of the point that plan and runbooks are taken from."""
     manifest = found.manifest
@@ -247,17 +251,26 @@ def _doubts(
         )
     others = _others(repository, listed, found, now, among=evidence.points)
     if not evidence.points:
-        before, which = next(others, None), "the one before it"
+        usable = (each for each in others if each.snapshot not in passed_over)
+        before, which = next(usable, None), "the one before it"
     else:
         before = next(filter(evidence.vouches_for, others), None)
         which = "the newest that the evidence speaks of"
         if before is None:
             yield "the evidence speaks of no recovery point that is here"
     if before is not None and _texts(before) != _texts(found):
-        yield (
-            f"plan or runbooks are not those of point {before.manifest.point}, {which}: compare "
-            f"them, or take those: --point {before.manifest.point}"
-        )
+        yield other_texts(before, which, is_usable=before.snapshot not in passed_over)
+
+
+def other_texts(other: FoundManifest, which: str, *, is_usable: bool) -> str:
+    """Return the doubt that another point has other texts, and what to do about it: to take its
+    own is no advice where they are not usable.
+    """
+    point = other.manifest.point
+    told = f"plan or runbooks are not those of point {point}, {which}"
+    if not is_usable:
+        return f"{told}, which cannot be used: look through them before you rely on them"
+    return f"{told}: compare them, or take those: --point {point}"
 
 
 def _texts(found: FoundManifest) -> tuple[str, Mapping[str, str]]:

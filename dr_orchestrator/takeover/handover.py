@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,6 +23,8 @@ from dr_orchestrator.core.wording import printable
 from dr_orchestrator.errors import Busy, DroError, SpaceExhausted, StoreUnusable, UsageMistake
 from dr_orchestrator.plan.load import effective_yaml
 from dr_orchestrator.process import ProcessIdentity
+from dr_orchestrator.repositories.evidence import EVIDENCE as SAVED
+from dr_orchestrator.repositories.manifests import manifests_among, tag_value
 from dr_orchestrator.takeover.folder import (
     EFFECTIVE_PLAN,
     EVIDENCE,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from dr_orchestrator.evidence.signing import Signer
     from dr_orchestrator.plan.load import LoadedPlan
     from dr_orchestrator.plan.model import Plan
+    from dr_orchestrator.repositories.base import Repository, Snapshot
     from dr_orchestrator.store.base import ChainHead, Store
 
 KIT = "kit"
@@ -126,8 +128,9 @@ def hand_over(request: HandoverRequest, tools: HandoverTools) -> HandedOut:
         _require_possible(request, before)
         tools.require_sound(request.loaded.plan)
         _require_idle(request, tools)
-        new = request.out.with_name(f".{request.out.name}.{secrets.token_hex(4)}")
+        new = request.out.with_name(f".{request.out.name}.{request.practice}-handover")
         try:
+            _clear(new)
             new.mkdir(mode=0o700)
             handed = _written(request, tools, before, new)
             _sync(new)
@@ -137,8 +140,51 @@ def hand_over(request: HandoverRequest, tools: HandoverTools) -> HandedOut:
             raise _cannot_write(request.out, error) from None
         finally:
             with suppress(OSError):
-                shutil.rmtree(new)
+                _clear(new)
         return handed
+
+
+def _clear(new: Path) -> None:
+    """Take away what whoever was killed left half written: it is confidential."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(new)
+
+
+def gone_on_in(
+    plan: Plan, store: Store, open_repository: Callable[[Plan, str], Repository]
+) -> Mapping[str, DroError | None]:
+    """Return the repositories in which another machine went on with a practice since it was handed
+    over from here; with why, those that could not be looked into.
+    """
+    practice, found = plan.practice.id, dict[str, DroError | None]()
+    handed = store.handed_over().get(practice)
+    if handed is None:
+        return found
+    points = frozenset(each.id for each in store.practice_record(practice).points)
+    chains = frozenset(each.chain for each in store.evidence.chains(practice))
+    for name in plan.used_repositories:
+        try:
+            snapshots = open_repository(plan, name).snapshots({"practice": practice})
+        except DroError as error:
+            found[name] = error
+        else:
+            if went_on(snapshots, since=handed.at, points=points, chains=chains):
+                found[name] = None
+    return found
+
+
+def went_on(
+    snapshots: Iterable[Snapshot],
+    *,
+    since: datetime,
+    points: Collection[str],
+    chains: Collection[str],
+) -> bool:
+    """Return whether points or evidence were saved since then that are not of this record. Pure."""
+    later = tuple(each for each in snapshots if each.time > since)
+    saved = {tag_value(each, "point") for each in manifests_among(later)}
+    written = {tag_value(each, "chain") for each in later if tag_value(each, "dro") == SAVED}
+    return not (saved <= set(points) and written <= set(chains))
 
 
 def withdraw(practice: str, store: Store, *, by: str, at: datetime) -> bool:

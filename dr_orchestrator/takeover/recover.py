@@ -1,7 +1,8 @@
 """An empty machine, this package and a key: out of one repository, a folder to go on from.
 
 Nothing in the repository is changed. The plan is a file of this machine afterwards, and so would be
-trusted; since it came out of a repository, no command in it runs unless a person read it.
+trusted; since it came out of a repository, no command in it runs and no secret that it names is
+read unless a person read it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from dr_orchestrator.plan.model import Credentials, RepositorySpec
 from dr_orchestrator.plan.secret_reference import SecretReference
 from dr_orchestrator.takeover.commands import locations_that_run
 from dr_orchestrator.takeover.recovered_folder import Origin, RecoveredFolder
+from dr_orchestrator.takeover.references import apart, withheld_in, without_reads
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dr_orchestrator.clock import Clock
     from dr_orchestrator.plan.model import Plan
     from dr_orchestrator.store.base import Store
@@ -74,6 +78,15 @@ class Recovery:
     folder: RecoveredFolder
     commands_allowed: bool
     """Whether a person read the commands, and wants them to run."""
+    reads_allowed: bool
+    """Whether a person read which secrets of this machine the plan names, and for whom."""
+
+    @property
+    def withheld(self) -> dict[str, Path]:
+        """Return the fields of the plan whose secret a person has to put into the folder: where."""
+        if self.reads_allowed:
+            return {}
+        return withheld_in(self.found.loaded.plan, self.repository, self.folder.keys)
 
     @property
     def origin(self) -> Origin:
@@ -130,7 +143,10 @@ def write_folder(recovery: Recovery) -> None:
     found, opened, folder = recovery.found, recovery.opened, recovery.folder
     key, login = folder.key(recovery.repository), folder.key(f"{recovery.repository}.rest")
     here = opened.as_in_a_plan(SecretReference(file=str(key)), SecretReference(file=str(login)))
-    plan = plan_from_here(found.loaded.plan, recovery.repository, here)
+    saved = apart(found.loaded.plan, recovery.repository)
+    if not recovery.reads_allowed:
+        saved = without_reads(saved, recovery.repository, folder.keys)
+    plan = plan_from_here(saved, recovery.repository, here)
     files = {
         f"plans/{found.practice}.yaml": plan.encode(),
         **{f"plans/packs/{name}": content for name, content in found.packs.items()},

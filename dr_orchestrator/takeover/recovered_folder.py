@@ -49,9 +49,14 @@ class RecoveredFolder:
         """What `DRO_SETTINGS` is to name."""
         return self.path / "dro.yaml"
 
+    @property
+    def keys(self) -> Path:
+        """Below which keys lie."""
+        return self.path / "keys"
+
     def key(self, name: str) -> Path:
         """Return where a key lies."""
-        return self.path / "keys" / name
+        return self.keys / name
 
     def begun(self, location: str) -> Origin | None:
         """Return how far a recovery from `location` has come here; `None` where there is nothing.

@@ -53,6 +53,8 @@ class Taken:
     """The files that are new here."""
     again: bool
     """Whether the record was taken in before."""
+    is_back: bool
+    """Whether it was handed over from here, and no other machine's record came with it."""
     retention: Mapping[str, str]
     """Repository -> why this machine is not yet the one that forgets there; empty where it is."""
     missing: Mapping[str, str]
@@ -88,10 +90,12 @@ def take_over(handed: Handed, tools: TakeoverTools, *, plans: Path, by: str, at:
     written = tuple(path for path, content in files.items() if _put(path, content))
     loaded = load_plan(next(reversed(files)))
     plan = loaded.plan
+    chains = tools.store.evidence.chains(giver.practice)
     return Taken(
         loaded=loaded,
         written=written,
         again=not is_new,
+        is_back=is_new and any(each.ours and each.chain == giver.chain for each in chains),
         retention={name: _retention(plan, name, tools) for name in _ours_to_forget(plan)},
         missing=dict(_missing(plan, tools)),
     )

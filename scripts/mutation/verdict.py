@@ -26,7 +26,7 @@ _SHORT = {
     "every view answers": "views answer",
     "are there": "objects",
     "hand out a number twice": "sequences",
-    "every index is usable": "indexes",
+    "no unusable indexes": "indexes",
     "byte for byte what was captured": "the server's manifest",
     "that was captured, byte for byte": "hash of the file",
     "integrity_check": "integrity_check",

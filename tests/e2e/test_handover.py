@@ -72,7 +72,10 @@ def test_second_machine_goes_on_without_a_break(sites: tuple[Site, Site], tmp_pa
     before = [(objective, verdict) for objective, verdict, _ in _findings(giver)]
     out = tmp_path / "handed"
 
-    handed = _hand_over(giver, out, "--to", "Lakeview IT", "--why", "the contract ends", "--json")
+    words = ("--to", "Lakeview IT", "--why", "the contract ends", "--json")
+    asked = _hand_over(giver, out, *words)
+    assert (asked.code, out.exists(), "--yes riverside" in asked.stderr) == (2, False, True)
+    handed = _hand_over(giver, out, *words, "--yes", "riverside")
     assert handed.code == 0, handed.said
 
     assert not [text for text in _texts(out) if MARKER.encode() in text]
@@ -83,7 +86,9 @@ def test_second_machine_goes_on_without_a_break(sites: tuple[Site, Site], tmp_pa
     refused = giver.dro("backup", "riverside")
     assert (refused.code, "--withdraw" in refused.stderr) == (2, True)
 
-    taken = taker.dro("takeover", str(out), "--key", handed.json["key"], "--json")
+    taken = taker.dro(
+        "takeover", str(out), "--key", handed.json["key"], "--trust-commands", "--json"
+    )
     assert taken.code == 0, taken.said
     assert taken.json["retention"] == {"onsite": None}
 
@@ -94,9 +99,13 @@ def test_second_machine_goes_on_without_a_break(sites: tuple[Site, Site], tmp_pa
     assert verified.code == 0, verified.said
     export = tmp_path / "both.zip"
     done = taker.dro("evidence", "export", "riverside", "--out", str(export), "--json").json
-    words = [word for each in done["chains"] for word in ("--key", each["key"])]
-    words += [word for each in done["chains"] for word in ("--expect", each["head"])]
+    heads = [word for each in done["chains"] for word in ("--key", each["key"])]
+    heads += [word for each in done["chains"] for word in ("--expect", each["head"])]
     checked = subprocess.run(
-        (sys.executable, "-I", export, *words), capture_output=True, text=True, check=False
+        (sys.executable, "-I", export, *heads), capture_output=True, text=True, check=False
     )
     assert (checked.returncode, len(done["chains"])) == (0, 2), checked.stdout
+
+    assert taker.dro("evidence", "anchor", "riverside").code in {0, 3}
+    back = giver.dro("handover", "riverside", "--withdraw")
+    assert (back.code, "onsite: another machine went on" in back.stdout) == (2, True), back.said

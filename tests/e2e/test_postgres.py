@@ -258,7 +258,7 @@ def test_no_secret_and_no_patient_gets_out(site: Site, server: Production, metho
     stop = threading.Event()
 
     def watch() -> None:
-        while not stop.is_set():
+        while not stop.wait(0.01):
             for entry in Path("/proc").iterdir():
                 if entry.name.isdigit():
                     for name in ("cmdline", "environ"):

@@ -88,21 +88,21 @@ def _assert_borne_out(store: Store, journal: tuple[JournalLine, ...]) -> None:
 def test_store_is_whole_when_its_writer_is_killed_at_any_instant(tmp_path: Path) -> None:
     instants = random.Random(20261121)
     state, written = tmp_path / "state", []
-    for attempt in range(24):
+    for attempt in range(12):
         writer = _writer(state, str(attempt), 0)
         assert writer.stdout is not None
         written.append(writer.stdout.readline().strip())
         time.sleep(instants.uniform(0, 0.05))
         written += _kill(writer)
 
-    assert len(written) > 24
+    assert len(written) > 12
     assert _assert_whole(state, written, tmp_path / "replayed") >= len(written)
 
 
 def test_store_is_whole_when_it_is_killed_while_it_is_made(tmp_path: Path) -> None:
     instants = random.Random(20261122)
     unfinished = 0
-    for attempt in range(20):
+    for attempt in range(10):
         state = tmp_path / str(attempt)
         writer = _writer(state, "first", 0)
         deadline = time.monotonic() + 30

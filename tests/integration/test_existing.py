@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from dr_orchestrator.core.point import Method
 from dr_orchestrator.core.record import PointForgotten
 from dr_orchestrator.core.run import Outcome
+from dr_orchestrator.core.secret import Secret
 from dr_orchestrator.errors import ManifestInvalid, PointNotFound, UsageMistake
 from dr_orchestrator.evidence.facts import KINDS
 from dr_orchestrator.evidence.line import read_line
@@ -119,6 +121,7 @@ def test_newest_dump_of_a_folder_is_taken_and_tells_how_old_it_is(lent: Theirs) 
     lent.write("dumps/emr-2026-11-18.sql", b"newer", at=LAST_NIGHT - 3 * DAY)
     lent.write("dumps/emr-2026-11-19.sql", b"old", at=LAST_NIGHT - 9 * DAY)
     lent.write("dumps/other.sql", at=LAST_NIGHT)
+    lent.write("dumps/emr-2030-01-01.sql", b"of a wrong clock", at=LAST_NIGHT + 1000 * DAY)
     lent.save(LAST_NIGHT)
 
     lent.look(lent.plan(database=("postgres", "dumps/emr-*.sql")))
@@ -127,6 +130,20 @@ def test_newest_dump_of_a_folder_is_taken_and_tells_how_old_it_is(lent: Theirs) 
     asset = point.assets["database"]
     assert (asset.method, asset.bytes) == (Method.DUMP, 5)
     assert asset.data_as_of == LAST_NIGHT - 3 * DAY
+
+
+def test_older_points_are_found_when_the_newest_hold_nothing_of_it(
+    lent: Theirs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dr_orchestrator.backup.existing._AT_ONCE", 1)
+    lent.write("db/emr.db")
+    lent.save(LAST_NIGHT - DAY)
+    (lent.data / "db/emr.db").rename(lent.data / "elsewhere.db")
+    lent.save(LAST_NIGHT)
+
+    lent.look(lent.plan(database=("sqlite", "db/emr.db")))
+
+    assert [point.as_of for point in lent.points()] == [LAST_NIGHT - DAY]
 
 
 def test_stream_is_as_old_as_its_snapshot(lent: Theirs) -> None:
@@ -154,12 +171,14 @@ def test_folder_that_came_empty_is_missing_from_its_point(lent: Theirs) -> None:
 def test_write_ahead_log_that_stays_behind_is_told(lent: Theirs) -> None:
     lent.write("emr.db")
     lent.write("emr.db-wal", b"w" * 4096)
+    lent.write("emr.db-journal", b"j" * 1024)
     lent.save(LAST_NIGHT)
 
     lent.look(lent.plan(database=("sqlite", "emr.db")))
 
     kept = lent.store.kept_manifest(PRACTICE, lent.points()[0].id) or ""
     assert "4.0 KiB that were not in it yet" in kept
+    assert "1.0 KiB by which half a change is taken back" in kept
 
 
 def _writing(repository: ResticRepository, folder: Path) -> list[Callable[[], object]]:
@@ -171,6 +190,8 @@ def _writing(repository: ResticRepository, folder: Path) -> list[Callable[[], ob
         lambda: repository.copy_from(repository, ("a" * 64,), timeout=HOUR),
         lambda: repository.forget(("a" * 64,)),
         lambda: repository.prune(timeout=HOUR),
+        lambda: repository.add_key(Secret("another"), user="manager", host=PRACTICE),
+        lambda: repository.remove_key("a" * 8),
     ]
 
 
@@ -185,6 +206,8 @@ def test_repository_of_another_tool_is_never_written_to(lent: Theirs) -> None:
             writing()
     lent.repository.locks_of_the_dead()
     lent.repository.check(1, 1, timeout=HOUR)
+    (key,) = lent.repository.list_keys()
 
+    assert (key.is_current, key.host) == (True, os.uname().nodename)
     assert lent.all_there() == before
     assert lent.raw.lock_ids() == [lock]

@@ -85,7 +85,7 @@ def test_another_master_key_stands_for_the_old_one_once_all_is_there_and_proven(
     assert done.code == 0, done.said
     assert done.json["retired"]
     assert done.json["tests"] == {"files": "passed"}
-    assert done.json["changes"] == ["systems.files.backup.to: [second]"]
+    assert done.json["changes"] == ["systems.files.backup: {schedule: every 30m, to: [second]}"]
     warned = run_dro(site, "backup", "riverside")
     assert (warned.code, "warning: onsite was retired on" in warned.stderr) == (0, True)
     (status,) = run_dro(site, "status", "riverside", "--json").json["practices"]

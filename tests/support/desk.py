@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from dr_orchestrator.cli.main import Context
 from dr_orchestrator.core.record import (
     Entry,
+    KeyTried,
     PointRecorded,
     RestoreTestRecorded,
     RunClosed,
@@ -71,6 +72,8 @@ def _entries(sample: Practice) -> Iterator[Entry]:
     for test in record.tests:
         yield RestoreTestRecorded(test=test)
     yield from record.checks
+    for proof in record.key_proofs:
+        yield KeyTried(proof=proof)
     for run in record.last_runs:
         yield RunOpened(run=replace(run, finished_at=None, outcome=None, reason=""))
         if run.finished_at and run.outcome:

@@ -14,6 +14,7 @@ from typing import Any
 from dr_orchestrator.compliance.advice import advise
 from dr_orchestrator.compliance.judge import judge
 from dr_orchestrator.compliance.promise import promise_of, sha256_of
+from dr_orchestrator.core.custody import KeyProof
 from dr_orchestrator.core.finding import Finding, Objective, Verdict
 from dr_orchestrator.core.point import AssetKind, AssetSummary, Method, RecoveryPoint
 from dr_orchestrator.core.promise import PromiseMade
@@ -228,7 +229,7 @@ def judged(
 ) -> Practice:
     """Return a practice with the findings that the real judge comes to.
 
-    One that is no longer new has its repositories looked after.
+    One that is no longer new has its repositories looked after; whoever holds a key proved it.
     """
     complete = with_defaults(made)
     is_new = NOW - since < timedelta(days=1)
@@ -236,9 +237,24 @@ def judged(
         record(tests),
         points=tuple(kept),
         first_seen=dict.fromkeys(complete.protected, since),
+        key_proofs=tuple(_proofs(complete, NOW - timedelta(days=1))),
         **({} if is_new else looked_after(NOW - timedelta(hours=14), *complete.repositories)),
     )
     return Practice(plan=complete, findings=judge(complete, evidence, NOW), record=evidence)
+
+
+def _proofs(made: Plan, at: datetime) -> Iterator[KeyProof]:
+    for held in made.custody:
+        for name in made.used_repositories if held.prove_every else ():
+            yield KeyProof(
+                practice=made.practice.id,
+                holder=held.holder,
+                repository=name,
+                at=at,
+                by="Kim",
+                key="23e673c3",
+                opened=True,
+            )
 
 
 _BOTH = {"schedule": "every 30m", "to": ["onsite", "offsite"]}

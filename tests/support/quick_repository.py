@@ -85,10 +85,14 @@ def make_quick(repository: Path, password: str) -> None:
 def _template(password: str) -> Path:
     folder = Path(tempfile.mkdtemp(prefix="dro-quick-"))
     atexit.register(shutil.rmtree, folder)
-    environment = {"PATH": os.environ["PATH"], "RESTIC_PASSWORD": password}
+    # by a file: tests beside this one look for it in what every process was given
+    key = folder / "key"
+    key.touch(mode=0o600)
+    key.write_text(password)
+    restic = (require_tool("restic"), "--no-cache", "--quiet", "--password-file", key)
     subprocess.run(
-        (require_tool("restic"), "--no-cache", "--quiet", "init", "--repo", folder / "repository"),
-        env=environment,
+        (*restic, "init", "--repo", folder / "repository"),
+        env={"PATH": os.environ["PATH"]},
         check=True,
         timeout=120,
     )

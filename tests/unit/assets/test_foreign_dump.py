@@ -94,6 +94,14 @@ def test_look_at_tells_format_and_packing_by_the_content(
     assert b"".join(found.blocks()) == content
 
 
+def test_script_with_a_hole_is_damaged_though_psql_would_load_the_rest(path: Path) -> None:
+    rows = b"".join(b"%d\tZebedee Canaryson\n" % number for number in range(10_000))
+    hole = rows[:160_000] + b"\0" * 4096 + rows[164_096:]
+    path.write_bytes(gzip.compress(POSTGRES.encode().replace(b"1\tZebedee Canaryson\n", hole)))
+    with pytest.raises(LoadFailed, match="zero bytes"):
+        list(look_at(path).blocks())
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "words"),
     [

@@ -188,3 +188,24 @@ def test_plan_says_in_what_time_all_files_come_back_where_tests_restore_a_share(
     assert (shown.returncode, json.loads(shown.stdout)["notes"]) == (0, [note])
     assert note in json.loads(validated.stdout)["plans"][0]["notes"]
     assert f"note: {note}" in validated.stderr
+
+
+def test_changes_of_a_template_are_told_of_each_plan_and_so_is_a_plan_that_is_gone(
+    dro: Dro, tmp_path: Path
+) -> None:
+    before = tmp_path / "before"
+    for folder, rto in ((before, "4h"), (dro.plans, "8h")):
+        (folder / "templates").mkdir(parents=True)
+        template = _LEAST.replace("id: riverside, ", "").replace("rto: 4h", f"rto: {rto}")
+        (folder / "templates" / "small.yaml").write_text(template)
+        own = "extends: templates/small.yaml\npractice: {id: lakeside}\n"
+        (folder / "lakeside.yaml").write_text(own)
+    (before / "riverside.yaml").write_text(_LEAST)
+
+    done = dro("plan", "changes", "--before", str(before))
+
+    assert done.returncode == 4
+    assert "riverside: has no plan any more" in done.stdout
+    assert "lakeside: 1 change, 1 of them loosened" in done.stdout
+    assert "  loosened   systems.emr.rto: 4h -> 8h" in done.stdout
+    assert dro("plan", "changes", "--before", str(dro.plans)).returncode == 0

@@ -52,6 +52,19 @@ def _record(proofs: Iterable[KeyProof] = (), **more: Any) -> PracticeRecord:
     return make_record(key_proofs=tuple(proofs), **more)
 
 
+def _made(repository: str, revoked_at: datetime | None = None) -> HeldKey:
+    return HeldKey(
+        practice=PRACTICE,
+        repository=repository,
+        key="23e673c3",
+        holder="manager",
+        form="sealed sheet",
+        made_at=NOW - 20 * DAY,
+        made_by="Kim",
+        revoked_at=revoked_at,
+    )
+
+
 def _found(record: PracticeRecord, plan: Plan | None = None) -> Finding:
     found = judge_all(plan or _plan(), record, NOW)
     (finding,) = (each for each in found if each.objective is Objective.CUSTODY)
@@ -72,10 +85,11 @@ def test_key_is_proven_when_it_opened_every_repository_in_time() -> None:
 def test_key_is_unproven_when_it_was_never_tried_and_quiet_in_the_first_days() -> None:
     first_days = _record(first_seen=NOW - 10 * DAY)
     assert _found(first_days).due == NOW + 80 * DAY
-    assert _told(first_days) == []
+    assert _told(first_days) == [Verdict.UNPROVEN]
     late = _found(_record())
     assert (late.verdict, late.due) == (Verdict.UNPROVEN, NOW - 310 * DAY)
-    assert "the key of manager (sealed sheet) was never proven to open onsite" in late.reason
+    assert "no key of manager (sealed sheet) is known that opens onsite" in late.reason
+    assert "`dro key sheet riverside --holder manager`" in late.reason
 
 
 def test_key_is_unproven_when_the_proof_is_too_old_or_lacks_a_repository() -> None:
@@ -83,14 +97,34 @@ def test_key_is_unproven_when_the_proof_is_too_old_or_lacks_a_repository() -> No
     assert (old.verdict, old.due) == (Verdict.UNPROVEN, NOW - DAY)
     one = _found(_record([_proof(NOW - DAY, "onsite")]))
     assert one.verdict is Verdict.UNPROVEN
-    assert one.reason.endswith("never proven to open offsite")
+    assert "is known that opens offsite: `dro key sheet" in one.reason
+    made = _found(_record([_proof(NOW - DAY, "onsite")], keys=(_made("offsite"),)))
+    assert made.reason.endswith("never proven to open offsite")
 
 
 def test_new_repository_asks_for_its_proof_from_the_day_it_was_first_seen() -> None:
     seen = {"onsite": NOW - 400 * DAY, "offsite": NOW - 10 * DAY}
     record = _record([_proof(NOW - DAY, "onsite")], repositories_seen=seen)
     assert _found(record).due == NOW + 80 * DAY
-    assert _told(record) == []
+    assert _told(record) == [Verdict.UNPROVEN]
+
+
+def test_key_that_was_taken_back_is_due_at_once_until_another_was_made() -> None:
+    proofs = _both(NOW - 10 * DAY)
+    revoked = _made("offsite", revoked_at=NOW - DAY)
+    assert _found(_record(proofs, keys=(revoked,))).due == NOW - DAY
+    another = replace(_made("offsite"), key="79ab01cd")
+    assert _found(_record(proofs, keys=(revoked, another))).due == NOW + 80 * DAY
+
+
+def test_key_of_a_repository_that_another_stands_for_is_due_at_once_there() -> None:
+    old = RepositoryRetired(
+        practice=PRACTICE, repository="old", at=NOW - DAY, by="Kim", replaced_by="offsite", why="x"
+    )
+    more = {"retired": {"old": old}, "repositories_seen": {"offsite": NOW - DAY}}
+    onsite = _proof(NOW - DAY, "onsite")
+    assert _found(_record([onsite, _proof(NOW - DAY, "old")], **more)).due == NOW - DAY
+    assert _found(_record([onsite], **more)).due == NOW + 89 * DAY
 
 
 def test_key_is_breached_when_it_did_not_open_at_the_last_try() -> None:
@@ -125,6 +159,16 @@ def test_retired_repository_asks_for_no_proof() -> None:
     )
     record = _record([_proof(NOW - DAY, "onsite")], retired={"offsite": retired})
     assert _found(record).verdict is Verdict.MET
+
+
+def test_key_is_asked_for_where_all_is_retired_and_the_plan_was_not_changed_yet() -> None:
+    retired = RepositoryRetired(
+        practice=PRACTICE, repository="", at=NOW, by="Kim", replaced_by="fresh", why="rekey"
+    )
+    both = {name: replace(retired, repository=name) for name in ("onsite", "offsite")}
+    assert _found(_record(_both(NOW - DAY), retired=both)).verdict is Verdict.MET
+    late = _found(_record(retired=both))
+    assert (late.verdict, late.due) == (Verdict.UNPROVEN, NOW - 310 * DAY)
 
 
 def test_holder_without_prove_every_is_not_judged_and_is_shown() -> None:

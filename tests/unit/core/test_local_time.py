@@ -37,10 +37,18 @@ def test_exact_instant_is_by_the_clock_of_the_practice(typed: str, at: str) -> N
     assert exact_instant(typed, _NOW, _CHICAGO) == datetime.fromisoformat(at)
 
 
-@pytest.mark.parametrize("typed", ["", "yesterday", "2026-11-20", "20261120", "14"])
+@pytest.mark.parametrize(
+    "typed", ["", "yesterday", "2026-11-20", "20261120", "14", "0001-01-01 00:00+12:00"]
+)
 def test_exact_instant_is_refused_when_it_names_no_minute(typed: str) -> None:
     with pytest.raises(UsageMistake, match="no time"):
         exact_instant(typed, _NOW, _CHICAGO)
+
+
+def test_instant_is_refused_when_it_is_before_the_first_year() -> None:
+    for read in (typed_instant, exact_instant):
+        with pytest.raises(UsageMistake, match="no time"):
+            read("0001-01-01 00:00", _NOW, ZoneInfo("Asia/Kathmandu"))
 
 
 def test_exact_instant_is_refused_when_it_has_not_come() -> None:

@@ -91,6 +91,19 @@ def test_read_groups_says_what_is_wrong_with_a_group() -> None:
         read_groups(key[:-6])
 
 
+@given(keys, st.integers(0, 7))
+def test_seven_groups_and_nine_are_counted_and_not_taken_for_another_password(
+    key: str, place: int
+) -> None:
+    groups = key.split("-")
+    seven = [*groups[:place], *groups[place + 1 :]]
+    nine = [*groups[: place + 1], *groups[place:]]
+    for typed in ("-".join(seven), "".join(seven), " ".join(nine).lower()):
+        assert looks_like_groups(typed)
+        with pytest.raises(UsageMistake, match=r"[79] groups were typed, and a key has 8"):
+            read_groups(typed)
+
+
 def test_no_refusal_repeats_what_was_typed() -> None:
     key = new_groups().reveal()
     with pytest.raises(UsageMistake) as refused:

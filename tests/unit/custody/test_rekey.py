@@ -227,11 +227,18 @@ def test_changes_name_each_field_that_names_the_old_one() -> None:
     plan = make_plan(backup={"schedule": "every 30m", "to": ["onsite"], "copy_to": ["offsite"]})
     asked = Rekey(plan=plan, old="onsite", new="offsite")
 
-    assert changes_to_make(asked, {"systems.emr.restore_tests[0]"}) == (
+    backup = "systems.emr.backup"
+    assert changes_to_make(asked, {backup, "systems.emr.restore_tests[0]"}) == (
         "systems.emr.backup.to: [offsite]",
         "systems.emr.restore_tests[0].from: offsite",
     )
-    assert changes_to_make(asked, ()) == ("systems.emr.backup.to: [offsite]",)
+    assert changes_to_make(asked, {backup}) == ("systems.emr.backup.to: [offsite]",)
+
+
+def test_changes_say_the_whole_of_a_backup_that_the_plan_leaves_to_its_defaults() -> None:
+    (change,) = changes_to_make(Rekey(plan=make_plan(), old="onsite", new="offsite"), ())
+
+    assert change == "systems.emr.backup: {schedule: every 30m, to: [offsite]}"
 
 
 def test_key_file_is_private_and_never_written_over(tmp_path: Path) -> None:

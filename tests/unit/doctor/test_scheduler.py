@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from dr_orchestrator.core.occurrence import Occurrence, OccurrenceState, Progress
 from dr_orchestrator.core.run import Operation
-from dr_orchestrator.doctor.scheduler import is_late
+from dr_orchestrator.doctor.scheduler import is_late, look_at_scheduler
+from tests.support.clock import FakeClock
+from tests.support.kits import PLAN, plan_of
 
 _NOW = datetime(2026, 11, 22, tzinfo=UTC)
 _HOUR = timedelta(hours=1)
@@ -45,3 +49,12 @@ def test_is_late_what_waits_though_it_could_have_begun_an_hour_ago(
     )
 
     assert is_late(state, _NOW) is late
+
+
+def test_no_scheduler_is_missed_only_where_there_is_a_practice_to_look_after() -> None:
+    tools = cast("Any", SimpleNamespace(store=lambda: None, clock=FakeClock()))
+
+    assert [each.what for each in look_at_scheduler(tools, [plan_of(PLAN)])] == [
+        "no scheduler ever ran here"
+    ]
+    assert not list(look_at_scheduler(tools, []))  # what it had was handed over

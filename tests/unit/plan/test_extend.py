@@ -107,6 +107,26 @@ def test_system_that_a_plan_does_not_protect_takes_the_whole_place(tmp_path: Pat
     assert set(load(tmp_path, plan, template).plan.protected) == {"emr"}
 
 
+@pytest.mark.parametrize("name", ["file", "existing"])
+def test_asset_may_have_the_name_of_a_key_and_takes_no_other_away(
+    tmp_path: Path, name: str
+) -> None:
+    emr = "systems: {emr: {assets: {%s: {path: /srv/ours}}}}\n"
+    files = f"      {name}: {{kind: files, path: /srv/all}}\n"
+    template = TEMPLATE.replace("    verify:", f"{files}    verify:")
+
+    assets = load(tmp_path, PLAN + emr % name, template).plan.protected["emr"].assets
+
+    assert set(assets) == {"database", name}
+    assert str(assets[name].path) == "/srv/ours"  # type: ignore[union-attr]
+
+
+def test_system_may_have_the_name_of_a_key_and_takes_no_other_away(tmp_path: Path) -> None:
+    own = "systems: {existing: {rto: 1d, rpo: 1d, assets: {all: {kind: files, path: /srv/all}}}}\n"
+
+    assert set(load(tmp_path, PLAN + own).plan.protected) == {"emr", "existing"}
+
+
 def test_origin_of_a_value_is_the_file_it_stands_in(tmp_path: Path) -> None:
     origins = load(tmp_path, f"{PLAN}systems: {{emr: {{rto: 8h}}}}\n").origins
 

@@ -21,6 +21,27 @@ def test_first_plan_is_valid_and_says_what_a_person_must_decide(tmp_path: Path) 
     assert loaded.text.count("# DECIDE") == 11
 
 
+def test_first_plan_is_warned_of_until_somebody_says_where_a_copy_of_the_key_is(
+    tmp_path: Path,
+) -> None:
+    first = write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
+
+    before = {each.path: each.message for each in load_plan(first.plan).warnings}
+    assert "nobody has written down" in before.pop("repositories.onsite.password.obtain")
+
+    first.plan.write_text(first.plan.read_text().replace("not written down yet", "the safe"))
+    assert {each.path: each.message for each in load_plan(first.plan).warnings} == before
+
+
+def test_first_plan_says_what_is_in_the_way_and_how_to_go_on(tmp_path: Path) -> None:
+    first = write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
+
+    with pytest.raises(UsageMistake) as refused:
+        write_first_plan("riverside", first.plan)
+    assert f"{first.plan} exists already, {first.key} too: nothing" in refused.value.message
+    assert f"`dro plan validate {first.plan}`" in refused.value.hint
+
+
 def test_first_plan_shows_other_assets_to_uncomment(tmp_path: Path) -> None:
     first = write_first_plan("riverside", tmp_path / "plans" / "riverside.yaml")
     text = first.plan.read_text()

@@ -93,6 +93,10 @@ PASSED_ELSEWHERE = (
     make_test(NOW - DAY, Result.FAILED, repository="offsite"),
     make_test(NOW - DAY / 2),
 )
+PASSED_NOW = make_test(NOW - DAY / 4)
+NO_RESULT = make_test(NOW - DAY / 2, Result.UNPROVEN)
+NO_RESULT_SINCE = (make_test(NOW - DAY), NO_RESULT)
+NO_RESULT_ELSEWHERE = (replace(NO_RESULT, repository="offsite"), PASSED_NOW)
 FAILED_EVERYWHERE = tuple(
     make_test(NOW - DAY, Result.FAILED, repository=each) for each in ("onsite", "offsite")
 )
@@ -179,6 +183,10 @@ CASES: list[tuple[str, Change, Verdict, str]] = [
     ("last_test", record(tests=(FAILED,)), BREACHED, "last_test.failed_at"),
     ("last_test", record(tests=PASSED_ELSEWHERE), BREACHED, "last_test.failed_at"),
     ("last_test", findings(restore_test=BREACHED), BREACHED, "last_test.failed"),
+    ("last_test", record(tests=NO_RESULT_SINCE), UNPROVEN, "last_test.no_result"),
+    ("last_test", record(tests=(FAILED, NO_RESULT)), BREACHED, "last_test.failed_at"),
+    ("last_test", record(tests=(*NO_RESULT_SINCE, PASSED_NOW)), MET, "last_test.met"),
+    ("last_test", record(tests=NO_RESULT_ELSEWHERE), UNPROVEN, "last_test.no_result"),
     ("restored_within", findings(restore_test=BREACHED), BREACHED, "last_test.failed"),
     ("restored_within", findings(restore_test=UNPROVEN), UNPROVEN, "restored_within.untimed"),
     ("restored_within", record(tests=(OLD,)), UNPROVEN, "restored_within.untimed"),
@@ -343,6 +351,8 @@ CASES: list[tuple[str, Change, Verdict, str]] = [
     ("reviewed", record(sign_offs=(make_sign_off(NOW - 400 * DAY),)), UNPROVEN, "certified.old"),
     ("corrected", record(tests=(), actions=()), UNPROVEN, "corrected.nothing_tested"),
     ("corrected", record(actions=()), MET, "corrected.none_needed"),
+    ("corrected", record(tests=NO_RESULT_SINCE, actions=()), UNPROVEN, "corrected.no_result"),
+    ("corrected", record(tests=NO_RESULT_SINCE), UNPROVEN, "corrected.no_result"),
     (
         "corrected",
         record(tests=(FAILED,), actions=()),
@@ -421,6 +431,19 @@ def test_a_point_that_was_mended_and_passed_counts_again() -> None:
     assert not with_record(broken, tests=(failed, far)).whole_points(SYSTEM)
     mended = with_record(broken, tests=(failed, far, passed))
     assert [each for _, each in mended.whole_points(SYSTEM)] == [point.id]
+
+
+def test_corrected_counts_a_test_that_came_to_no_result_and_was_made_again() -> None:
+    well = with_record(all_well(), tests=(*NO_RESULT_SINCE, PASSED_NOW), actions=())
+    found = ask(well, "corrected")
+    assert (found.says, found.values["n"]) == ("corrected.none_needed", 3)
+
+
+def test_last_test_says_when_the_one_without_result_was_and_when_one_passed() -> None:
+    passed, without = NO_RESULT_SINCE
+    found = ask(with_record(all_well(), tests=NO_RESULT_SINCE), "last_test")
+    told = (found.since, found.values["passed"], found.records)
+    assert told == (without.finished_at, passed.finished_at, (without.id,))
 
 
 def test_overdue_tests_break_what_asks_for_periodic_testing() -> None:

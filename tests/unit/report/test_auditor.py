@@ -388,6 +388,25 @@ def test_an_insurer_reads_no_where_the_last_test_failed_and_never_yes_of_nothing
     }
 
 
+def test_the_newest_test_without_a_result_is_not_hidden_behind_one_that_passed() -> None:
+    tests = (make_test(NOW - DAY), make_test(NOW - DAY / 2, Result.UNPROVEN))
+    record = replace(all_well().record, tests=tests, actions=())
+    seen = subject(record=record, tests=tests)
+    rows = next(iter(tables(insurer_document(seen), "answers").values()))
+    (row,) = [each for each in rows if each[0].startswith("When was the last restore test")]
+    assert row[1] == "not shown"
+    assert "came to no result" in row[2]
+    told = " ".join(everything_said(auditor_document(seen)))
+    assert "there was nothing to correct" not in told
+    assert "A restore test came to no result, on " in told
+
+
+def test_importance_that_the_plan_does_not_state_is_called_a_default() -> None:
+    told = " ".join(everything_said(auditor_document(subject(is_empty=True))))
+    assert "important (by default); back at work" in told
+    assert "(by default)" not in " ".join(everything_said(auditor_document(subject())))
+
+
 def test_nobody_protects_a_system_and_whether_that_was_signed_for_is_said() -> None:
     plain = subject()
     portal = NotProtected(not_protected="holds no records", accepted_by="manager")

@@ -175,6 +175,12 @@ def test_sentence_says_not_proven_yet_when_the_first_test_lies_ahead() -> None:
     assert page.verdict_words == "not proven"
 
 
+def test_each_promise_that_is_not_due_yet_is_called_not_proven_yet() -> None:
+    first_day = practices.first_day()
+    (emr,) = page_of(first_day).systems
+    assert {each.verdict_words for each in emr.shortfalls} == {"not proven yet"}
+
+
 def test_sentence_says_was_due_when_the_first_test_is_overdue() -> None:
     findings = (
         finding("emr", Objective.RESTORE_TEST, Verdict.UNPROVEN, due=NOW - DAY, reason="none"),
@@ -535,9 +541,9 @@ def _tried_everywhere(at: datetime, **changes: object) -> tuple[KeyProof, ...]:
 
 
 def test_keys_that_were_never_tried_are_not_called_proven() -> None:
-    page = page_of(practices.healthy())
+    page = _key_tried()
     assert [note.label for note in page.keys] == ["Practice manager", "Your IT provider"]
-    assert all("never proven" in note.text for note in page.keys)
+    assert all("no key is known" in note.text for note in page.keys)
     assert "Nobody" in one(custody=[]).keys[0].label
 
 
@@ -550,7 +556,7 @@ def test_keys_say_when_they_were_tried_and_how_that_went() -> None:
     assert late.startswith("sealed sheet; last tried on 5 May, ")
     assert "too long ago" in late
     some = _key_tried(*_tried_everywhere(NOW - DAY)[:1]).keys[0].text
-    assert some.startswith("sealed sheet; never proven to open what is in offsite")
+    assert some.startswith("sealed sheet; no key is known that opens what is in offsite")
     failed = _key_tried(make_key_proof(NOW - DAY)).keys[0].text
     assert failed.startswith("sealed sheet; did NOT open offsite when tried on 20 November")
 
@@ -597,10 +603,13 @@ def test_needs_ask_for_nothing_while_the_first_proof_is_not_due() -> None:
 
 
 def test_needs_ask_for_proof_of_a_key_by_the_day_it_is_due() -> None:
-    page = one(tests=(restored("emr", at=NOW - DAY),))
+    page = _key_tried()
     assert [(need.text, need.by) for need in page.needs] == [
         (
-            "Prove that the key opens the backups: practice manager, sealed sheet.",
+            (
+                "No key was made for practice manager (sealed sheet), or it opens the backups no "
+                "more: have your IT provider make one, and try it."
+            ),
             "19 February 2027",
         )
     ]
@@ -625,7 +634,6 @@ def test_page_tells_that_somebody_else_s_job_died_and_what_to_do() -> None:
     assert "copies" in emr.kept
     assert [need.text for need in page.needs] == [
         f"Have this put right for your electronic medical record: {died}.",
-        "Prove that the key opens the backups: practice manager, sealed sheet.",
     ]
 
 

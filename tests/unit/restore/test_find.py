@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dr_orchestrator.core.point import PointCopy, RecoveryPoint
+from dr_orchestrator.core.share import Listed, as_listed
 from dr_orchestrator.errors import UsageMistake
-from dr_orchestrator.restore.find import name_pattern
+from dr_orchestrator.restore.find import Version, _in_order, name_pattern
 
 _PATH = "letters/2026/M\N{LATIN SMALL LETTER U WITH DIAERESIS}ller, Anna [1971].PDF"
 
@@ -29,6 +33,11 @@ _PATH = "letters/2026/M\N{LATIN SMALL LETTER U WITH DIAERESIS}ller, Anna [1971].
 )
 def test_name_pattern_fits_a_part_of_the_path_or_all_of_the_name(typed: str) -> None:
     assert name_pattern(typed)(_PATH)
+
+
+@pytest.mark.parametrize("typed", ["m\N{LATIN SMALL LETTER U WITH DIAERESIS}ll", "m?ller*"])
+def test_name_pattern_fits_a_name_that_is_no_utf_8(typed: str) -> None:
+    assert name_pattern(typed)(as_listed(_PATH.encode("latin-1")))
 
 
 @pytest.mark.parametrize("typed", ["anne", "*.doc", "anna*", "letters*", "m??ller*", "2026/*"])
@@ -53,3 +62,45 @@ def test_name_pattern_fits_whatever_the_capitals(above: str, name: str) -> None:
     assert name_pattern(name)(path)
     assert name_pattern(name.casefold())(path)
     assert name_pattern(f"{name}*")(path)
+
+
+def test_version_is_still_there_when_only_another_asset_is_missing_in_the_newest_point() -> None:
+    points = tuple(
+        _point(day, *assets)
+        for day, assets in ((3, ["scans"]), (2, ["letters", "scans"]), (1, ["letters", "scans"]))
+    )
+    there, gone = (
+        Version(
+            asset=asset,
+            path="a",
+            listed=Listed("/srv/a", is_link=False, size=1),
+            points=[points[1], points[2]],
+        )
+        for asset in ("letters", "scans")
+    )
+    assert _in_order([gone, there], points, "onsite") == (there, gone)
+    assert (there.is_newest, gone.is_newest) == (True, False)
+
+
+def _point(day: int, *assets: str) -> RecoveryPoint:
+    at = datetime(2026, 11, day, tzinfo=UTC)
+    copy = PointCopy(
+        repository="onsite",
+        manifest_snapshot="0" * 64,
+        manifest_sha256="0" * 64,
+        snapshots=dict.fromkeys(assets, "0" * 64),
+        recorded_at=at,
+    )
+    return RecoveryPoint(
+        id=f"2026110{day}-000000-aaaaaa",
+        practice="riverside",
+        system="emr",
+        run="r",
+        label=None,
+        as_of=at,
+        finished=at,
+        data_as_of=None,
+        skew_seconds=0,
+        assets={},
+        copies=(copy,),
+    )

@@ -80,6 +80,15 @@ def test_single_files_keeps_what_was_named_and_nothing_else(
     assert folders == {part for path in stays for part in path.split("/")[:-1]}
 
 
+def test_single_files_counts_files_that_are_listed_alike_and_for_no_other(tree: Path) -> None:
+    single = SingleFiles("/srv/docs", ("latin-\ufffd", "a.txt"))
+    single.look(_Lister(tree), "snapshot")  # type: ignore[arg-type]
+    assert single.keep_only_these(tree) == 3
+    (tree / "a.txt").unlink()
+    with pytest.raises(RepositoryDamaged, match="1 of 2 files"):
+        single.keep_only_these(tree)
+
+
 def test_single_files_tells_which_names_are_not_there(tree: Path) -> None:
     names = ("a.txt", "letter", "../beside", "letters/2026/one", "empty", "A.TXT")
     assert _kept(tree, *names) == ({"a.txt"}, set(names) - {"a.txt"})

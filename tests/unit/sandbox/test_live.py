@@ -64,6 +64,12 @@ def test_live_address_is_refused_with_a_password_and_does_not_repeat_it(password
     assert "s3cret" not in str(refused.value)
 
 
+@pytest.mark.parametrize("database", ["a%00b", "a%0Ab", "%1B[2Jx", "y" * 64])
+def test_live_address_is_refused_with_a_name_that_is_not_kept_as_it_is(database: str) -> None:
+    with pytest.raises(UsageMistake, match=r"nobody can see|63 bytes at most"):
+        LiveAddress.parse(f"postgres://me@db/{database}")
+
+
 def test_live_target_takes_a_person_who_types_the_practice() -> None:
     with pytest.raises(UsageMistake, match="not confirmed"):
         confirm_live_target("x", practice="riverside", typed="riversid")

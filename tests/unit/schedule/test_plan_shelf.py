@@ -96,10 +96,11 @@ def test_shelf_goes_on_with_the_version_before_and_tells(desk: Desk) -> None:
     assert desk.shelf.problems() == ()
 
 
-def test_shelf_goes_on_with_the_version_before_also_after_a_restart(desk: Desk) -> None:
-    path = desk.write()
+@pytest.mark.parametrize("name", ["riverside", "riverside [new] **"])
+def test_shelf_goes_on_with_the_version_before_also_after_a_restart(desk: Desk, name: str) -> None:
+    path = desk.write(name, practice="riverside")
     desk.shelf.refresh()
-    desk.write(rto="soon")
+    desk.write(name, practice="riverside", rto="soon")
     desk.shelf = desk.another()
     desk.shelf.refresh()
     assert desk.rto() == timedelta(hours=4)

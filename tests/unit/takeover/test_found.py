@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from dr_orchestrator.repositories.base import Snapshot
-from dr_orchestrator.repositories.manifests import asset_tags, manifest_tags
-from dr_orchestrator.takeover.found import practices_in
+from dr_orchestrator.repositories.manifests import FoundManifest, asset_tags, manifest_tags
+from dr_orchestrator.takeover.found import other_texts, practices_in
 from tests.support.evidence import full_id
+from tests.support.kits import manifest_of
 
 NOW = datetime(2026, 11, 22, 1, 15, tzinfo=UTC)
 
@@ -50,3 +51,10 @@ def test_practices_in_passes_over_names_that_are_none() -> None:
     ]
 
     assert practices_in(saved(manifest_tags(*each)) for each in hostile) == {}
+
+
+def test_texts_of_a_point_that_was_passed_over_are_no_advice() -> None:
+    other = FoundManifest(manifest_of({}), full_id("m"), full_id("sha"), "/m")
+
+    assert "take those: --point" in other_texts(other, "the newest", is_usable=True)
+    assert "--point" not in other_texts(other, "the newest", is_usable=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ from dr_orchestrator.core.record import RunClosed, RunOpened
 from dr_orchestrator.core.run import Operation, Outcome
 from dr_orchestrator.errors import Busy, EvidenceConflict, UsageMistake
 from dr_orchestrator.plan.model import Plan
+from dr_orchestrator.repositories.base import Snapshot
 from dr_orchestrator.takeover.folder import read_handed
-from dr_orchestrator.takeover.handover import withdraw
+from dr_orchestrator.takeover.handover import went_on, withdraw
 from tests.support.clock import START
-from tests.support.evidence import PRACTICE, make_run
+from tests.support.evidence import PRACTICE, full_id, make_run
 from tests.support.handed import Machine, giving
 
 
@@ -105,6 +107,17 @@ def test_failure_leaves_no_folder_and_the_same_command_makes_it(giver: Machine, 
     read_handed(out)
 
 
+def test_what_a_killed_one_left_beside_the_folder_is_taken_away(giver: Machine, out: Path) -> None:
+    half = out.with_name(f".{out.name}.{PRACTICE}-handover")
+    half.mkdir()
+    (half / "files.key").write_bytes(b"half")
+
+    giver.hand_over(out)
+
+    assert list(out.parent.glob(".*handed*")) == []
+    read_handed(out)
+
+
 def _stopped(*_: object) -> dict[str, bytes]:
     raise KeyboardInterrupt
 
@@ -128,3 +141,38 @@ def test_withdrawn_is_as_it_was(giver: Machine, out: Path) -> None:
     giver.store.record(RunOpened(run=make_run(START, id="again")))
     assert giver.store.evidence.disagreements(PRACTICE) == ()
     assert not withdraw(PRACTICE, giver.store, by="Ada", at=START)
+
+
+def test_taken_back_is_said_to_be_so_once(giver: Machine, out: Path) -> None:
+    giver.hand_over(out)
+
+    back, again = giver.take_over(out), giver.take_over(out)
+
+    assert (back.is_back, back.again) == (True, False)
+    assert (again.is_back, again.again) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("tags", "hours", "gone_on"),
+    [
+        ({"dro": "manifest", "point": "theirs"}, 1, True),
+        ({"dro": "manifest", "point": "ours"}, 1, False),
+        ({"dro": "manifest", "point": "theirs"}, -1, False),
+        ({"dro": "evidence", "chain": "theirs"}, 1, True),
+        ({"dro": "evidence", "chain": "ours"}, 1, False),
+        ({"dro": "asset", "point": "theirs"}, 1, False),
+    ],
+)
+def test_another_machine_went_on_where_it_saved_since(
+    tags: dict[str, str], hours: int, gone_on: bool
+) -> None:
+    snapshot = Snapshot(
+        id=full_id(tags),
+        time=START + timedelta(hours=hours),
+        hostname="lakeview",
+        tags=frozenset(f"{key}={value}" for key, value in tags.items()),
+        paths=("/",),
+        original=None,
+    )
+
+    assert went_on([snapshot], since=START, points={"ours"}, chains={"ours"}) is gone_on

@@ -151,6 +151,7 @@ def test_write_folder_writes_a_machine_to_go_on_from(tmp_path: Path, allowed: bo
             repository="onsite",
             folder=folder,
             commands_allowed=allowed,
+            reads_allowed=allowed,
         )
     )
 
@@ -161,6 +162,8 @@ def test_write_folder_writes_a_machine_to_go_on_from(tmp_path: Path, allowed: bo
     assert folder.key("onsite").read_text() == "the key\n"
     plan = read_plan((settings.plans / "riverside.yaml").read_bytes(), "x").plan
     assert plan.repositories["onsite"].password.file == str(folder.key("onsite"))
+    there = "/etc/dro/keys/offsite" if allowed else folder.key("repositories.offsite.password")
+    assert plan.repositories["offsite"].password.file == str(there)
     assert {str(each.relative_to(folder.path)) for each in folder.path.rglob("*.*")} == {
         "dro.yaml",
         "recovered.json",
