@@ -516,7 +516,7 @@ class ExistingAsset(Section):
 
     kind: Literal[AssetKind.POSTGRES, AssetKind.MARIADB, AssetKind.SQLITE, AssetKind.FILES] = Field(
         description="what it is: a dump of `postgres` or `mariadb` (plain SQL, an archive of "
-        "pg_dump, or either compressed by gzip), a file of `sqlite`, or `files`"
+        "pg_dump, or either compressed by gzip, bzip2 or xz), a file of `sqlite`, or `files`"
     )
     existing: Existing
     lab: Identifier | None = _LAB
