@@ -39,7 +39,7 @@ from dr_orchestrator.assets.foreign_dump import (
 from dr_orchestrator.assets.postgres_baseline import Looker, settle_session
 from dr_orchestrator.assets.postgres_catalog import Table, read_tables
 from dr_orchestrator.assets.postgres_commands import HOLDS_COMMANDS, WHO_WRITES, without_commands
-from dr_orchestrator.assets.postgres_logical_restoration import LogicalRestoration
+from dr_orchestrator.assets.postgres_logical_restoration import TRUNCATED, LogicalRestoration
 from dr_orchestrator.assets.postgres_restoration import short_name
 from dr_orchestrator.assets.postgres_script import PostgresScript, parts, survey
 from dr_orchestrator.assets.restored_file import opened_file
@@ -352,6 +352,8 @@ class DumpRestoration(LogicalRestoration):
 
     def _explain(self, completed: Completed, server: PostgresServer) -> DroError:
         error = super()._explain(completed, server)
+        if completed.program == "pg_restore" and error.message == TRUNCATED:
+            return error  # what else was said follows from that
         if isinstance(error, LoadFailed):
             lowered = completed.stderr.lower()
             for signs, kind, words, hint in _FAILURES:

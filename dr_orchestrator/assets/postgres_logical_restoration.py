@@ -35,6 +35,7 @@ from dr_orchestrator.servers.postgres_server import PostgresServer, PrivatePostg
 
 _START_LIMIT = timedelta(minutes=5)
 _LOAD_LIMIT = timedelta(hours=24)
+TRUNCATED = "the archive is truncated or damaged"
 _NEUTRAL_LOCALES = ("C.UTF-8", "C")
 _NO_SUCH_LOCALE = (psycopg.ProgrammingError, psycopg.DataError, psycopg.NotSupportedError)
 """What the server raises for a locale it does not know, or that does not go with the encoding,
@@ -352,7 +353,7 @@ _FAILURES: tuple[tuple[tuple[str, ...], type[DroError], str, str], ...] = (
             "sanity check",
         ),
         LoadFailed,
-        "the archive is truncated or damaged",
+        TRUNCATED,
         "",
     ),
     (

@@ -31,9 +31,10 @@ from tests.support.postgres import (
 from tests.support.site import Ended, Site, make_small_practice, new_site
 from tests.support.terminal import terminal
 
-_NAME = "Zebedee Canaryson"
+_NAME = "Yolande Wrenryson"
+"""Of another patient than the one that tests beside this look for in all there is."""
 _LETTER = f"letters/{_NAME}/note of 2026.txt"
-_ALIKE = _LETTER.replace("Zebedee", "Zachary")
+_ALIKE = _LETTER.replace("Yolande", "Yannick")
 """As long as the one that is wanted: restic cannot tell the two apart by what it is told."""
 _ARGUMENTS = """#!/bin/sh
 printf '%s\\n' "$*" >>"{folder}/arguments"
@@ -141,7 +142,7 @@ def practice() -> Iterator[_Practice]:
 def test_find_shows_every_version_and_keeps_nothing_of_what_was_looked_for(
     practice: _Practice,
 ) -> None:
-    found = practice.dro("find", "riverside", "--json", typed="zebedee\n")
+    found = practice.dro("find", "riverside", "--json", typed="yolande\n")
 
     assert found.code == 0, found.said
     versions = [
@@ -153,8 +154,8 @@ def test_find_shows_every_version_and_keeps_nothing_of_what_was_looked_for(
         (_LETTER, len("as it was first"), [practice.points[0]], False),
     ]
     assert found.json["not_searched"] == ["database"]
-    assert "Canaryson" not in found.stderr
-    assert practice.places_of("Canaryson") == ""
+    assert "Wrenryson" not in found.stderr
+    assert practice.places_of("Wrenryson") == ""
 
 
 def test_restore_brings_back_one_file_and_restic_is_not_told_its_name(practice: _Practice) -> None:
@@ -170,7 +171,7 @@ def test_restore_brings_back_one_file_and_restic_is_not_told_its_name(practice: 
     assert [each.read_text() for each in files] == ["as it was first"]
     assert str(files[0]).endswith(f"documents/{_LETTER}")
     assert "--include=" in practice.arguments.read_text()
-    assert practice.places_of("Canaryson") == ""
+    assert practice.places_of("Wrenryson") == ""
 
 
 def test_restore_takes_paths_from_a_file_and_none_as_an_argument(practice: _Practice) -> None:
@@ -202,7 +203,7 @@ def test_a_person_finds_a_file_and_has_it_back_without_typing_its_path(
     argv = (*site.argv, "find", "riverside", "--system", "emr")
     with terminal(site.folder / "t", argv, site.environment, site.folder) as it:
         it.see("which name?")
-        it.type("zebedee")
+        it.type("yolande")
         it.see("for what?")
         it.type("a call")
         it.see("2 versions in 3 recovery points", "not looked through", "which one")

@@ -592,9 +592,7 @@ DEFECTS: dict[str, Defect] = {
     "a state folder that cannot be written": Defect(
         Kind.STATE_UNUSABLE, "cannot be written to", _read_only_state
     ),
-    "a record that is damaged": Defect(
-        Kind.RECORD_UNUSABLE, "", _torn_record, also=frozenset({Kind.COULD_NOT_LOOK})
-    ),
+    "a record that is damaged": Defect(Kind.RECORD_UNUSABLE, "", _torn_record),
     "a database server that is down": Defect(
         Kind.NOT_CAPTURABLE,
         "emr/database: the PostgreSQL server at 127.0.0.1:",
