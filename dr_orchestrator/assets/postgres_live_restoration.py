@@ -23,6 +23,9 @@ from dr_orchestrator.servers.postgres_connection import Connection
 from dr_orchestrator.servers.postgres_programs import PostgresPrograms
 from dr_orchestrator.servers.postgres_server import PostgresServer
 
+_WAITS = (0.1, 0.3, 0.6, 1.0, 2.0)
+"""Seconds between attempts to drop what was loaded in part."""
+
 
 class LiveRestoration(LabRestoration):
     """One database, loaded from an archive into a new one on a live server."""
@@ -68,15 +71,19 @@ class LiveRestoration(LabRestoration):
         drop = sql.SQL("drop database if exists {} with (force)").format(
             sql.Identifier(self.database)
         )
-        try:
-            with self._server.connect(self._server.maintenance_database) as connection:
-                connection.execute(drop)
-        except psycopg.Error:
-            raise SandboxNotRemoved(
-                f"the database {self.database} was loaded only in part {self.place_words}, and "
-                "could not be dropped",
-                hint="drop it by hand: it must not be taken for the whole",
-            ) from None
+        for patience in _WAITS:  # what loaded it may not have left the server yet
+            try:
+                with self._server.connect(self._server.maintenance_database) as connection:
+                    connection.execute(drop)
+            except psycopg.Error:
+                self._clock.sleep(patience)
+            else:
+                return
+        raise SandboxNotRemoved(
+            f"the database {self.database} was loaded only in part {self.place_words}, and "
+            "could not be dropped",
+            hint="drop it by hand: it must not be taken for the whole",
+        )
 
 
 @contextmanager
